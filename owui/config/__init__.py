@@ -1,0 +1,1 @@
+"""Stored settings. Declare with `owui.config.registry`, read with `Section.load()`."""

@@ -1,0 +1,1 @@
+"""REST: sign-in and people."""

@@ -1,0 +1,105 @@
+"""`/api/v1/auths`: sign in, sign up, own profile, API key."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from ninja import Router
+
+from accounts import services, tokens
+from accounts.middleware import identity_of
+from accounts.models import User
+from accounts.schemas import (
+    AddUserForm,
+    PasswordForm,
+    ProfileForm,
+    SignInForm,
+    SignUpForm,
+    session_answer,
+    user_info,
+    user_json,
+)
+from accounts.web import client_of, set_token_cookie
+from owui.lib.errors import Missing
+from owui.lib.guards import admin, current, verified
+
+router = Router(tags=["auths"])
+
+
+@router.get("/", auth=current)
+def get_session(request: HttpRequest) -> dict[str, Any]:
+    identity = identity_of(request)
+    assert identity is not None
+    text, _cookie = tokens.credential(request.headers, request.COOKIES)
+    extra = {"bio": identity.user.bio or None, "gender": None, "date_of_birth": None}
+    return session_answer(identity.user, text, identity.session) | extra
+
+
+@router.post("/signin", auth=None)
+def sign_in(request: HttpRequest, form: SignInForm, response: HttpResponse) -> dict[str, Any]:
+    user, token, session = services.sign_in(email=form.email, password=form.password, **client_of(request))
+    set_token_cookie(response, token, session)
+    return session_answer(user, token, session)
+
+
+@router.post("/signup", auth=None)
+def sign_up(request: HttpRequest, form: SignUpForm, response: HttpResponse) -> dict[str, Any]:
+    user = services.sign_up(name=form.name, email=form.email, password=form.password)
+    token, session = services.open_session(user, auth_method="password", **client_of(request))
+    set_token_cookie(response, token, session)
+    return session_answer(user, token, session)
+
+
+@router.api_operation(["GET", "POST"], "/signout", auth=current)
+def sign_out(request: HttpRequest, response: HttpResponse) -> dict[str, Any]:
+    identity = identity_of(request)
+    assert identity is not None
+    services.sign_out(identity.user, identity.session)
+    response.delete_cookie(tokens.COOKIE)
+    return {"status": True}
+
+
+@router.post("/update/profile", auth=verified)
+def update_profile(request: HttpRequest, form: ProfileForm) -> dict[str, Any]:
+    return user_json(services.update_profile(_me(request), **form.dict()))
+
+
+@router.post("/update/password", auth=current)
+def update_password(request: HttpRequest, form: PasswordForm) -> bool:
+    services.change_password(_me(request), old=form.password, new=form.new_password)
+    return True
+
+
+@router.post("/add", auth=admin)
+def add_user(request: HttpRequest, form: AddUserForm) -> dict[str, Any]:
+    user = services.create_account(
+        name=form.name, email=form.email, password=form.password, role=form.role or "pending", by=_me(request)
+    )
+    token, _session = services.open_session(user, auth_method="system")
+    return user_info(user) | {"token": token, "token_type": "Bearer"}
+
+
+@router.post("/api_key", auth=verified)
+def create_api_key(request: HttpRequest) -> dict[str, str]:
+    return {"api_key": services.create_api_key(_me(request))}
+
+
+@router.get("/api_key", auth=verified)
+def get_api_key(request: HttpRequest) -> dict[str, str]:
+    key = tokens.stored_api_key(_me(request))
+    if key is None:
+        raise Missing("API key not found. Create one first.")
+    return {"api_key": key}
+
+
+@router.delete("/api_key", auth=verified)
+def delete_api_key(request: HttpRequest) -> bool:
+    services.delete_api_key(_me(request))
+    return True
+
+
+def _me(request: HttpRequest) -> User:
+    identity = identity_of(request)
+    assert identity is not None
+    return identity.user

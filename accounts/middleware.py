@@ -1,0 +1,68 @@
+"""Puts the person on the request, for pages, REST and Django admin alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from django.contrib.auth.models import AnonymousUser
+from django.http import HttpRequest
+from django.utils.functional import SimpleLazyObject
+
+from accounts.models import User
+from accounts.tokens import COOKIE, Identity, identify
+from owui.lib.aio import in_thread
+from owui.lib.errors import UserError
+
+
+def identity_of(request: HttpRequest) -> Identity | None:
+    """Who is asking, read once a request. A bad credential is kept as `request.auth_failure` for the guards."""
+    if not hasattr(request, "_identity"):
+        request._identity = None  # type: ignore[attr-defined]
+        request.auth_failure = None  # type: ignore[attr-defined]
+        try:
+            request._identity = identify(request.headers, request.COOKIES, request.path)  # type: ignore[attr-defined]
+        except UserError as error:
+            request.auth_failure = error  # type: ignore[attr-defined]
+    return request._identity  # type: ignore[attr-defined, no-any-return]
+
+
+def _user(request: HttpRequest) -> User | AnonymousUser:
+    identity = identity_of(request)
+    return identity.user if identity else AnonymousUser()
+
+
+class TokenAuthenticationMiddleware:
+    """`request.user` and `await request.auser()`; nothing is read until somebody asks."""
+
+    sync_capable = True
+    async_capable = True
+
+    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
+        self.get_response = get_response
+        self.is_async = iscoroutinefunction(get_response)
+        if self.is_async:
+            markcoroutinefunction(self)
+
+    def __call__(self, request: HttpRequest) -> Any:
+        request.user = SimpleLazyObject(lambda: _user(request))  # type: ignore[assignment]
+
+        async def auser() -> User | AnonymousUser:
+            return await in_thread(_user)(request)
+
+        request.auser = auser
+        if self.is_async:
+            return self._async(request)
+        return self._clean(request, self.get_response(request))
+
+    async def _async(self, request: HttpRequest) -> Any:
+        return self._clean(request, await self.get_response(request))
+
+    @staticmethod
+    def _clean(request: HttpRequest, response: Any) -> Any:
+        """A dead cookie is taken away, so that the browser stops sending it."""
+        failure = getattr(request, "auth_failure", None)
+        if failure is not None and failure.status == 401 and COOKIE in request.COOKIES and COOKIE not in response.cookies:
+            response.delete_cookie(COOKIE)
+        return response

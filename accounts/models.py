@@ -1,0 +1,138 @@
+"""Who is here: people, their sessions and their keys."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.auth.models import _user_has_module_perms, _user_has_perm  # type: ignore[attr-defined]
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+
+class Role(models.TextChoices):
+    """Standing of an account."""
+
+    ADMIN = "admin", _("Administrator")
+    USER = "user", _("User")
+    PENDING = "pending", _("Pending approval")
+
+
+class UserManager(BaseUserManager["User"]):
+    """Plain creation for tests and commands; people come in through `accounts.services`."""
+
+    def create_user(self, email: str, password: str | None = None, **fields: Any) -> User:
+        user = self.model(email=email.strip().lower(), **fields)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+    def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> User:
+        return self.create_user(email, password, role=Role.ADMIN, **fields)
+
+    def get_by_natural_key(self, username: str | None) -> User:
+        return self.get(email=(username or "").strip().lower())
+
+
+class User(AbstractBaseUser):
+    """One person. The role is read from the database on each request, never from a token."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    email = models.EmailField(_("e-mail"), unique=True)
+    name = models.CharField(_("name"), max_length=255)
+    username = models.CharField(_("user name"), max_length=255, blank=True)
+    role = models.CharField(_("role"), max_length=10, choices=Role.choices, default=Role.PENDING, db_index=True)
+    is_active = models.BooleanField(_("may sign in"), default=True)
+    profile_image_url = models.TextField(blank=True, default="/user.png")
+    bio = models.TextField(blank=True)
+    settings = models.JSONField(default=dict, blank=True)
+    info = models.JSONField(default=dict, blank=True)
+    # Changing the stamp ends every session of the person at once, on every node.
+    session_stamp = models.UUIDField(default=uuid.uuid4, editable=False)
+    last_active_at = models.DateTimeField(_("last seen"), null=True, blank=True)
+    created_at = models.DateTimeField(_("joined"), default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    objects = UserManager()
+    USERNAME_FIELD = "email"
+    REQUIRED_FIELDS = ["name"]
+
+    class Meta:
+        verbose_name = _("person")
+        verbose_name_plural = _("people")
+        ordering = ["name"]
+        indexes = [models.Index(fields=["created_at"])]
+
+    def __str__(self) -> str:
+        return f"{self.name} <{self.email}>"
+
+    @property
+    def is_admin(self) -> bool:
+        return self.role == Role.ADMIN
+
+    @property
+    def is_staff(self) -> bool:
+        """Who may open Django admin."""
+        return self.is_active and self.role == Role.ADMIN
+
+    @property
+    def is_superuser(self) -> bool:
+        return self.is_staff
+
+    def has_perm(self, perm: str, obj: Any = None) -> bool:
+        return bool(_user_has_perm(self, perm, obj))
+
+    def has_perms(self, perm_list: Any, obj: Any = None) -> bool:
+        return all(self.has_perm(perm, obj) for perm in perm_list)
+
+    def has_module_perms(self, app_label: str) -> bool:
+        return bool(_user_has_module_perms(self, app_label))
+
+    def get_all_permissions(self, obj: Any = None) -> set[str]:
+        return set()
+
+
+class Session(models.Model):
+    """One sign-in on one device. Its id is the token's `jti`; a token without its row is worth nothing."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="sessions")
+    auth_method = models.CharField(max_length=20, default="password")
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    user_agent = models.CharField(max_length=300, blank=True)
+    ip = models.GenericIPAddressField(null=True, blank=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["user", "created_at"]), models.Index(fields=["expires_at"])]
+        verbose_name = _("session")
+        verbose_name_plural = _("sessions")
+
+
+class ApiKey(models.Model):
+    """A person's key for programs. Looked up by hash; kept encrypted because old clients read it back."""
+
+    user = models.OneToOneField(User, on_delete=models.CASCADE, related_name="api_key", primary_key=True)
+    digest = models.CharField(max_length=64, unique=True)
+    last_four = models.CharField(max_length=4)
+    secret = models.TextField()
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    last_used_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("API key")
+        verbose_name_plural = _("API keys")
+
+
+class SignInFailure(models.Model):
+    """A refused sign-in, kept for minutes to slow down guessing."""
+
+    email = models.CharField(max_length=254)
+    at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["email", "at"])]

@@ -1,0 +1,90 @@
+"""JSON shapes of people and sessions, as the field's clients know them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ninja import Schema
+
+from accounts.models import Session, User
+from accounts.tokens import expires_epoch
+from rbac.permissions import effective_permissions, with_flat_keys
+
+
+class SignInForm(Schema):
+    email: str
+    password: str
+
+
+class SignUpForm(Schema):
+    name: str
+    email: str
+    password: str
+    profile_image_url: str | None = None
+
+
+class AddUserForm(SignUpForm):
+    role: str | None = None
+
+
+class PasswordForm(Schema):
+    password: str
+    new_password: str
+
+
+class ProfileForm(Schema):
+    name: str
+    profile_image_url: str | None = None
+    bio: str | None = None
+
+
+class UserUpdateForm(Schema):
+    role: str | None = None
+    name: str | None = None
+    email: str | None = None
+    profile_image_url: str | None = None
+    password: str | None = None
+
+
+def user_info(user: User) -> dict[str, Any]:
+    """The short form, for pickers."""
+    return {
+        "id": str(user.id),
+        "name": user.name,
+        "email": user.email,
+        "role": user.role,
+        "profile_image_url": user.profile_image_url,
+    }
+
+
+def user_json(user: User) -> dict[str, Any]:
+    """The whole form, for administrators and oneself."""
+    return user_info(user) | {
+        "username": user.username or None,
+        "bio": user.bio or None,
+        "gender": None,
+        "date_of_birth": None,
+        "timezone": None,
+        "presence_state": None,
+        "status_emoji": None,
+        "status_message": None,
+        "status_expires_at": None,
+        "info": user.info or None,
+        "settings": user.settings or None,
+        "oauth": None,
+        "scim": None,
+        "last_active_at": int(user.last_active_at.timestamp()) if user.last_active_at else 0,
+        "updated_at": int(user.updated_at.timestamp()),
+        "created_at": int(user.created_at.timestamp()),
+    }
+
+
+def session_answer(user: User, token: str, session: Session | None) -> dict[str, Any]:
+    """The session answer of every sign-in way."""
+    return {
+        "token": token,
+        "token_type": "Bearer",
+        "expires_at": expires_epoch(session) if session else None,
+        **user_info(user),
+        "permissions": with_flat_keys(effective_permissions(user)),
+    }

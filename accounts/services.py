@@ -1,0 +1,308 @@
+"""Account verbs: sign up, sign in, approve, change, leave. Each with its audit entry in the same transaction."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth import authenticate
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.db import connection, transaction
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from accounts import tokens
+from accounts.config import ApiKeyConfig, SignInConfig
+from accounts.models import ApiKey, Role, Session, SignInFailure, User
+from owui.audit.record import record
+from owui.lib.errors import ACCESS_PROHIBITED, Missing, Refused, UserError
+from rbac.models import Group
+from rbac.permissions import may
+from rbac.services import add_members
+from rbac.signals import access_changed
+
+TRIES, WINDOW = 15, timedelta(minutes=3)
+_FIRST_ACCOUNT_LOCK = 0x6F777569
+
+
+def has_users() -> bool:
+    """False until the first account exists."""
+    return User.objects.exists()
+
+
+def signup_open() -> bool:
+    """Whether the sign-up form works: for the first account always, later by ENABLE_SIGNUP and the form switch."""
+    if not has_users():
+        return True
+    config = SignInConfig.load()
+    return config.enable_signup and config.enable_login_form and settings.BOOT.enable_password_auth
+
+
+@transaction.atomic
+def sign_up(*, name: str, email: str, password: str) -> User:
+    """A new account by form. The first one ever becomes administrator; exactly one, however many race for it.
+
+    :raises UserError: 400 bad e-mail, taken, weak or empty password; 403 sign-up is closed
+    """
+    if not signup_open():
+        raise Refused(ACCESS_PROHIBITED, code="signup_closed")
+    return create_account(name=name, email=email, password=password, by=None, action="user.sign_up")
+
+
+@transaction.atomic
+def create_account(
+    *, name: str, email: str, password: str | None, by: User | None, role: str | None = None, action: str = "user.create"
+) -> User:
+    """The one way an account comes to be; decides the role of the first and of later ones."""
+    email = clean_email(email)
+    name = name.strip()
+    if not name:
+        raise UserError(_("Please enter a name."))
+    if password is not None:
+        check_password_rules(password)
+    with connection.cursor() as cursor:
+        # Serialises only the question "am I the first?"; later accounts hold it for a millisecond.
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_FIRST_ACCOUNT_LOCK])
+    if User.objects.filter(email=email).exists():
+        raise UserError(_("This e-mail address is already registered. Sign in instead, or use another address."), code="email_taken")
+    config = SignInConfig.load()
+    if not has_users():
+        role = Role.ADMIN
+    elif role not in Role.values:
+        role = config.default_user_role if config.default_user_role in Role.values else Role.PENDING
+    user = User.objects.create_user(email, password, name=name, role=role)
+    record(
+        action, by=by or user, object_type="user", object_id=str(user.pk), object_label=user.email, detail={"role": role}
+    )
+    if config.default_group_id and (group := _group(config.default_group_id)):
+        add_members(group, [user.pk], by=by or user)
+    return user
+
+
+def _group(pk: str) -> Group | None:
+    try:
+        return Group.objects.filter(pk=uuid.UUID(pk)).first()
+    except ValueError:
+        return None
+
+
+def clean_email(email: str) -> str:
+    """Lower case, checked. 400 for anything that is no address."""
+    email = email.strip().lower()
+    try:
+        validate_email(email)
+    except ValidationError as error:
+        raise UserError(_("This is not a valid e-mail address."), code="email_invalid") from error
+    return email
+
+
+def check_password_rules(password: str) -> None:
+    """400 with the hint when the password does not fit the organisation's rule."""
+    if not password:
+        raise UserError(_("Please choose a password."))
+    if len(password) > 1024:
+        raise UserError(_("The password is too long. Use at most 1,024 characters."))
+    boot = settings.BOOT
+    if boot.enable_password_validation and not re.match(boot.password_validation_regex_pattern, password):
+        raise UserError(
+            boot.password_validation_hint
+            or _("The password is too weak. Use at least 8 characters with upper and lower case, a digit and a sign.")
+        )
+
+
+def sign_in(*, email: str, password: str, user_agent: str = "", ip: str | None = None) -> tuple[User, str, Session]:
+    """Checks a password and opens a session.
+
+    :returns: the person, the token, the session
+    :raises UserError: 400 wrong e-mail or password (the same text for both), 403 switched off, 429 too many tries
+    """
+    if not settings.BOOT.enable_password_auth:
+        raise Refused(_("Sign-in with a password is switched off. Use your organisation's sign-in."))
+    email = email.strip().lower()[:254]
+    since = timezone.now() - WINDOW
+    if SignInFailure.objects.filter(email=email, at__gte=since).count() >= TRIES:
+        raise UserError(_("Too many failed sign-ins for this address. Wait three minutes and try again."), status=429)
+    user = authenticate(None, username=email, password=password)
+    if user is None:
+        SignInFailure.objects.filter(at__lt=since).delete()
+        SignInFailure.objects.create(email=email)
+        raise UserError(
+            _("The e-mail or password is wrong. Check both and try again."), code="credentials"
+        )
+    assert isinstance(user, User)
+    token, session = open_session(user, auth_method="password", user_agent=user_agent, ip=ip)
+    return user, token, session
+
+
+@transaction.atomic
+def open_session(user: User, *, auth_method: str, user_agent: str = "", ip: str | None = None) -> tuple[str, Session]:
+    """A session for a person whose proof was accepted; every sign-in way ends here."""
+    token, session = tokens.issue(user, auth_method=auth_method, user_agent=user_agent, ip=ip)
+    record(
+        "user.sign_in",
+        by=user,
+        object_type="user",
+        object_id=str(user.pk),
+        object_label=user.email,
+        detail={"method": auth_method, "session": str(session.pk)},
+    )
+    return token, session
+
+
+@transaction.atomic
+def sign_out(user: User, session: Session | None) -> None:
+    """Ends this session only."""
+    if session is not None:
+        tokens.revoke(session)
+        record("user.sign_out", by=user, object_type="user", object_id=str(user.pk), object_label=user.email, detail={})
+
+
+@transaction.atomic
+def revoke_sessions(user: User, *, by: User) -> None:
+    """Ends every session of a person, sockets included."""
+    guard_primary(user, by)
+    tokens.revoke_all(user)
+    record("user.sessions.revoke", by=by, object_type="user", object_id=str(user.pk), object_label=user.email, detail={})
+    _tell(user)
+
+
+def _tell(user: User) -> None:
+    pk = str(user.pk)
+    transaction.on_commit(
+        lambda: access_changed.send(sender=User, resource_type="user", resource_id=pk, user_ids=[pk])
+    )
+
+
+def primary_admin_id() -> uuid.UUID | None:
+    """The oldest account; others may not edit it."""
+    return User.objects.order_by("created_at", "pk").values_list("pk", flat=True).first()
+
+
+def guard_primary(user: User, by: User) -> None:
+    """403 when somebody else touches the primary administrator."""
+    if user.pk == primary_admin_id() and by.pk != user.pk:
+        raise Refused(_("The first administrator's account can only be changed by its owner."), code="primary_admin")
+
+
+@transaction.atomic
+def update_user(user: User, *, by: User, **changes: Any) -> User:
+    """An administrator's change of role, name, e-mail, picture or password."""
+    guard_primary(user, by)
+    before = {f: getattr(user, f) for f in ("role", "name", "email") if f in changes}
+    role = changes.get("role")
+    if role is not None:
+        if role not in Role.values:
+            raise UserError(_("The role must be admin, user or pending."))
+        if user.pk == primary_admin_id() and role != Role.ADMIN:
+            raise Refused(_("The first administrator cannot give up that role."), code="primary_admin")
+        user.role = role
+    if changes.get("email"):
+        email = clean_email(changes["email"])
+        if User.objects.filter(email=email).exclude(pk=user.pk).exists():
+            raise UserError(_("This e-mail address is already registered."), code="email_taken")
+        user.email = email
+    for field in ("name", "profile_image_url"):
+        if changes.get(field):
+            setattr(user, field, changes[field])
+    if changes.get("password"):
+        check_password_rules(changes["password"])
+        user.set_password(changes["password"])
+    user.save()
+    if changes.get("password"):
+        tokens.revoke_all(user)
+    after = {f: getattr(user, f) for f in before}
+    detail = {"before": before, "after": after} | ({"password": "changed"} if changes.get("password") else {})
+    record("user.update", by=by, object_type="user", object_id=str(user.pk), object_label=user.email, detail=detail)
+    _tell(user)
+    return user
+
+
+@transaction.atomic
+def delete_user(user: User, *, by: User) -> None:
+    """Removes an account. 403 for oneself and for the primary administrator."""
+    if user.pk == by.pk:
+        raise Refused(_("You cannot delete your own account."), code="self_delete")
+    guard_primary(user, by)
+    record("user.delete", by=by, object_type="user", object_id=str(user.pk), object_label=user.email, detail={})
+    _tell(user)
+    user.delete()
+
+
+@transaction.atomic
+def change_password(user: User, *, old: str, new: str) -> None:
+    """A person's own change; ends all sessions."""
+    if not user.check_password(old):
+        raise UserError(_("The current password is wrong."), code="credentials")
+    check_password_rules(new)
+    user.set_password(new)
+    user.save(update_fields=["password", "updated_at"])
+    tokens.revoke_all(user)
+    record("user.password", by=user, object_type="user", object_id=str(user.pk), object_label=user.email, detail={})
+    _tell(user)
+
+
+@transaction.atomic
+def update_profile(user: User, *, name: str, profile_image_url: str | None = None, bio: str | None = None) -> User:
+    """A person's own name, picture and text."""
+    if not name.strip():
+        raise UserError(_("Please enter a name."))
+    user.name = name.strip()
+    if profile_image_url:
+        user.profile_image_url = profile_image_url
+    if bio is not None:
+        user.bio = bio
+    user.save()
+    record("user.profile", by=user, object_type="user", object_id=str(user.pk), object_label=user.email, detail={})
+    return user
+
+
+@transaction.atomic
+def create_api_key(user: User) -> str:
+    """A new key, replacing the old one. 403 when keys are off or the person may not have one."""
+    if not ApiKeyConfig.load().enable or not may(user, "features.api_keys"):
+        raise Refused(tokens.API_KEY_OFF, code="api_key_off")
+    key = tokens.new_api_key(user)
+    record("api_key.create", by=user, object_type="user", object_id=str(user.pk), object_label=user.email, detail={"last_four": key[-4:]})
+    return key
+
+
+@transaction.atomic
+def delete_api_key(user: User) -> None:
+    deleted, _rows = ApiKey.objects.filter(user=user).delete()
+    if deleted:
+        record("api_key.delete", by=user, object_type="user", object_id=str(user.pk), object_label=user.email, detail={})
+
+
+def search_users(query: str) -> Any:
+    """People by name or e-mail, for lists and sharing pickers."""
+    users = User.objects.order_by("name", "pk")
+    return users.filter(Q(name__icontains=query) | Q(email__icontains=query)) if query else users
+
+
+def get_user(pk: Any) -> User:
+    """A person by id text; 404 otherwise."""
+    try:
+        user = User.objects.filter(pk=uuid.UUID(str(pk))).first()
+    except ValueError:
+        user = None
+    if user is None:
+        raise Missing(_("This person does not exist."))
+    return user
+
+
+def ensure_configured_admin() -> User | None:
+    """WEBUI_ADMIN_EMAIL and _PASSWORD make an administrator on an empty database; sign-up is then closed."""
+    boot = settings.BOOT
+    if not boot.webui_admin_email or not boot.webui_admin_password or has_users():
+        return None
+    with transaction.atomic():
+        user = create_account(
+            name=boot.webui_admin_name, email=boot.webui_admin_email, password=boot.webui_admin_password, by=None
+        )
+        SignInConfig.load().save(enable_signup=False, by=user)
+    return user

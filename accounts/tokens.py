@@ -1,0 +1,197 @@
+"""Session tokens and API keys: issue, read, revoke. One function answers "who is this?" for page, REST and socket.
+
+The token is a JWT in the field's form, but the database decides: a token counts only while its `Session` row stands,
+unrevoked, and the person's session stamp is the one it was issued with. So revocation fails closed and holds on every
+node with the next request.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+import uuid
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import jwt
+from django.conf import settings
+from django.utils import timezone
+
+from accounts.config import ApiKeyConfig, SignInConfig
+from accounts.models import ApiKey, Session, User
+from owui.lib.crypto import decrypt, encrypt
+from owui.lib.errors import ACCESS_PROHIBITED, UserError
+from rbac.permissions import may
+
+COOKIE = "token"
+INVALID_TOKEN = "Your session has expired or the token is invalid. Please sign in again."  # noqa: S105
+API_KEY_OFF = "Use of API key is not enabled in the environment."
+_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+
+
+class BadCredential(UserError):
+    """A token or key was presented and is not good."""
+
+    status = 401
+    code = "bad_credential"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who presented what. `method` is `jwt` or `api_key`."""
+
+    user: User
+    method: str
+    session: Session | None
+    by_cookie: bool
+
+
+def lifetime(text: str) -> timedelta | None:
+    """`4w`, `1h30m`, `-1` (never: None). A malformed value counts as four weeks, never as "for ever"."""
+    text = text.strip()
+    if text == "-1":
+        return None
+    parts = re.findall(r"(\d+(?:\.\d+)?)(ms|[smhdw])", text)
+    if not parts or "".join(n + u for n, u in parts) != text:
+        return timedelta(weeks=4)
+    return timedelta(seconds=sum(float(n) * _UNITS[u] for n, u in parts))
+
+
+def issue(user: User, *, auth_method: str, user_agent: str = "", ip: str | None = None) -> tuple[str, Session]:
+    """A new session and its token."""
+    span = lifetime(SignInConfig.load().jwt_expires_in)
+    now = timezone.now()
+    session = Session.objects.create(
+        user=user,
+        auth_method=auth_method,
+        expires_at=now + span if span else None,
+        user_agent=user_agent[:300],
+        ip=ip or None,
+    )
+    claims: dict[str, Any] = {
+        "id": str(user.id),
+        "jti": str(session.id),
+        "iat": int(now.timestamp()),
+        "typ": "session",
+        "auth_method": auth_method,
+        "auth_time": int(now.timestamp()),
+        "session_stamp": str(user.session_stamp),
+    }
+    if session.expires_at:
+        claims["exp"] = int(session.expires_at.timestamp())
+    return jwt.encode(claims, settings.SECRET_KEY, algorithm="HS256"), session
+
+
+def read_token(token: str) -> tuple[User, Session]:
+    """The person and session behind a token; one statement. Raises BadCredential."""
+    try:
+        claims = jwt.decode(token, settings.SECRET_KEY, algorithms=["HS256"])
+        key, stamp = uuid.UUID(str(claims["jti"])), str(claims["session_stamp"])
+    except (jwt.PyJWTError, KeyError, ValueError) as error:
+        raise BadCredential(INVALID_TOKEN) from error
+    session = Session.objects.select_related("user").filter(pk=key, revoked_at=None).first()
+    if (
+        session is None
+        or str(session.user.session_stamp) != stamp
+        or not session.user.is_active
+        or (session.expires_at and session.expires_at <= timezone.now())
+    ):
+        raise BadCredential(INVALID_TOKEN)
+    return session.user, session
+
+
+def read_api_key(key: str, path: str) -> User:
+    """The owner of an API key, after the global switch, the permission key and the path limits. Raises."""
+    row = ApiKey.objects.select_related("user").filter(digest=digest(key)).first()
+    if row is None or not row.user.is_active or (row.expires_at and row.expires_at <= timezone.now()):
+        raise BadCredential(INVALID_TOKEN)
+    config = ApiKeyConfig.load()
+    if not config.enable or not may(row.user, "features.api_keys"):
+        raise UserError(API_KEY_OFF, status=403, code="api_key_off")
+    if config.endpoint_restrictions and not _path_allowed(path, config.allowed_endpoints):
+        raise UserError(ACCESS_PROHIBITED, status=403, code="api_key_path")
+    return row.user
+
+
+def _path_allowed(path: str, allowed: str) -> bool:
+    entries = [entry.strip().rstrip("/") for entry in allowed.split(",") if entry.strip()]
+    return any(path == entry or path.startswith(entry + "/") for entry in entries)
+
+
+def digest(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+def credential(headers: Any, cookies: Any) -> tuple[str, bool]:
+    """The presented credential and whether it came as a cookie: bearer, cookie `token`, key header, in that order."""
+    kind, _space, value = str(headers.get("authorization", "")).partition(" ")
+    if kind.lower() == "bearer" and value.strip():
+        return value.strip(), False
+    if cookies.get(COOKIE):
+        return str(cookies[COOKIE]), True
+    return str(headers.get(settings.BOOT.custom_api_key_header, "")).strip(), False
+
+
+def identify(headers: Any, cookies: Any, path: str) -> Identity | None:
+    """Who is asking: None when nothing was presented; raises BadCredential or UserError for a bad credential."""
+    text, by_cookie = credential(headers, cookies)
+    if not text:
+        return None
+    if text.startswith("sk-"):
+        user, method, session = read_api_key(text, path), "api_key", None
+    else:
+        (user, session), method = read_token(text), "jwt"
+    note_activity(user)
+    return Identity(user, method, session, by_cookie)
+
+
+def note_activity(user: User) -> None:
+    """Moves "last seen" at most once per interval: a write per request would be the dearest part of it."""
+    now = timezone.now()
+    interval = timedelta(seconds=settings.BOOT.database_user_active_status_update_interval)
+    if user.last_active_at is None or now - user.last_active_at > interval:
+        User.objects.filter(pk=user.pk).update(last_active_at=now)
+        user.last_active_at = now
+
+
+def revoke(session: Session) -> None:
+    """Ends one session on every node."""
+    Session.objects.filter(pk=session.pk, revoked_at=None).update(revoked_at=timezone.now())
+
+
+def revoke_all(user: User) -> None:
+    """Ends every session of a person on every node."""
+    user.session_stamp = uuid.uuid4()
+    User.objects.filter(pk=user.pk).update(session_stamp=user.session_stamp)
+    Session.objects.filter(user=user, revoked_at=None).update(revoked_at=timezone.now())
+
+
+def new_api_key(user: User) -> str:
+    """A fresh key in the field's form, replacing the former one."""
+    key = "sk-" + secrets.token_hex(16)
+    ApiKey.objects.update_or_create(
+        user=user,
+        defaults={
+            "digest": digest(key),
+            "last_four": key[-4:],
+            "secret": encrypt(key),
+            "created_at": timezone.now(),
+            "last_used_at": None,
+        },
+    )
+    return key
+
+
+def stored_api_key(user: User) -> str | None:
+    """The person's key in clear, because the field's clients read it back; None when there is none."""
+    row = ApiKey.objects.filter(user=user).first()
+    return decrypt(row.secret) if row else None
+
+
+def expires_epoch(session: Session) -> int | None:
+    return int(session.expires_at.timestamp()) if session.expires_at else None
+
+
+__all__ = ["BadCredential", "Identity", "identify", "issue", "read_token", "revoke", "revoke_all"]

@@ -1,0 +1,60 @@
+"""What pages and REST share about a browser: its cookie, its address, and who may open a page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http.response import HttpResponseBase
+from django.urls import reverse
+from django.utils.http import urlencode
+
+from accounts.models import Session
+from accounts.tokens import COOKIE
+from owui.audit.middleware import client_ip
+
+
+def client_of(request: HttpRequest) -> dict[str, Any]:
+    """Address and browser of the caller, for the session list and the audit log."""
+    return {"user_agent": request.headers.get("user-agent", ""), "ip": client_ip(request) or None}
+
+
+def set_token_cookie(response: HttpResponse, token: str, session: Session) -> None:
+    """The session cookie: HttpOnly, SameSite; Secure by setting or when the request came over TLS."""
+    age = int((session.expires_at - session.created_at).total_seconds()) if session.expires_at else 10 * 365 * 86400
+    response.set_cookie(
+        COOKIE,
+        token,
+        max_age=age,
+        httponly=True,
+        secure=settings.BOOT.webui_auth_cookie_secure,
+        samesite=settings.SESSION_COOKIE_SAMESITE,
+    )
+
+
+def go(request: HttpRequest, url: str) -> HttpResponse:
+    """A redirect that also works for a request made by htmx, which would otherwise swap the target page in."""
+    if getattr(request, "htmx", False):
+        response = HttpResponse(status=200)
+        response["HX-Redirect"] = url
+        return response
+    return HttpResponseRedirect(url)
+
+
+def signed_in(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
+    """A page for verified people: strangers go to sign-in and come back, pending accounts to the waiting page."""
+
+    @wraps(view)
+    def page(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        user = request.user
+        if not user.is_authenticated:
+            target = request.path if request.method == "GET" else "/"
+            return go(request, f"{reverse('accounts:sign-in')}?{urlencode({'next': target})}")
+        if user.role not in ("user", "admin"):
+            return go(request, reverse("accounts:pending"))
+        return view(request, *args, **kwargs)
+
+    return page

@@ -1,0 +1,37 @@
+"""The conversation: chats and messages, the turns that answer them, and what people share of them."""
+
+from chat.models.chats import Chat, Folder, FolderGroupGrant, FolderUserGrant
+from chat.models.messages import Citation, Message, Runner, State, Turn, TurnEvent
+from chat.models.sharing import (
+    Note,
+    NoteGroupGrant,
+    NoteUserGrant,
+    Prompt,
+    PromptGroupGrant,
+    PromptUserGrant,
+    SharedChat,
+    SharedChatGroupGrant,
+    SharedChatUserGrant,
+)
+
+__all__ = [
+    "Chat",
+    "Citation",
+    "Folder",
+    "FolderGroupGrant",
+    "FolderUserGrant",
+    "Message",
+    "Note",
+    "NoteGroupGrant",
+    "NoteUserGrant",
+    "Prompt",
+    "PromptGroupGrant",
+    "PromptUserGrant",
+    "Runner",
+    "SharedChat",
+    "SharedChatGroupGrant",
+    "SharedChatUserGrant",
+    "State",
+    "Turn",
+    "TurnEvent",
+]

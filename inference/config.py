@@ -1,0 +1,64 @@
+"""Stored settings of this app: which model servers there are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
+
+from owui import env
+from owui.config.registry import Section, setting
+
+
+def _urls(many: str, *singles: str, default: str) -> list[str]:
+    """The `;` list, else the single address, else the field's default. An empty text counts as unset."""
+    if text := env.raw(many):
+        return [u.strip().rstrip("/") for u in text.split(";") if u.strip()]
+    for name in singles:
+        if text := env.raw(name):
+            return [text.strip().rstrip("/").removesuffix("/api") if name == "OLLAMA_API_BASE_URL" else text.strip().rstrip("/")]
+    return [default]
+
+
+class OpenAIConfig(Section, prefix="openai"):
+    """OpenAI-compatible servers: vLLM, llama.cpp and the like."""
+
+    enable: bool = setting(True, env="ENABLE_OPENAI_API", label=_("Use OpenAI-compatible servers"), stored=True)
+    api_base_urls: list[str] = setting(
+        ["https://api.openai.com/v1"],
+        env="OPENAI_API_BASE_URLS",
+        separator=";",
+        seed=lambda: _urls("OPENAI_API_BASE_URLS", "OPENAI_API_BASE_URL", default="https://api.openai.com/v1"),
+        label=_("Addresses"),
+        help=_("One address a line; keys belong to the address in the same place."),
+        stored=True,
+    )
+    api_keys: list[str] = setting(
+        [],
+        env="OPENAI_API_KEYS",
+        separator=";",
+        seed=lambda: (env.raw("OPENAI_API_KEYS") or env.raw("OPENAI_API_KEY") or "").split(";"),
+        label=_("Keys"),
+        secret=True,
+        stored=True,
+    )
+    api_configs: dict[str, Any] = setting(
+        {}, env="OPENAI_API_CONFIGS", label=_("Options per address"), help=_("By index or address, as JSON."), stored=True
+    )
+
+
+class OllamaConfig(Section, prefix="ollama"):
+    """Ollama servers."""
+
+    enable: bool = setting(True, env="ENABLE_OLLAMA_API", label=_("Use Ollama servers"), stored=True)
+    base_urls: list[str] = setting(
+        ["http://localhost:11434"],
+        env="OLLAMA_BASE_URLS",
+        separator=";",
+        seed=lambda: _urls(
+            "OLLAMA_BASE_URLS", "OLLAMA_BASE_URL", "OLLAMA_API_BASE_URL", default="http://localhost:11434"
+        ),
+        label=_("Addresses"),
+        stored=True,
+    )
+    api_configs: dict[str, Any] = setting({}, env="OLLAMA_API_CONFIGS", label=_("Options per address"), stored=True)

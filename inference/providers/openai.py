@@ -1,0 +1,209 @@
+"""Servers that speak OpenAI's chat completions: OpenAI itself, llama.cpp, vLLM, LiteLLM and many more."""
+
+from collections.abc import AsyncGenerator, Sequence
+from typing import Any
+
+from inference.providers import params as parameters
+from inference.providers.base import ChatRequest, ConnectionInfo, ModelInfo, PassthroughResponse
+from inference.providers.errors import ServerRejected
+from inference.providers.events import StreamEvent, Usage
+from inference.providers.lines import SSEParser
+from inference.providers.stream import AnswerStream
+from inference.providers.transport import (
+    answer_to,
+    bad_answer,
+    check_vectors,
+    parse_object,
+    passthrough,
+    raise_in_band,
+    request_json,
+)
+
+PARAMS = (
+    "temperature", "top_p", "top_k", "min_p", "max_tokens", "max_completion_tokens", "frequency_penalty",
+    "presence_penalty", "repeat_penalty", "seed", "logit_bias", "logprobs", "top_logprobs", "reasoning_effort",
+    "response_format", "tool_choice", "parallel_tool_calls",
+)  # fmt: skip
+
+
+class OpenAIProvider:
+    """Provider for `kind="openai"`; the base address includes `/v1`."""
+
+    def __init__(self) -> None:
+        # servers that once refused `stream_options`, so that it costs them one refused request, not one each time
+        self._without_stream_options: set[str] = set()
+
+    async def stream_chat(self, connection: ConnectionInfo, request: ChatRequest) -> AsyncGenerator[StreamEvent, None]:
+        """See `Provider.stream_chat`."""
+        body = chat_body(connection, request)
+        if connection.base_url in self._without_stream_options:
+            body.pop("stream_options", None)
+        while True:
+            try:
+                async with answer_to(connection, "POST", "/chat/completions", body) as answer:
+                    state = _Stream(connection)
+                    # some servers answer in one piece where they cannot stream
+                    state.is_whole = "json" in answer.response.headers.get("content-type", "")
+                    while not state.is_done and (piece := await answer.read()):
+                        events, fault = state.feed(piece)
+                        for event in events:
+                            yield event
+                        if fault is not None:
+                            raise fault
+                    events, fault = state.finish()
+                    for event in events:
+                        yield event
+                    if fault is not None:
+                        raise fault
+                    await answer.drain()
+                    return
+            except ServerRejected as error:
+                refused = error.status in (400, 422) and "stream_options" in error.upstream
+                if not refused or body.pop("stream_options", None) is None:
+                    raise
+                self._without_stream_options.add(connection.base_url)
+
+    async def list_models(self, connection: ConnectionInfo, *, timeout: float = 10.0) -> list[ModelInfo]:
+        """See `Provider.list_models`; an allow-list in the connection is the list, the server is not asked."""
+        allowed = connection.config.get("model_ids")
+        if allowed:
+            return [ModelInfo(id=name, name=name, owned_by="openai", raw={"id": name}) for name in allowed]
+        data = (await request_json(connection, "GET", "/models", total=timeout)).get("data")
+        if not isinstance(data, list):
+            raise bad_answer(connection, "the list of models is missing")
+        return [
+            ModelInfo(
+                id=raw["id"], name=str(raw.get("name") or raw["id"]), owned_by=str(raw.get("owned_by") or ""), raw=raw
+            )
+            for raw in data
+            if isinstance(raw, dict) and isinstance(raw.get("id"), str)
+        ]
+
+    async def embed(self, connection: ConnectionInfo, model: str, texts: Sequence[str]) -> list[list[float]]:
+        """See `Provider.embed`."""
+        if not texts:
+            return []
+        body = {"model": model, "input": list(texts), "encoding_format": "float"}
+        data = (await request_json(connection, "POST", "/embeddings", body)).get("data")
+        if not isinstance(data, list) or not all(isinstance(item, dict) for item in data):
+            raise bad_answer(connection, "the list of vectors is missing")
+        indices = [item.get("index", place) for place, item in enumerate(data)]
+        if sorted(indices, key=str) != sorted(range(len(texts)), key=str):
+            raise bad_answer(connection, f"{len(data)} vectors for {len(texts)} texts, or wrongly numbered")
+        ordered = [
+            item.get("embedding") for _, item in sorted(zip(indices, data, strict=True), key=lambda pair: pair[0])
+        ]
+        return check_vectors(connection, ordered, len(texts))
+
+    async def passthrough(
+        self, connection: ConnectionInfo, method: str, path: str, body: bytes | None = None, stream: bool = False
+    ) -> PassthroughResponse:
+        """See `Provider.passthrough`."""
+        return await passthrough(connection, method, path, body, stream)
+
+
+def chat_body(connection: ConnectionInfo, request: ChatRequest) -> dict[str, Any]:
+    """Build the body of a streamed chat completion."""
+    params = request.params
+    body: dict[str, Any] = dict(connection.config.get("extra_params") or {})
+    body |= parameters.pick(params, PARAMS)
+    if params.get("stop"):
+        body["stop"] = parameters.stop_list(params["stop"])
+    if request.tools:
+        body["tools"] = list(request.tools)
+    messages = list(request.messages)
+    # llama.cpp continues a last assistant message by itself; vLLM would begin a new one after it
+    if connection.config.get("provider") == "vllm" and messages and messages[-1].get("role") == "assistant":
+        body |= {"add_generation_prompt": False, "continue_final_message": True}
+    body |= parameters.custom(params)
+    body |= request.extra
+    body |= {"model": request.model, "messages": messages, "stream": True}
+    body["stream_options"] = {**(body.get("stream_options") or {}), "include_usage": True}
+    return body
+
+
+class _Stream(AnswerStream):
+    def __init__(self, connection: ConnectionInfo) -> None:
+        super().__init__(connection)
+        self.is_whole = False  # one JSON object instead of a stream
+        self._parser = SSEParser()
+        self._body: list[bytes] = []
+        self._usage: dict[str, Any] = {}
+        self._timings: dict[str, Any] = {}
+
+    def take_bytes(self, piece: bytes) -> None:
+        if self.is_whole:
+            self._body.append(piece)
+            return
+        for data in self._parser.feed(piece):
+            self._take_data(data)
+
+    def take_end(self) -> None:
+        if self.is_whole:
+            self._take_chunk(parse_object(self.connection, b"".join(self._body)), "message")
+            return
+        for data in self._parser.finish():
+            self._take_data(data)
+
+    def usage(self) -> Usage | None:
+        usage, timings = self._usage, self._timings
+        if not usage and not timings:
+            return None
+        prompt, completion = usage.get("prompt_tokens"), usage.get("completion_tokens")
+        if prompt is None:  # llama.cpp counts reused tokens apart
+            prompt = (timings.get("prompt_n") or 0) + (timings.get("cache_n") or 0)
+        if completion is None:
+            completion = timings.get("predicted_n")
+        return Usage(int(prompt), int(completion or 0), {**usage, "timings": timings} if timings else usage)
+
+    def _take_data(self, data: bytes) -> None:
+        if data == b"[DONE]":
+            self.is_done = True
+        elif data and not self.is_done:
+            self._take_chunk(parse_object(self.connection, data), "delta")
+
+    def _take_chunk(self, chunk: dict[str, Any], member: str) -> None:
+        if chunk.get("error"):
+            raise_in_band(self.connection, chunk["error"])
+        usage, timings = chunk.get("usage"), chunk.get("timings")
+        if isinstance(usage, dict):
+            self._usage = usage
+        if isinstance(timings, dict):
+            self._timings = timings
+        choices = chunk.get("choices")
+        if not choices:
+            return
+        try:
+            choice = choices[0]
+            if choice.get("index"):
+                return  # only one answer was asked for
+            if choice.get("finish_reason"):
+                self.reason = str(choice["finish_reason"])
+            delta = choice.get(member)
+            if delta:
+                self._take_delta(delta)
+        except (AttributeError, KeyError, TypeError) as error:
+            raise bad_answer(self.connection, "a chunk of an unknown shape") from error
+
+    def _take_delta(self, delta: dict[str, Any]) -> None:
+        reasoning = delta.get("reasoning_content") or delta.get("reasoning")
+        if reasoning and isinstance(reasoning, str):
+            self.text(reasoning, is_reasoning=True)
+        content = delta.get("content")
+        if content:
+            if isinstance(content, str):
+                self.text(content)
+            else:
+                self._take_parts(content)
+        for call in delta.get("tool_calls") or ():
+            function = call.get("function") or {}
+            self.tool_call(call.get("index"), call.get("id"), function.get("name"), function.get("arguments"))
+
+    def _take_parts(self, parts: list[dict[str, Any]]) -> None:
+        """Mistral sends parts instead of text once a model thinks."""
+        for part in parts:
+            if part.get("type") == "thinking":
+                for thought in part.get("thinking") or ():
+                    self.text(str(thought.get("text") or ""), is_reasoning=True)
+            elif part.get("text"):
+                self.text(str(part["text"]))

@@ -1,0 +1,32 @@
+"""Product parameters on their way into a request's body."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import orjson
+
+
+def pick(params: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """Take the named parameters that are set; None means unset."""
+    return {name: params[name] for name in names if params.get(name) is not None}
+
+
+def custom(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Take `custom_params`, the fields a person adds by hand. Text that is JSON stands for its value, because the
+    form they are typed into knows only text."""
+    given = params.get("custom_params") or {}
+    return {name: _value(value) for name, value in given.items()}
+
+
+def stop_list(stop: Any) -> list[str]:
+    """Make a list of stop texts of one or several."""
+    return [stop] if isinstance(stop, str) else list(stop)
+
+
+def _value(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        return orjson.loads(value)
+    except orjson.JSONDecodeError:
+        return value

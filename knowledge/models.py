@@ -1,0 +1,221 @@
+"""What an answer may stand on: knowledge bases, their documents, and the pieces that are searched."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any, ClassVar, Self
+
+from django.conf import settings
+from django.contrib.postgres.search import SearchVectorField
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+from pgvector.django import HalfVectorField
+
+from rbac.sharing import GroupGrant, Person, SharedResource, UserGrant, bypasses_access, is_verified
+
+
+class KnowledgeBase(SharedResource):
+    """A shared set of documents."""
+
+    resource_type: ClassVar[str] = "knowledge"
+    sharing_key: ClassVar[str] = "knowledge"
+
+    name = models.CharField(_("name"), max_length=255)
+    description = models.TextField(_("description"), blank=True)
+    meta = models.JSONField(default=dict, blank=True)
+
+    class Meta:
+        verbose_name = _("knowledge base")
+        verbose_name_plural = _("knowledge bases")
+        ordering = ["name"]
+        indexes = [models.Index(fields=["-updated_at", "id"])]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class KnowledgeBaseUserGrant(UserGrant):
+    content_object = models.ForeignKey(KnowledgeBase, on_delete=models.CASCADE, related_name="user_grants")
+
+    class Meta(UserGrant.Meta):
+        verbose_name = _("grant to a person")
+        verbose_name_plural = _("grants to people")
+
+
+class KnowledgeBaseGroupGrant(GroupGrant):
+    content_object = models.ForeignKey(KnowledgeBase, on_delete=models.CASCADE, related_name="group_grants")
+
+    class Meta(GroupGrant.Meta):
+        verbose_name = _("grant to a group")
+        verbose_name_plural = _("grants to groups")
+
+
+class EmbeddingSpace(models.Model):
+    """One embedding model's vector space. Vectors of different spaces are never compared."""
+
+    engine = models.CharField(max_length=40)
+    model = models.CharField(max_length=255)
+    dimensions = models.PositiveIntegerField()
+    is_active = models.BooleanField(default=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["engine", "model", "dimensions"], name="space_once"),
+            models.UniqueConstraint(fields=["is_active"], condition=Q(is_active=True), name="one_active_space"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.engine or 'embedded'}:{self.model} ({self.dimensions})"
+
+
+class DocumentState(models.TextChoices):
+    """The steps of ingestion. Each is left only by the transaction that completes it."""
+
+    RECEIVED = "received", _("Waiting")
+    EXTRACTED = "extracted", _("Text read")
+    CHUNKED = "chunked", _("Split")
+    LIVE = "live", _("Ready")
+    FAILED = "failed", _("Failed")
+
+
+class DocumentQuerySet(models.QuerySet[Any, Any]):
+    """Documents are reached through their owner or through a base the person may read."""
+
+    def readable_by(self, user: Person | None) -> Self:
+        return self._allowed(user, KnowledgeBase.objects.readable_by(user))
+
+    def writable_by(self, user: Person | None) -> Self:
+        """Own documents, and those in a base the person may change."""
+        return self._allowed(user, KnowledgeBase.objects.writable_by(user))
+
+    def _allowed(self, user: Person | None, bases: Any) -> Self:
+        if not is_verified(user):
+            return self.none()
+        assert user is not None
+        if bypasses_access(user):
+            return self
+        links = KnowledgeDocument.objects.filter(knowledge_base__in=bases).values("document_id")
+        return self.filter(Q(owner_id=user.id) | Q(pk__in=links))
+
+
+class Document(models.Model):
+    """One uploaded file with its text (REST: file)."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        on_delete=models.SET_NULL,
+        related_name="document_set",
+        verbose_name=_("added by"),
+    )
+    filename = models.CharField(_("file name"), max_length=255)
+    content_type = models.CharField(max_length=255, blank=True)
+    size = models.PositiveBigIntegerField(_("size"), default=0)
+    file = models.FileField(max_length=500, blank=True)
+    bytes_hash = models.CharField(max_length=64, blank=True, help_text=_("sha256 of the uploaded bytes"))
+    text_hash = models.CharField(max_length=64, blank=True, db_index=True, help_text=_("sha256 of the extracted text"))
+    meta = models.JSONField(default=dict, blank=True)
+    state = models.CharField(max_length=10, choices=DocumentState.choices, default=DocumentState.RECEIVED)
+    error = models.TextField(blank=True)
+    page_count = models.PositiveIntegerField(null=True, blank=True)
+    chunk_count = models.PositiveIntegerField(default=0)
+    chunks_done = models.PositiveIntegerField(default=0, help_text=_("chunks embedded so far; shown as progress"))
+    attempts = models.PositiveIntegerField(default=0)
+    # A worker holds a document until then; after that any worker may take it up again.
+    leased_until = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    objects = DocumentQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("document")
+        verbose_name_plural = _("documents")
+        ordering = ["filename"]
+        indexes = [
+            models.Index(fields=["owner", "-created_at"]),
+            # The sweeper's question: what is in work and has no worker?
+            models.Index(fields=["leased_until"], condition=~Q(state__in=["live", "failed"]), name="document_in_work"),
+        ]
+
+    def __str__(self) -> str:
+        return self.filename
+
+    @property
+    def in_work(self) -> bool:
+        return self.state not in (DocumentState.LIVE, DocumentState.FAILED)
+
+
+class DocumentPage(models.Model):
+    """The text of one page, sheet or slide: what citations show around a passage."""
+
+    document = models.ForeignKey(Document, on_delete=models.CASCADE, related_name="pages")
+    position = models.PositiveIntegerField()
+    number = models.PositiveIntegerField(null=True)
+    label = models.CharField(max_length=255, blank=True)
+    text = models.TextField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["document", "position"], name="page_once")]
+        ordering = ["position"]
+
+
+class KnowledgeDocument(models.Model):
+    """One document in one base."""
+
+    knowledge_base = models.ForeignKey(KnowledgeBase, on_delete=models.CASCADE, related_name="links")
+    document = models.ForeignKey(Document, on_delete=models.CASCADE, related_name="links")
+    added_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["knowledge_base", "document"], name="document_once_per_base")]
+
+
+class Chunk(models.Model):
+    """A piece of a document with its vector.
+
+    `knowledge_base` stands on the chunk so that rights are part of the vector query itself; a document in two bases has
+    its chunks twice (copied with their vectors, never embedded again), one in none has them with no base.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    document = models.ForeignKey(Document, on_delete=models.CASCADE, related_name="chunks")
+    knowledge_base = models.ForeignKey(
+        KnowledgeBase, null=True, blank=True, on_delete=models.CASCADE, related_name="chunks"
+    )
+    space = models.ForeignKey(EmbeddingSpace, on_delete=models.PROTECT, related_name="chunks")
+    position = models.PositiveIntegerField()
+    page = models.ForeignKey(DocumentPage, null=True, on_delete=models.CASCADE, related_name="chunks")
+    start_index = models.PositiveIntegerField(default=0)
+    text = models.TextField()
+    headings = models.JSONField(default=list, blank=True)
+    tsv = SearchVectorField(null=True)
+    # Without a fixed length: each space has its own, with its own index (knowledge.services.activate_space).
+    embedding = HalfVectorField()
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["knowledge_base", "space"]),
+            models.Index(fields=["document", "position"]),
+        ]
+
+
+class PendingChunk(models.Model):
+    """A chunk whose vector is still being made; nothing searches here, so no half document is ever visible."""
+
+    id = models.BigAutoField(primary_key=True)
+    document = models.ForeignKey(Document, on_delete=models.CASCADE, related_name="pending_chunks")
+    position = models.PositiveIntegerField()
+    page = models.ForeignKey(DocumentPage, null=True, on_delete=models.CASCADE, related_name="+")
+    start_index = models.PositiveIntegerField(default=0)
+    text = models.TextField()
+    headings = models.JSONField(default=list, blank=True)
+    space = models.ForeignKey(EmbeddingSpace, null=True, on_delete=models.CASCADE, related_name="+")
+    embedding = HalfVectorField(null=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["document", "position"], name="pending_once")]

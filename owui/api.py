@@ -1,0 +1,80 @@
+"""REST: every app's routers at the field's paths, one set of error answers."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from ninja import NinjaAPI, Swagger
+from ninja.errors import ValidationError
+
+from accounts.api.auths import router as auths
+from accounts.api.users import router as users
+from chat.api.chats import router as chats
+from chat.api.completions import router as completions
+from chat.api.tasks import router as tasks
+from inference.api.models import listing as model_listing
+from inference.api.models import router as models
+from inference.api.ollama import router as ollama
+from inference.api.openai import router as openai
+from knowledge.api.files import router as files
+from knowledge.api.knowledge import router as knowledge
+from knowledge.api.retrieval import router as retrieval
+from owui import health
+from owui.config.api import router as configs
+from owui.lib.errors import UserError, reference
+from owui.lib.rest import Renderer
+from rbac.api import router as groups
+
+log = logging.getLogger(__name__)
+
+api = NinjaAPI(
+    title="owui",
+    version="0.1.0",
+    docs=Swagger(settings={"persistAuthorization": True}),
+    docs_url="/api/docs",
+    openapi_url="/api/openapi.json",
+    renderer=Renderer(),
+)
+api.add_router("", health.router)
+api.add_router("/api/v1/auths", auths)
+api.add_router("/api/v1/users", users)
+api.add_router("/api/v1/groups", groups)
+api.add_router("/api/v1/models", models)
+api.add_router("/api/v1/chats", chats)
+api.add_router("/api/v1/files", files)
+api.add_router("/api/v1/knowledge", knowledge)
+api.add_router("/api/v1/retrieval", retrieval)
+api.add_router("/api/v1/configs", configs)
+api.add_router("/api/tasks", tasks)
+# The OpenAI client works with base_url=.../api, .../api/v1, .../openai, .../v1.
+for prefix in ("/api", "/api/v1", "/v1"):
+    api.add_router(prefix, completions, url_name_prefix=prefix.strip("/").replace("/", "-"))
+    api.add_router(prefix, model_listing, url_name_prefix=prefix.strip("/").replace("/", "-"))
+api.add_router("/openai", openai)
+api.add_router("/ollama", ollama)
+
+
+@api.exception_handler(UserError)
+def user_error(request: HttpRequest, error: UserError) -> HttpResponse:
+    return api.create_response(request, {"detail": error.message}, status=error.status)
+
+
+@api.exception_handler(ValidationError)
+def validation_error(request: HttpRequest, error: ValidationError) -> HttpResponse:
+    """422 with the field named. What was sent is not repeated: it may hold a password."""
+    detail = [
+        {"loc": [part for part in item["loc"] if part not in ("form", "payload")], "msg": item["msg"], "type": item["type"]}
+        for item in error.errors
+    ]
+    return api.create_response(request, {"detail": detail}, status=422)
+
+
+@api.exception_handler(Exception)
+def unexpected(request: HttpRequest, error: Exception) -> HttpResponse:
+    """A bug: the log has everything, the caller a reference."""
+    ref = reference()
+    log.exception("reference %s: %s %s", ref, request.method, request.path)
+    body: dict[str, Any] = {"detail": f"Something went wrong on the server. Tell your administrator this reference: {ref}"}
+    return api.create_response(request, body, status=500)

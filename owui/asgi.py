@@ -1,0 +1,25 @@
+"""HTTP, sockets and the process's own life: what runs beside requests starts and ends here."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "owui.settings")  # noqa: TID251
+
+from django.core.asgi import get_asgi_application
+
+http_application = get_asgi_application()
+
+from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
+
+from chat.routing import websocket_urlpatterns  # noqa: E402
+from owui.lifespan import Lifespan  # noqa: E402
+from owui.sockets import TokenAuthSocket  # noqa: E402
+
+application = ProtocolTypeRouter(
+    {
+        "http": http_application,
+        "websocket": TokenAuthSocket(URLRouter(websocket_urlpatterns)),
+        "lifespan": Lifespan(),
+    }
+)

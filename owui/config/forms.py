@@ -1,0 +1,125 @@
+"""The form of one section, made from its declared fields."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
+
+from owui.config import store
+from owui.config.parsing import Kind
+from owui.config.registry import InvalidSetting, Section, Setting
+
+_CLEAR = "clear_"
+
+
+class LinesField(forms.CharField):
+    """A list of texts, one a line."""
+
+    widget = forms.Textarea(attrs={"rows": 4, "class": "vLargeTextField"})
+
+    def prepare_value(self, value: Any) -> Any:
+        return "\n".join(value) if isinstance(value, (list, tuple)) else value
+
+    def to_python(self, value: Any) -> Any:
+        if isinstance(value, (list, tuple)):
+            return list(value)
+        return [line.strip() for line in (value or "").splitlines() if line.strip()]
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return list(initial or []) != self.to_python(data)
+
+
+class SectionForm(forms.Form):
+    """Secrets are write-only: an empty field leaves them as they are, and a box beside it empties them."""
+
+    def __init__(self, section: type[Section], data: Mapping[str, Any] | None = None) -> None:
+        super().__init__(data)
+        self.section = section
+        present = section.load()
+        for name, setting in section.settings.items():
+            locked = store.origin(setting).locked
+            self.fields[name] = _field(setting, getattr(present, name), locked)
+            if setting.secret and not locked and getattr(present, name):
+                self.fields[_CLEAR + name] = forms.BooleanField(
+                    required=False, label=_("Empty “%(label)s”") % {"label": setting.label}
+                )
+
+    def save(self, *, by: Any) -> bool:
+        """Stores what was changed; False, with errors at the fields, when something cannot be stored."""
+        changes: dict[str, Any] = {}
+        for name, setting in self.section.settings.items():
+            field = self.fields[name]
+            if field.disabled:
+                continue
+            if setting.secret:
+                if self.cleaned_data.get(_CLEAR + name):
+                    changes[setting.key] = setting.default
+                elif self.cleaned_data[name] not in ("", None, [], {}):
+                    changes[setting.key] = self.cleaned_data[name]
+            elif name in self.changed_data:
+                changes[setting.key] = self._value(setting)
+        try:
+            store.set_values(changes, by=by)
+        except InvalidSetting as error:
+            name = error.key.rpartition(".")[2]
+            self.add_error(name if name in self.fields else None, ValidationError(error.message))
+            return False
+        return True
+
+    def _value(self, setting: Setting) -> Any:
+        value = self.cleaned_data[setting.name]
+        if value is None and not setting.optional:
+            return setting.default
+        if value == "" and setting.optional:
+            return None
+        if setting.kind is Kind.CHOICE:
+            # A form gives text; the declared choices may be numbers.
+            return next((choice for choice in setting.choices if str(choice) == value), value)
+        return value
+
+
+def _field(setting: Setting, value: Any, locked: str) -> forms.Field:
+    common: dict[str, Any] = {
+        "label": setting.label,
+        "help_text": " ".join(part for part in (setting.help, locked) if part),
+        "required": False,
+        "disabled": bool(locked),
+        "initial": None if setting.secret else setting.plain(value),
+    }
+    if setting.secret:
+        return _secret_field(setting, common, is_set=bool(value))
+    match setting.kind:
+        case Kind.BOOLEAN:
+            return forms.BooleanField(**common)
+        case Kind.INTEGER:
+            return forms.IntegerField(**common)
+        case Kind.NUMBER:
+            return forms.FloatField(**common)
+        case Kind.CHOICE:
+            blank = [("", "---------")] if setting.optional else []
+            choices = [(str(choice), str(choice) or "---------") for choice in setting.choices]
+            return forms.ChoiceField(choices=blank + choices, **common)
+        case Kind.LIST:
+            return LinesField(**common)
+        case Kind.JSON:
+            return forms.JSONField(widget=forms.Textarea(attrs={"rows": 8, "class": "vLargeTextField"}), **common)
+        case _:
+            text = forms.Textarea(attrs={"rows": 6, "class": "vLargeTextField"})
+            line = forms.TextInput(attrs={"class": "vTextField"})
+            return forms.CharField(widget=text if setting.declared.multiline else line, strip=False, **common)
+
+
+def _secret_field(setting: Setting, common: dict[str, Any], *, is_set: bool) -> forms.Field:
+    state = _("A value is set; leave empty to keep it.") if is_set else _("No value is set.")
+    common["help_text"] = f"{common['help_text']} {state}".strip()
+    attrs = {"class": "vLargeTextField", "autocomplete": "off"}
+    if setting.kind is Kind.LIST:
+        return LinesField(widget=forms.Textarea(attrs={**attrs, "rows": 4}), **common)
+    if setting.kind is Kind.JSON:
+        return forms.JSONField(widget=forms.Textarea(attrs={**attrs, "rows": 8}), **common)
+    widget = forms.PasswordInput(render_value=False, attrs={"class": "vTextField", "autocomplete": "new-password"})
+    return forms.CharField(widget=widget, strip=False, **common)

@@ -1,0 +1,183 @@
+"""The settings that belong to no app: the look of the whole, contact, and the switches of features."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
+
+from owui.config.registry import Section, setting
+
+_SUGGESTIONS = [
+    {"title": ["Summarise", "a text I paste"], "content": "Summarise the following text in five points:\n\n"},
+    {
+        "title": ["Draft a message", "to a colleague"],
+        "content": "Draft a short, friendly message to a colleague about: ",
+    },
+    {"title": ["Explain", "a term to a newcomer"], "content": "Explain to someone new in our field what this means: "},
+    {
+        "title": ["Find weak spots", "in my plan"],
+        "content": "Here is my plan. Which weak spots do you see, and why?\n\n",
+    },
+]
+
+
+class UiConfig(Section, prefix="ui", label=_("Interface and features")):
+    """What people see, and which features are there at all. Who may use a feature is a permission."""
+
+    name: str = setting("Open WebUI", env="WEBUI_NAME", stored=False, label=_("Product name"))
+    url: str = setting(
+        "",
+        env="WEBUI_URL",
+        label=_("Public address"),
+        help=_("Where people reach this instance; used in links and for sign-in at other services."),
+    )
+    default_locale: str = setting(
+        "",
+        env="DEFAULT_LOCALE",
+        label=_("Language"),
+        help=_("Code of the language, for example de. Empty: the browser decides."),
+    )
+    default_models: list[str] = setting(
+        [],
+        env="DEFAULT_MODELS",
+        label=_("Models of new chats"),
+        help=_("Model ids, one a line; the first that a person may use."),
+    )
+    default_pinned_models: list[str] = setting([], env="DEFAULT_PINNED_MODELS", label=_("Pinned models"))
+    model_order_list: list[str] = setting([], env="MODEL_ORDER_LIST", label=_("Order of models in lists"))
+    default_prompt_suggestions: list[dict[str, Any]] = setting(
+        _SUGGESTIONS,
+        env="DEFAULT_PROMPT_SUGGESTIONS",
+        label=_("Prompt suggestions"),
+        help=_('Shown in an empty chat: [{"title": ["first line", "second line"], "content": "the prompt"}]'),
+    )
+    default_interface_settings: dict[str, Any] = setting(
+        {}, env="DEFAULT_INTERFACE_SETTINGS", label=_("Interface settings of new people")
+    )
+    visibility: dict[str, Any] = setting({}, env="UI_VISIBILITY", label=_("Hidden parts of the interface"))
+    banners: list[dict[str, Any]] = setting(
+        [],
+        env="WEBUI_BANNERS",
+        label=_("Banners"),
+        help=_(
+            '[{"id": "…", "type": "info", "title": "…", "content": "…", "dismissible": true}]; type is info, '
+            "success, warning or error."
+        ),
+    )
+    response_watermark: str = setting(
+        "", env="RESPONSE_WATERMARK", label=_("Watermark"), help=_("Added to every answer that is copied.")
+    )
+    pending_user_overlay_title: str = setting(
+        "", env="PENDING_USER_OVERLAY_TITLE", label=_("Title for people who wait for approval")
+    )
+    pending_user_overlay_content: str = setting(
+        "", env="PENDING_USER_OVERLAY_CONTENT", multiline=True, label=_("Text for people who wait for approval")
+    )
+    show_admin_details: bool = setting(
+        True,
+        env="SHOW_ADMIN_DETAILS",
+        label=_("Show a contact"),
+        help=_("Show people who wait for approval whom to write to."),
+    )
+    admin_email: str = setting(
+        "", env="ADMIN_EMAIL", label=_("Contact address"), help=_("Empty: the address of the first administrator.")
+    )
+    webhook_url: str = setting(
+        "",
+        env="WEBHOOK_URL",
+        secret=True,
+        label=_("System webhook"),
+        help=_(
+            "Address in a team chat that is told of sign-ups. It lets anyone post there, so it is kept as a secret."
+        ),
+    )
+    enable_community_sharing: bool = setting(
+        True,
+        env="ENABLE_COMMUNITY_SHARING",
+        label=_("Community sharing"),
+        help=_("Show links that share things with the public community site."),
+    )
+    enable_message_rating: bool = setting(
+        True,
+        env="ENABLE_MESSAGE_RATING",
+        label=_("Rating of answers"),
+        help=_("People may rate answers with a thumb up or down."),
+    )
+    enable_folders: bool = setting(
+        True, env="ENABLE_FOLDERS", label=_("Folders"), help=_("People may sort their chats into folders.")
+    )
+    enable_notes: bool = setting(True, env="ENABLE_NOTES", label=_("Notes"))
+    enable_channels: bool = setting(
+        False,
+        env="ENABLE_CHANNELS",
+        label=_("Channels"),
+        help=_("Rooms in which several people talk with each other and with models."),
+    )
+    enable_encrypted_channels: bool = setting(False, env="ENABLE_ENCRYPTED_CHANNELS", label=_("Encrypted channels"))
+    enable_memories: bool = setting(
+        True,
+        env="ENABLE_MEMORIES",
+        label=_("Memories"),
+        help=_("Models may be told what a person asked to be remembered."),
+    )
+    enable_memory_system_context: bool = setting(
+        True, env="ENABLE_MEMORY_SYSTEM_CONTEXT", label=_("Memories in the system prompt")
+    )
+    enable_memory_background_review: bool = setting(
+        False, env="ENABLE_MEMORY_BACKGROUND_REVIEW", label=_("Background review of memories")
+    )
+    enable_user_status: bool = setting(
+        True, env="ENABLE_USER_STATUS", label=_("Presence"), help=_("Show who is active now.")
+    )
+    enable_calendar: bool = setting(True, env="ENABLE_CALENDAR", label=_("Calendar"))
+    enable_automations: bool = setting(
+        True, env="ENABLE_AUTOMATIONS", label=_("Automations"), help=_("Prompts that run on a schedule.")
+    )
+    enable_subagents: bool = setting(
+        False, env="ENABLE_SUBAGENTS", label=_("Sub-agents"), help=_("Models may hand tasks to further models.")
+    )
+    subagents_background_enabled: bool = setting(
+        False, env="SUBAGENTS_BACKGROUND_ENABLED", label=_("Sub-agents in the background")
+    )
+    enable_apps: bool = setting(False, env="ENABLE_APPS", label=_("Embedded apps"))
+    enable_evaluation_arena_models: bool = setting(
+        False, env="ENABLE_EVALUATION_ARENA_MODELS", label=_("Arena models"), help=_("Compare models blindly.")
+    )
+    enable_direct_connections: bool = setting(
+        False,
+        env="ENABLE_DIRECT_CONNECTIONS",
+        label=_("Direct connections"),
+        help=_("People may connect their own inference servers."),
+    )
+    enable_direct_integrations: bool = setting(
+        False,
+        env="ENABLE_DIRECT_INTEGRATIONS",
+        label=_("Direct tool servers"),
+        help=_("People may connect their own tool servers."),
+    )
+    enable_user_webhooks: bool = setting(
+        False,
+        env="ENABLE_USER_WEBHOOKS",
+        label=_("Webhooks of people"),
+        help=_("People may have notices sent to an address of their own."),
+    )
+    enable_tool_permissions: bool = setting(False, env="ENABLE_TOOL_PERMISSIONS", label=_("Ask before tools run"))
+    enable_tool_search: bool = setting(
+        False,
+        env="ENABLE_TOOL_SEARCH",
+        label=_("Tool search"),
+        help=_("Give models a search for tools instead of all tools at once."),
+    )
+    tool_search_defer_builtin_tools: bool = setting(
+        False, env="TOOL_SEARCH_DEFER_BUILTIN_TOOLS", label=_("Tool search covers built-in tools")
+    )
+    enable_skill_lazy_loading: bool = setting(
+        False, env="ENABLE_SKILL_LAZY_LOADING", label=_("Load skills when needed")
+    )
+    enable_context_compaction: bool = setting(
+        False,
+        env="ENABLE_CONTEXT_COMPACTION",
+        label=_("Summarise long chats"),
+        help=_("Older turns are summarised when a chat outgrows the model's context."),
+    )

@@ -1,0 +1,153 @@
+"""What must be known before Django starts: the boot environment, typed.
+
+Three sources, first hit wins: the process environment, a mounted secret named by `NAME_FILE`, and the file
+`OWUI_HOME/run/env` that a running embedded instance leaves (so that `manage.py` works beside `make run`).
+Nothing else in the project reads the environment; stored settings ask `raw(name)` for their seeds.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from functools import lru_cache
+from pathlib import Path
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from pydantic import AliasChoices, Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+
+def home() -> Path:
+    """The one directory that holds all data of this instance."""
+    return Path(os.environ.get("OWUI_HOME") or BASE_DIR / "var").resolve()  # noqa: TID251
+
+
+@lru_cache(maxsize=1)
+def _instance_file() -> dict[str, str]:
+    """Variables of the running embedded instance, empty when there is none."""
+    try:
+        lines = (home() / "run" / "env").read_text().splitlines()
+    except OSError:
+        return {}
+    pairs = (line.partition("=") for line in lines if "=" in line and not line.startswith("#"))
+    return {name: value for name, _, value in pairs}
+
+
+def raw(name: str) -> str | None:
+    """The text of a boot variable, or None when it is not set anywhere."""
+    if (value := os.environ.get(name)) is not None:  # noqa: TID251
+        return value
+    if path := os.environ.get(f"{name}_FILE"):  # noqa: TID251
+        try:
+            return Path(path).read_text().strip()
+        except OSError as error:
+            raise SystemExit(f"{name}_FILE names {path}, which cannot be read: {error.strerror}.") from error
+    return _instance_file().get(name)
+
+
+def truth(text: str | None, default: bool = False) -> bool:
+    """The field's rule: `true` in any letter case is true, everything else false; unset keeps the default."""
+    return default if text is None or text == "" else text.strip().lower() == "true"
+
+
+class Boot(BaseSettings):
+    """Boot values. A bad one stops the start with one sentence."""
+
+    model_config = SettingsConfigDict(extra="ignore", populate_by_name=True)
+
+    database_url: str = ""
+    redis_url: str = ""
+    websocket_redis_url: str = ""
+    redis_key_prefix: str = "open-webui"
+    webui_secret_key: str = Field("", validation_alias=AliasChoices("WEBUI_SECRET_KEY", "WEBUI_JWT_SECRET_KEY"))
+    webui_name: str = "Open WebUI"
+    webui_url: str = ""
+    env: str = "prod"
+    debug: bool = False
+    data_dir: str = ""
+    allowed_hosts: str = "*"
+    cors_allow_origin: str = "*"
+    forwarded_allow_ips: str = "127.0.0.1"
+    webui_auth_cookie_secure: bool = Field(
+        False, validation_alias=AliasChoices("WEBUI_AUTH_COOKIE_SECURE", "WEBUI_SESSION_COOKIE_SECURE")
+    )
+    webui_auth_cookie_same_site: str = Field(
+        "lax", validation_alias=AliasChoices("WEBUI_AUTH_COOKIE_SAME_SITE", "WEBUI_SESSION_COOKIE_SAME_SITE")
+    )
+    database_pool_size: int = 20
+    database_pool_timeout: int = 30
+    global_log_level: str = "INFO"
+    bypass_admin_access_control: bool = Field(
+        True,
+        validation_alias=AliasChoices("BYPASS_ADMIN_ACCESS_CONTROL", "ENABLE_ADMIN_WORKSPACE_CONTENT_ACCESS"),
+    )
+    bypass_model_access_control: bool = False
+    bypass_retrieval_access_control: bool = False
+    enable_retrieval_unscoped_collections: bool = False
+    enable_admin_chat_access: bool = True
+    enable_admin_export: bool = True
+    enable_persistent_config: bool = True
+    reset_config_on_start: bool = False
+    enable_password_auth: bool = True
+    enable_initial_admin_signup: bool = False
+    enable_password_validation: bool = False
+    password_validation_regex_pattern: str = r"^(?=.*[a-z])(?=.*[A-Z])(?=.*\d)(?=.*[^\w\s]).{8,}$"
+    password_validation_hint: str = ""
+    custom_api_key_header: str = "x-api-key"
+    aiohttp_client_timeout: float | None = 300
+    aiohttp_client_stream_idle_timeout: float | None = 120
+    aiohttp_client_timeout_model_list: float = 10
+    aiohttp_client_ssl_cert_file: str = ""
+    aiohttp_client_session_ssl: str = "True"
+    rag_system_context: bool = False
+    database_user_active_status_update_interval: float = 60
+    webui_admin_email: str = ""
+    webui_admin_password: str = ""
+    webui_admin_name: str = "Admin"
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _empty_is_unset(cls, value: object, info: object) -> object:
+        field = cls.model_fields[info.field_name]  # type: ignore[attr-defined]
+        if isinstance(value, str) and value.strip() == "" and field.annotation is not str:
+            return field.get_default()
+        return truth(value) if field.annotation is bool and isinstance(value, str) else value
+
+
+def load() -> Boot:
+    """Reads every boot value; exits with one clear sentence when one is unusable."""
+    values: dict[str, str] = {}
+    for name, field in Boot.model_fields.items():
+        alias = field.validation_alias
+        names = [str(c) for c in alias.choices] if isinstance(alias, AliasChoices) else [name.upper()]
+        for candidate in names:
+            if (text := raw(candidate)) is not None:
+                values[name] = text
+                break
+    try:
+        return Boot.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        sys.exit(f"{str(first['loc'][0]).upper()} has an unusable value: {first['msg']}. Correct it and start again.")
+
+
+def database(url: str, pool_size: int, pool_timeout: int) -> dict[str, object]:
+    """Django's DATABASES entry for a PostgreSQL URL; `?host=/dir` in the query names a unix socket."""
+    parts = urlsplit(url)
+    if parts.scheme.split("+")[0] not in ("postgres", "postgresql"):
+        sys.exit(f"DATABASE_URL must be a postgresql:// address, not {parts.scheme or 'an empty one'}://.")
+    query = dict(parse_qsl(parts.query))
+    options: dict[str, object] = {k: v for k, v in query.items() if k not in ("host", "port", "schema")}
+    options["pool"] = {"min_size": 1, "max_size": pool_size, "timeout": pool_timeout, "max_idle": 120}
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": unquote(parts.path.lstrip("/")) or "owui",
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+        "HOST": query.get("host") or parts.hostname or "",
+        "PORT": query.get("port") or str(parts.port or ""),
+        "CONN_MAX_AGE": 0,
+        "OPTIONS": options,
+    }

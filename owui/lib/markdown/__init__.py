@@ -1,0 +1,18 @@
+"""Markdown from models and people to safe HTML, whole or while it is being written."""
+
+from __future__ import annotations
+
+from .incremental import IncrementalRenderer, Patch, collect_definitions
+from .labels import ENGLISH, Labels
+
+__all__ = ["ENGLISH", "IncrementalRenderer", "Labels", "Patch", "render", "render_plain"]
+
+
+def render(text: str, citations: int = 0, *, labels: Labels = ENGLISH) -> str:
+    """A whole finished answer as safe HTML. `[1]` up to `citations` become buttons."""
+    return IncrementalRenderer(citations, labels=labels, definitions=collect_definitions(text)).whole(text)
+
+
+def render_plain(text: str, *, labels: Labels = ENGLISH) -> str:
+    """What a person typed: Markdown too, but their newlines stay."""
+    return IncrementalRenderer(labels=labels, breaks=True, definitions=collect_definitions(text)).whole(text)

@@ -1,0 +1,37 @@
+"""Start and end of an ASGI process: the turn runner, the audit sealer, the shared HTTP client."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from typing import Any
+
+from chat.runner import runner
+from owui.audit.sealer import seal_forever
+from owui.lib.http import close_client
+
+log = logging.getLogger(__name__)
+
+
+class Lifespan:
+    """The ASGI lifespan protocol."""
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        stop = asyncio.Event()
+        sealer: asyncio.Task[None] | None = None
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                await runner.start()
+                sealer = asyncio.create_task(seal_forever(stop), name="audit-sealer")
+                await send({"type": "lifespan.startup.complete"})
+            elif message["type"] == "lifespan.shutdown":
+                stop.set()
+                await runner.stop()
+                if sealer is not None:
+                    with contextlib.suppress(asyncio.CancelledError):
+                        await asyncio.wait_for(sealer, 5)
+                await close_client()
+                await send({"type": "lifespan.shutdown.complete"})
+                return

@@ -1,0 +1,194 @@
+"""Django settings. Boot values come from `owui.env`; what administrators change lives in `owui.config`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import django_stubs_ext
+from csp.constants import NONE, SELF
+
+from owui import env
+
+django_stubs_ext.monkeypatch()
+
+BASE_DIR = env.BASE_DIR
+BOOT = env.load()
+OWUI_HOME = env.home()
+DATA_DIR = Path(BOOT.data_dir) if BOOT.data_dir else OWUI_HOME / "data"
+DEBUG = BOOT.debug
+# Commands that need no server (checks, migrations' files, static files) may run before anything is configured.
+_offline = len(sys.argv) > 1 and sys.argv[1] in {"makemigrations", "collectstatic", "check", "compilemessages", "help"}
+if not BOOT.database_url and not _offline and "mypy" not in sys.argv[0] and "pytest" not in sys.argv[0]:
+    sys.exit(
+        "DATABASE_URL is not set and no embedded instance is running. Start everything with `make run`, or set DATABASE_URL."
+    )
+if not BOOT.webui_secret_key and BOOT.database_url:
+    sys.exit("WEBUI_SECRET_KEY is empty. Set it to a long random text, the same on every node.")
+SECRET_KEY = BOOT.webui_secret_key or "only-for-commands-that-never-serve"
+ALLOWED_HOSTS = [host.strip() for host in BOOT.allowed_hosts.split(",") if host.strip()]
+CSRF_TRUSTED_ORIGINS = [o for o in BOOT.cors_allow_origin.split(";") if o.startswith("http")]
+if BOOT.webui_url:
+    _url = urlsplit(BOOT.webui_url)
+    CSRF_TRUSTED_ORIGINS.append(f"{_url.scheme}://{_url.netloc}")
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "guardian",
+    "django_htmx",
+    "ninja",
+    "csp",
+    "owui",
+    "owui.config",
+    "owui.audit",
+    "rbac",
+    "accounts",
+    "inference",
+    "knowledge",
+    "chat",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "accounts.middleware.TokenAuthenticationMiddleware",
+    "owui.audit.middleware.ActorMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "owui.lib.errors.ErrorPageMiddleware",
+]
+ROOT_URLCONF = "owui.urls"
+ASGI_APPLICATION = "owui.asgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.template.context_processors.i18n",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "accounts.context.page",
+            ],
+        },
+    }
+]
+
+DATABASES = {
+    "default": env.database(
+        BOOT.database_url or "postgresql://unconfigured@127.0.0.1:1/owui", BOOT.database_pool_size, BOOT.database_pool_timeout
+    )
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = ["accounts.backends.password.PasswordBackend", "rbac.backends.GrantBackend"]
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "django.contrib.auth.hashers.BCryptSHA256PasswordHasher",
+    "django.contrib.auth.hashers.BCryptPasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
+LOGIN_URL = "accounts:sign-in"
+LOGIN_REDIRECT_URL = "/"
+ANONYMOUS_USER_NAME = None
+# guardian's own backend is replaced by rbac.backends.GrantBackend, so that `has_perm` agrees with the querysets.
+SILENCED_SYSTEM_CHECKS = ["guardian.W001"]
+
+SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BOOT.webui_auth_cookie_secure
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = BOOT.webui_auth_cookie_same_site.capitalize()
+MESSAGE_STORAGE = "django.contrib.messages.storage.cookie.CookieStorage"
+CSRF_FAILURE_VIEW = "owui.lib.errors.csrf_failure"
+
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "manifest-src": [SELF],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+        "base-uri": [NONE],
+    }
+}
+X_FRAME_OPTIONS = "DENY"
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+
+STATIC_URL = "/static/"
+STATIC_ROOT = OWUI_HOME / "static"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": DATA_DIR / "uploads"}},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+# Uploads above this size are spooled to disk by Django, so a large file never sits in memory.
+FILE_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+DATA_UPLOAD_MAX_MEMORY_SIZE = 20 * 1024 * 1024
+
+REDIS_URL = BOOT.redis_url or "redis://127.0.0.1:1/0"
+REDIS_KEY_PREFIX = BOOT.redis_key_prefix
+CHANNEL_LAYERS = {
+    "default": {
+        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+        "CONFIG": {"hosts": [BOOT.websocket_redis_url or REDIS_URL], "prefix": f"{REDIS_KEY_PREFIX}:layer"},
+    }
+}
+CELERY_BROKER_URL = REDIS_URL
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "global_keyprefix": f"{REDIS_KEY_PREFIX}:celery:",
+    "visibility_timeout": 3600,
+    "socket_connect_timeout": 3,
+    "retry_policy": {"timeout": 3.0},
+}
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_I18N = True
+USE_TZ = True
+LOCALE_PATHS = [BASE_DIR / "locale"]
+
+# Governance switches of the field (spec: environment only, never stored).
+BYPASS_ADMIN_ACCESS_CONTROL = BOOT.bypass_admin_access_control
+BYPASS_MODEL_ACCESS_CONTROL = BOOT.bypass_model_access_control
+BYPASS_RETRIEVAL_ACCESS_CONTROL = BOOT.bypass_retrieval_access_control
+ENABLE_RETRIEVAL_UNSCOPED_COLLECTIONS = BOOT.enable_retrieval_unscoped_collections
+ENABLE_ADMIN_CHAT_ACCESS = BOOT.enable_admin_chat_access
+ENABLE_ADMIN_EXPORT = BOOT.enable_admin_export
+ENABLE_PERSISTENT_CONFIG = BOOT.enable_persistent_config
+RAG_SYSTEM_CONTEXT = BOOT.rag_system_context
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": BOOT.global_log_level.upper()},
+    "loggers": {"httpx": {"level": "WARNING"}, "django.request": {"level": "ERROR"}},
+}

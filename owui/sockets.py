@@ -1,0 +1,55 @@
+"""Who is behind a socket: the same look-up as for pages and REST, and the same origin rule."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from http.cookies import SimpleCookie
+from typing import Any
+from urllib.parse import urlsplit
+
+from accounts.tokens import Identity, identify
+from owui.lib.aio import in_thread
+from owui.lib.errors import UserError
+from rbac.sharing import is_verified
+
+UNAUTHORISED, FOREIGN_ORIGIN = 4401, 4403
+
+
+def _origin_allowed(headers: dict[str, str]) -> bool:
+    """Browsers always send Origin with a socket; programs send none and must then bring a bearer token."""
+    origin = headers.get("origin")
+    return origin is None or urlsplit(origin).netloc == headers.get("host")
+
+
+def _identify(headers: dict[str, str], cookies: dict[str, str], path: str) -> Identity | None:
+    try:
+        identity = identify(headers, cookies, path)
+    except UserError:
+        return None
+    return identity if identity is not None and is_verified(identity.user) else None
+
+
+class TokenAuthSocket:
+    """ASGI middleware: puts `user` and `identity` into the scope, or refuses the handshake."""
+
+    def __init__(self, app: Callable[..., Awaitable[None]]) -> None:
+        self.app = app
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        headers = {k.decode("latin-1").lower(): v.decode("latin-1") for k, v in scope["headers"]}
+        cookies = {k: m.value for k, m in SimpleCookie(headers.get("cookie", "")).items()}
+        if not _origin_allowed(headers):
+            await _refuse(receive, send, FOREIGN_ORIGIN)
+            return
+        identity = await in_thread(_identify)(headers, cookies, scope["path"])
+        if identity is None or (identity.by_cookie and "origin" not in headers):
+            await _refuse(receive, send, UNAUTHORISED)
+            return
+        await self.app({**scope, "user": identity.user, "identity": identity}, receive, send)
+
+
+async def _refuse(receive: Any, send: Any, code: int) -> None:
+    """Accepts and closes with a code of ours, so that the page can tell "signed out" from "server away"."""
+    await receive()
+    await send({"type": "websocket.accept"})
+    await send({"type": "websocket.close", "code": code})

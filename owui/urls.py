@@ -1,0 +1,25 @@
+"""HTML routes; REST is mounted last, under its own paths."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.urls import include, path
+
+from owui.api import api
+from owui.pages import sign_in_for_admin
+
+handler400 = "owui.lib.errors.bad_request"
+handler403 = "owui.lib.errors.permission_denied"
+handler404 = "owui.lib.errors.page_not_found"
+handler500 = "owui.lib.errors.server_error"
+
+urlpatterns = [
+    path("", include("chat.urls")),
+    path("", include("accounts.urls")),
+    path("", include("rbac.urls")),
+    path("workspace/", include("inference.urls")),
+    path("workspace/", include("knowledge.urls")),
+    path("admin/login/", sign_in_for_admin),
+    path("admin/", admin.site.urls),
+    path("", api.urls),
+]

@@ -1,0 +1,126 @@
+"""The child that parses: same result, and its end is never ours."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from knowledge.ingest import isolated
+from knowledge.ingest.errors import IngestError
+from knowledge.ingest.extract import extract
+from knowledge.ingest.isolated import extract_isolated
+from knowledge.ingest.limits import MEGABYTE, Limits
+from tests.data import make
+
+pytestmark = pytest.mark.process
+
+
+@pytest.fixture
+def use_child(monkeypatch: pytest.MonkeyPatch):
+    """Run this code in place of the child."""
+
+    def use(code: str) -> None:
+        monkeypatch.setattr(isolated, "COMMAND", (sys.executable, "-c", code))
+
+    return use
+
+
+def fault(path: Path, limits: Limits | None = None) -> str:
+    with pytest.raises(IngestError) as raised:
+        extract_isolated(path, path.name, None, limits)
+    return raised.value.code
+
+
+@pytest.fixture
+def text_file(tmp_path: Path) -> Path:
+    path = tmp_path / "a.txt"
+    path.write_text("hello")
+    return path
+
+
+def test_same_result_as_in_this_process(tmp_path: Path) -> None:
+    files = {
+        "a.pdf": make.pdf(["Grüße", "two"]),
+        "b.docx": make.word(["R&D"]),
+        "c.xlsx": make.workbook({"S": [["a"], ["b"]]}),
+        "d.pptx": make.slides([("a", "b", "c")]),
+        "e.txt": "Grüße \U0001f600".encode(),
+    }
+    for name, data in files.items():
+        path = tmp_path / "stored"
+        path.write_bytes(data)
+        assert extract_isolated(path, name) == extract(data, name)
+
+
+def test_faults_come_through(tmp_path: Path) -> None:
+    path = tmp_path / "a.pdf"
+    path.write_bytes(make.scanned_pdf())
+    assert fault(path) == "no_text"
+
+
+def test_hanging_child_is_ended(use_child, text_file: Path) -> None:
+    use_child("import time; time.sleep(60)")
+    started = time.monotonic()
+    assert fault(text_file, Limits(seconds=0.5)) == "too_slow"
+    assert time.monotonic() - started < 10
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import os, signal; os.kill(os.getpid(), signal.SIGKILL)",
+        "import os; os.abort()",
+        "import sys; sys.exit(3)",
+        "print('not json')",
+        "pass",
+    ],
+)
+def test_dying_child(use_child, text_file: Path, code: str) -> None:
+    use_child(code)
+    assert fault(text_file) == "parser_crashed"
+
+
+CAPPED = """
+from knowledge.ingest.child import apply_caps
+from knowledge.ingest.limits import Limits
+apply_caps(Limits(seconds={seconds}, memory_bytes={memory}))
+{work}
+"""
+
+
+def test_processor_time_is_capped(use_child, text_file: Path) -> None:
+    use_child(CAPPED.format(seconds=1, memory=2**31, work="while True: pass"))
+    assert fault(text_file, Limits(seconds=30)) == "too_slow"
+
+
+def test_memory_is_capped(use_child, text_file: Path, tmp_path: Path) -> None:
+    big = tmp_path / "big.txt"
+    with big.open("wb") as out:
+        out.truncate(400 * MEGABYTE)
+    assert fault(big, Limits(memory_bytes=200 * MEGABYTE)) == "too_much_memory"
+    use_child(CAPPED.format(seconds=9, memory=200 * MEGABYTE, work="bytearray(300 * 2**20)"))
+    assert fault(text_file) == "parser_crashed"
+
+
+def test_child_gets_no_environment_and_loads_no_django(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECRET_KEY", "hidden")
+    code = (
+        "import os, sys, knowledge.ingest.child, knowledge.ingest.extract\n"
+        "loaded = {name.partition('.')[0] for name in sys.modules}\n"
+        "sys.exit(bool(loaded & {'django', 'kreuzberg', 'charset_normalizer'}) or 'SECRET_KEY' in os.environ)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=isolated.PROJECT, env={}, check=False)
+    assert done.returncode == 0
+    seen: dict[str, object] = {}
+    real = subprocess.Popen
+
+    def spy(*args: object, **kwargs: object):
+        seen.update(kwargs)
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(isolated.subprocess, "Popen", spy)
+    with pytest.raises(IngestError):
+        extract_isolated(Path("missing.txt"), "missing.txt")
+    assert "SECRET_KEY" not in seen["env"]
