@@ -1,11 +1,13 @@
 """Sending requests to model servers, and turning every fault into a `ProviderError` that people can act on."""
 
 import asyncio
+import base64
 import math
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any, NoReturn
+from urllib.parse import unquote_to_bytes
 
 import httpx
 import orjson
@@ -25,6 +27,8 @@ from owui.lib import http
 
 ERROR_TEXT_LIMIT = 1000  # characters of a server's own words shown to people
 DRAIN_SECONDS = 0.5
+
+_USER_INFO = re.compile(r"^(\w+://)([^/@]*)@")
 
 
 class Answer:
@@ -93,11 +97,11 @@ async def open_answer(
             response = await client.send(request, stream=True)
     except http.FAULTS as error:
         raise_fault(connection, error, deadline)
-    except ValueError as error:  # a header or address with characters that cannot be sent
+    except ValueError:  # a header or address with characters that cannot be sent
         raise ConnectionMisconfigured(
             f"The settings of the connection to {shown_url(connection)} cannot be sent. Check its address, key and "
             "headers for line breaks and characters outside plain ASCII."
-        ) from error
+        ) from None  # the original would carry the key into logs
     return Answer(connection, response, deadline)
 
 
@@ -170,7 +174,8 @@ def url_of(connection: ConnectionInfo, path: str) -> str:
     plain = path.partition("?")[0]
     if not path.startswith("/") or path.startswith("//") or "\\" in plain or ".." in re.split(r"/|%2[fF]", plain):
         raise ConnectionMisconfigured(f"{path!r} is not a path below the server's address.")
-    return connection.base_url.strip().rstrip("/") + path
+    address = _USER_INFO.sub(r"\1", connection.base_url.strip())
+    return address.rstrip("/") + path
 
 
 def headers_of(connection: ConnectionInfo) -> dict[str, str]:
@@ -179,8 +184,12 @@ def headers_of(connection: ConnectionInfo) -> dict[str, str]:
     headers = httpx.Headers({"Accept-Encoding": "identity", "Content-Type": "application/json"})
     auth_type = connection.config.get("auth_type") or "bearer"
     if auth_type == "bearer":
+        user_info = _USER_INFO.match(connection.base_url.strip())
         if connection.api_key:
             headers["Authorization"] = f"Bearer {connection.api_key}"
+        elif user_info:  # http://user:password@host, which the transport does not take beside a header
+            pair = base64.b64encode(unquote_to_bytes(user_info[2])).decode()
+            headers["Authorization"] = f"Basic {pair}"
     elif auth_type != "none":
         raise ConnectionMisconfigured(
             f"The connection to {shown_url(connection)} uses the sign-in type “{auth_type}”, which is not supported. "
@@ -193,7 +202,7 @@ def headers_of(connection: ConnectionInfo) -> dict[str, str]:
 
 def shown_url(connection: ConnectionInfo) -> str:
     """Give the base address without user, password and query, fit for an error message."""
-    address = re.sub(r"^(\w+://)[^/@]*@", r"\1", connection.base_url.strip().rstrip("/"))
+    address = _USER_INFO.sub(r"\1", connection.base_url.strip()).rstrip("/")
     return re.split(r"[?#]", address)[0]
 
 

@@ -52,6 +52,8 @@ def apply_caps(limits: Limits) -> None:
         (resource.RLIMIT_CPU, seconds),
         (resource.RLIMIT_CORE, 0),
     ):
+        if kind == resource.RLIMIT_AS and sys.platform == "darwin":
+            continue  # macOS refuses a cap below what a process maps at its start
         _, hard = resource.getrlimit(kind)
         if hard != resource.RLIM_INFINITY:
             value = min(value, hard)

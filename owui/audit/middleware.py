@@ -60,12 +60,17 @@ def request_info(request: HttpRequest) -> context.RequestInfo:
     meta = request.META
     return context.RequestInfo(
         id=uuid4().hex,
-        ip=client_ip(meta.get("REMOTE_ADDR", ""), meta.get("HTTP_X_FORWARDED_FOR", "")),
+        ip=client_ip(request),
         user_agent=meta.get("HTTP_USER_AGENT", "")[:255],
     )
 
 
-def client_ip(peer: str, forwarded: str) -> str:
+def client_ip(request: HttpRequest) -> str:
+    """The address of whoever sent the request, seen through our own proxies only."""
+    return nearest_stranger(request.META.get("REMOTE_ADDR", ""), request.META.get("HTTP_X_FORWARDED_FOR", ""))
+
+
+def nearest_stranger(peer: str, forwarded: str) -> str:
     """The nearest address that is not one of our proxies. X-Forwarded-For counts only when such a proxy sent it."""
     hops = [hop.strip() for hop in forwarded.split(",") if hop.strip()]
     # A peer without an address came through a local unix socket: only a proxy on this machine can.

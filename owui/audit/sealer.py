@@ -33,6 +33,10 @@ class BrokenChainError(Exception):
 def begin_chain() -> None:
     """Writes the first head, only in an empty log: a head that vanishes later must stay missed."""
     with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT to_regclass('audit_audithead') IS NULL")
+            if cursor.fetchone()[0]:
+                return  # migrated to before our time
         if not try_lock() or AuditSeal.objects.exists() or AuditEvent.objects.exists():
             return
         AuditHead.objects.get_or_create(

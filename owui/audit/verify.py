@@ -124,7 +124,7 @@ def _begin(since: datetime | None) -> tuple[int, str]:
 def _page(sequence: int) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(_JOINED, [sequence, _PAGE])
-        return cursor.fetchall()
+        return list(cursor.fetchall())
 
 
 def _head(result: Result) -> Iterator[Problem]:

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from owui.config import parsing
 from owui.config.parsing import UNSET, Kind
+from owui.lib.errors import UserError
 
 if TYPE_CHECKING:
     from django.utils.functional import _StrOrPromise
@@ -26,13 +27,14 @@ if TYPE_CHECKING:
 sections: dict[str, type[Section]] = {}
 
 
-class InvalidSetting(ValueError):
-    """A value that cannot be saved; the message is written for people."""
+class InvalidSetting(UserError):
+    """A value that cannot be saved."""
+
+    code = "invalid_setting"
 
     def __init__(self, key: str, message: str) -> None:
         super().__init__(message)
         self.key = key
-        self.message = message
 
 
 @dataclass(frozen=True)
@@ -131,7 +133,8 @@ class Setting:
     @cached_property
     def _adapter(self) -> TypeAdapter[Any]:
         metadata = self.section.model_fields[self.name].metadata
-        return TypeAdapter(Annotated[(self.annotation, *metadata)] if metadata else self.annotation)
+        whole: Any = Annotated[(self.annotation, *metadata)] if metadata else self.annotation
+        return TypeAdapter(whole)
 
     def clean(self, value: Any) -> Any:
         """The value in its own type; InvalidSetting with a sentence for people when it does not fit."""
@@ -198,8 +201,9 @@ class Section(BaseModel):
         cls.label = label or prefix
         cls.settings = {}
         for name, field in cls.model_fields.items():
-            extra = field.json_schema_extra
-            if not isinstance(extra, dict) or not isinstance(declared := extra.get("setting"), _Declared):
+            extra: Any = field.json_schema_extra
+            declared = extra.get("setting") if isinstance(extra, dict) else None
+            if not isinstance(declared, _Declared):
                 raise TypeError(f"{cls.__name__}.{name} must be declared with setting(...).")
             cls.settings[name] = Setting(cls, name, field.annotation, declared)
         sections[prefix] = cls

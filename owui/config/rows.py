@@ -26,7 +26,7 @@ _table_exists = False
 
 def read() -> dict[str, Any]:
     """All rows; empty before the first migration."""
-    if not _exists():
+    if not exists():
         return {}
     values = {}
     for key, value in ConfigValue.objects.values_list("key", "value"):
@@ -54,7 +54,7 @@ def write(values: Mapping[str, Any], by: Actor | None) -> None:
 
 def insert_missing(values: Mapping[str, Any]) -> int:
     """Inserts rows whose key is not there yet; gives their number."""
-    if not values or not _exists():
+    if not values or not exists():
         return 0
     fields = [(key, json.dumps(_closed(key, value))) for key, value in sorted(values.items())]
     with connection.cursor() as cursor:
@@ -65,7 +65,7 @@ def insert_missing(values: Mapping[str, Any]) -> int:
             " ORDER BY key ON CONFLICT (key) DO NOTHING",
             [[key for key, _ in fields], [value for _, value in fields]],
         )
-        return cursor.rowcount
+        return int(cursor.rowcount)
 
 
 def drop(keys: list[str]) -> list[str]:
@@ -82,13 +82,13 @@ def lock() -> None:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
 
 
-def _exists() -> bool:
-    """Asked until the answer is yes. Asking first, because a failed SELECT would spoil the caller's transaction."""
+def exists(*, ask: bool = False) -> bool:
+    """Whether the table is there; remembered once it is. Asked, because a failed SELECT spoils the transaction."""
     global _table_exists
-    if not _table_exists:
+    if ask or not _table_exists:
         with connection.cursor() as cursor:
             cursor.execute("SELECT to_regclass('config_configvalue') IS NOT NULL")
-            _table_exists = cursor.fetchone()[0]
+            _table_exists = bool(cursor.fetchone()[0])
     return _table_exists
 
 

@@ -249,6 +249,8 @@ def seed() -> int:
 
 def start() -> None:
     """What the start of an instance does, after its migrations: reset if asked, forget live changes, seed."""
+    if not rows.exists(ask=True):
+        return  # migrated to before our time
     with transaction.atomic():
         doomed = ConfigValue.objects.filter(key__startswith=rows.LIVE)
         if env.truth(env.raw("RESET_CONFIG_ON_START")):

@@ -40,12 +40,14 @@ def main() -> int:
     params.api_keys = [environ["CHAT_SERVER_KEY"]]
     params.n_ctx = 8192
     params.n_parallel = 2
+    # Full-width cache: at eight bits it takes 85 MB less and reads prompts a third slower.
     # Both slots draw on one context, so that a long chat alone may fill it.
     params.kv_unified = True
     # Threads spin while they wait: with two on a shared pair of cores, 9 tokens a second instead of 45.
     params.cpuparams.n_threads = 1
     params.cpuparams_batch.n_threads = 1
     params.n_threads_http = 4
+    params.n_ubatch = 128
     params.use_jinja = True
     params.endpoint_metrics = True
     # Its prompt cache takes gigabytes by default.

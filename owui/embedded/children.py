@@ -206,7 +206,13 @@ class Supervisor:
             if process is not None and process.poll() is not None:
                 self._on_exit(child, process, now)
             elif process is None and now >= child.next_start_at:
-                self._launch(child)
+                try:
+                    self._launch(child)
+                except Refusal as refusal:
+                    # A full disk, most often: someone may make room while the rest still runs.
+                    self.say(str(refusal))
+                    child.failures += 1
+                    child.next_start_at = now + _pause_after(child.failures)
             elif process is not None and child.failures and now - child.started_at > STEADY_AFTER:
                 child.failures = 0
         if self._watchdog and os.waitpid(self._watchdog, os.WNOHANG)[0]:
@@ -290,7 +296,7 @@ class Supervisor:
     def _on_exit(self, child: _Child, process: subprocess.Popen[bytes], now: float) -> None:
         code = process.returncode
         how = f"was ended by signal {-code}" if code < 0 else f"ended with code {code}"
-        pause = min(LONGEST_PAUSE, 0.2 * 2**child.failures)
+        pause = _pause_after(child.failures)
         log_path = self.log_path(child.service.name)
         self.say(f"{child.service.title} {how}; starting it again in {pause:.1f} s (log: {log_path}).")
         # Workers of a killed parent hold its port and its files.
@@ -333,6 +339,10 @@ class Supervisor:
                     file.seek(-LOG_LIMIT // 10, os.SEEK_END)
                     path.with_suffix(".log.1").write_bytes(file.read())
                 os.truncate(path, 0)
+
+
+def _pause_after(failures: int) -> float:
+    return min(LONGEST_PAUSE, 0.2 * 2 ** min(failures, 10))
 
 
 def last_line(path: Path) -> str:

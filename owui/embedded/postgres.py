@@ -81,11 +81,11 @@ class Postgres:
 
     def prepare(self) -> bool:
         """Make the data directory if there is none; True if it was made now."""
+        if self.is_foreign:
+            self._open_path()
         if self.marker.exists():
             self._check_version()
             return False
-        if self.is_foreign:
-            self._open_path()
         # No marker: an earlier attempt was cut off half-way, and nothing of value is in it.
         shutil.rmtree(self.data, ignore_errors=True)
         self.data.mkdir(mode=0o700)

@@ -44,6 +44,8 @@ class Exchange:
         self._head(200, {"Content-Type": content_type, "Transfer-Encoding": "chunked"})
 
     async def send_chunk(self, data: bytes) -> None:
+        if not data:
+            return  # an empty chunk would mean the end
         self.transport.write(b"%x\r\n%s\r\n" % (len(data), data))
         await self.writable.wait()
 

@@ -2,22 +2,17 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import Iterator
 from contextlib import aclosing
-from typing import Any
 
-import orjson
 import pytest
 
 from inference.providers import errors as e
-from inference.providers import get_provider
-from inference.providers.base import ChatRequest, ConnectionInfo
-from inference.providers.events import Finished, ReasoningDelta, StreamEvent, TextDelta, ToolCallDelta, Usage
-from inference.providers.lines import LineSplitter, SSEParser
+from inference.providers.base import ConnectionInfo
+from inference.providers.events import Finished, ReasoningDelta, TextDelta, ToolCallDelta, Usage
 from tests.fakes.http_server import Exchange, serve
-from tests.fakes.model_server import DIMENSIONS, FakeModelServer, embedding
-
-provider = get_provider("openai")
+from tests.fakes.model_server import FakeModelServer
+from tests.inference.helpers import answers_to, ask, collect, counted, delta, provider, text_in, to, until
 
 
 @pytest.fixture(scope="module")
@@ -26,63 +21,12 @@ def server() -> Iterator[FakeModelServer]:
         yield server
 
 
-def to(server: FakeModelServer, **changes: Any) -> ConnectionInfo:
-    return ConnectionInfo(**{"kind": "openai", "base_url": server.openai_url, **changes})
-
-
-def ask(text: str, **changes: Any) -> ChatRequest:
-    return ChatRequest(**{"model": "m", "messages": [{"role": "user", "content": text}], **changes})
-
-
-async def collect(connection: ConnectionInfo, request: ChatRequest) -> list[StreamEvent]:
-    return [event async for event in provider.stream_chat(connection, request)]
-
-
-def text_in(events: list[StreamEvent]) -> str:
-    return "".join(event.text for event in events if isinstance(event, TextDelta))
-
-
-def counted(number: int, letter: str = "t") -> str:
-    return "".join(f"{letter}{i} " for i in range(1, number + 1))
-
-
-async def until(condition: Callable[[], bool], seconds: float = 3) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        await asyncio.sleep(0.01)
-
-
-async def raw_server(answer: bytes, content_type: str = "text/event-stream") -> AsyncGenerator[ConnectionInfo, None]:
-    async def handle(exchange: Exchange) -> None:
-        exchange.start_stream(content_type)
-        await exchange.send_chunk(answer)
-        exchange.end_stream()
-
-    port, stop = await serve(handle, "127.0.0.1", 0)
-    try:
-        yield ConnectionInfo("openai", f"http://127.0.0.1:{port}")
-    finally:
-        await stop()
-
-
-async def answers_to(answer: bytes, content_type: str = "text/event-stream") -> list[StreamEvent]:
-    async with aclosing(raw_server(answer, content_type)) as servers:
-        async for connection in servers:
-            return await collect(connection, ask("hi"))
-    raise AssertionError
-
-
-def delta(**fields: Any) -> bytes:
-    return b"data: " + orjson.dumps({"choices": [{"index": 0, "delta": fields}]}) + b"\n\n"
-
-
 # --- streams -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     "script",
-    ["n=300", "n=50 frag=1", "n=60 frag=7 crlf=1 comments=1", "n=40 nodone=1", "n=40 nofinish=1", "n=90 burst=9"],
+    ["n=300", "n=8 frag=1", "n=20 frag=7 crlf=1 comments=1", "n=40 nodone=1", "n=40 nofinish=1", "n=90 burst=9"],
 )
 async def test_every_token_arrives_once_however_it_is_cut(server: FakeModelServer, script: str) -> None:
     number = int(script.split()[0][2:])
@@ -93,7 +37,7 @@ async def test_every_token_arrives_once_however_it_is_cut(server: FakeModelServe
 
 
 async def test_half_characters_wait_for_their_other_half(server: FakeModelServer) -> None:
-    text = "Grüezi 🦙 你好 ça va?"
+    text = "Grüezi 🦙 你好"
     events = await collect(to(server), ask(f"[[frag=1 text={text}]]"))
     assert text_in(events) == text
 
@@ -200,6 +144,9 @@ async def test_headers_and_key(server: FakeModelServer) -> None:
     assert (headers["authorization"], headers["x-team"], headers["x-both"]) == ("Bearer sk-1", "a", "call")
     await collect(to(server, api_key="sk-1", config={"auth_type": "none"}), ask("[[n=1]]"))
     assert "authorization" not in server.requests[-1].headers
+    address = server.openai_url.replace("://", "://user:p%40ss@")
+    await collect(to(server, base_url=address), ask("[[n=1]]"))
+    assert server.requests[-1].headers["authorization"] == "Basic dXNlcjpwQHNz"
 
 
 async def test_settings_that_cannot_work(server: FakeModelServer) -> None:
@@ -375,129 +322,3 @@ async def test_many_streams_at_once(server: FakeModelServer) -> None:
     answers = await asyncio.gather(*(collect(to(server), ask("[[n=40 tps=100]]")) for _ in range(100)))
     assert all(text_in(events) == counted(40) for events in answers)
     assert server.stats()["max_active"] >= 100
-
-
-# --- models, vectors, pass-through ---------------------------------------------------------------------------------
-
-
-async def test_models(server: FakeModelServer) -> None:
-    models = await provider.list_models(to(server))
-    assert [(model.id, model.name, model.owned_by) for model in models] == [
-        ("fake-small", "fake-small", "fake"),
-        ("fake-large", "fake-large", "fake"),
-    ]
-    before = len(server.requests)
-    assert [m.id for m in await provider.list_models(to(server, config={"model_ids": ["only"]}))] == ["only"]
-    assert len(server.requests) == before
-
-
-async def test_a_list_of_models_that_is_none(server: FakeModelServer) -> None:
-    with pytest.raises(e.BadAnswer, match="list of models"):
-        await provider.list_models(to(server, base_url=f"{server.url}/api/version?"))
-
-
-async def test_vectors_come_in_the_order_of_the_texts(server: FakeModelServer) -> None:
-    texts = ["one text", "another", "third"]
-    vectors = await provider.embed(to(server), "m", texts)
-    assert vectors == [pytest.approx(embedding(text)) for text in texts]
-    assert len(vectors[0]) == DIMENSIONS
-    assert await provider.embed(to(server), "m", []) == []
-    with pytest.raises(e.BadAnswer, match="1 vectors for 2 texts"):
-        await provider.embed(to(server), "m", ["a", "b [[lose]]"])
-
-
-@pytest.mark.parametrize(
-    "vectors", [[[1.0], [1.0, 2.0]], [[1.0], [None]], [[], []], [1, 2], ["a", "b"], [["a"], ["b"]]]
-)
-async def test_vectors_that_are_none(vectors: list[Any]) -> None:
-    data = orjson.dumps({"data": [{"index": i, "embedding": vector} for i, vector in enumerate(vectors)]})
-    async with aclosing(raw_server(data, "application/json")) as servers:
-        async for connection in servers:
-            with pytest.raises(e.BadAnswer):
-                await provider.embed(connection, "m", ["a", "b"])
-
-
-async def test_passthrough_is_byte_for_byte(server: FakeModelServer) -> None:
-    for stream in (False, True):
-        body = (
-            orjson.dumps({"model": "m", "stream": stream, "messages": [{"role": "user", "content": "[[n=5]]"}]}) + b" "
-        )
-        answer = await provider.passthrough(to(server), "POST", "/chat/completions", body, stream)
-        got = b"".join([piece async for piece in answer.aiter_bytes()])
-        await answer.aclose()
-        assert server.requests[-1].body == body
-        assert answer.status == 200
-        assert answer.content_type == ("text/event-stream" if stream else "application/json")
-        assert got.endswith(b"data: [DONE]\n\n") if stream else orjson.loads(got)["object"] == "chat.completion"
-
-
-async def test_passthrough_gives_errors_as_they_are(server: FakeModelServer) -> None:
-    body = orjson.dumps({"model": "m", "messages": [{"role": "user", "content": "[[err=418]]"}]})
-    answer = await provider.passthrough(to(server), "POST", "/chat/completions", body)
-    assert answer.status == 418
-    assert b"scripted error" in b"".join([piece async for piece in answer.aiter_bytes()])
-    await answer.aclose()
-    for path in ("/../secret", "//elsewhere/x", "models", "/a/..%2fb"):
-        with pytest.raises(e.ConnectionMisconfigured):
-            await provider.passthrough(to(server), "GET", path)
-
-
-async def test_passthrough_that_is_given_up_or_cut(server: FakeModelServer) -> None:
-    def body(script: str) -> bytes:
-        return orjson.dumps({"stream": True, "messages": [{"role": "user", "content": script}]})
-
-    before = server.stats()["cancelled"]
-    answer = await provider.passthrough(to(server), "POST", "/chat/completions", body("[[n=999 tps=20]]"), True)
-    async with aclosing(answer.aiter_bytes()) as pieces:
-        assert await anext(pieces)
-    await answer.aclose()
-    await until(lambda: server.stats()["cancelled"] == before + 1, 1)
-    answer = await provider.passthrough(to(server), "POST", "/chat/completions", body("[[cut=2]]"), True)
-    with pytest.raises(e.StreamCutOff):
-        _ = [piece async for piece in answer.aiter_bytes()]
-    await answer.aclose()
-
-
-def test_kinds() -> None:
-    with pytest.raises(ValueError, match="kind 'other'"):
-        get_provider("other")
-
-
-# --- lines and events ----------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("stream", "events"),
-    [
-        (b"data: a\n\ndata:b\n\n", [b"a", b"b"]),
-        (b"data: a\r\n\r\ndata: b\r\n\r\n", [b"a", b"b"]),
-        (b"data: a\r\rdata: b\r\r", [b"a", b"b"]),
-        (b": comment\n\nevent: x\nid: 1\ndata: a\n\n\n\n", [b"a"]),
-        (b'data: {"a":\ndata: 1}\n\n', [b'{"a":\n1}']),
-        (b'data: {"a":1}\ndata: {"a":2}\ndata: [DONE]\n', [b'{"a":1}', b'{"a":2}', b"[DONE]"]),
-        (b"data: a\n\ndata: no end", [b"a", b"no end"]),
-        (b'error: {"message":"m"}\n\n', [b'{"error":{"message":"m"}}']),
-        (b"error: bare words\n\n", [b'{"error":"bare words"}']),
-        ("data: ü🦙\n\n".encode(), ["ü🦙".encode()]),
-        (b"", []),
-    ],
-)
-def test_events_do_not_depend_on_the_cuts(stream: bytes, events: list[bytes]) -> None:
-    for size in (1, 2, 3, 5, len(stream) or 1):
-        parser = SSEParser()
-        got: list[bytes] = []
-        for at in range(0, len(stream), size):
-            got += parser.feed(stream[at : at + size])
-        assert got + parser.finish() == events
-
-
-def test_lines_without_an_end_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    from inference.providers import lines
-
-    monkeypatch.setattr(lines, "SIZE_LIMIT", 100)
-    with pytest.raises(lines.TooLong):
-        LineSplitter().feed(b"x" * 101)
-    parser = SSEParser()
-    with pytest.raises(lines.TooLong):
-        for _ in range(20):
-            parser.feed(b"data: {xxxx\n")

@@ -2,6 +2,46 @@
 
 from django.db import migrations, models
 
+# Events and seals can be added and nothing else. TRUNCATE is let through only on connections that were opened with
+# `owui.allow_audit_truncate=on`: the test suite does so, because Django empties tables between transactional tests.
+# Whoever owns the tables can always switch triggers off; the chain of seals is what shows it.
+TRIGGERS = """
+CREATE FUNCTION audit_refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'TRUNCATE' AND current_setting('owui.allow_audit_truncate', true) = 'on' THEN
+        RETURN NULL;
+    END IF;
+    RAISE EXCEPTION 'The audit log can only be added to: % on % is refused.', TG_OP, TG_TABLE_NAME
+        USING ERRCODE = 'insufficient_privilege';
+END $$;
+
+CREATE FUNCTION audit_queue_event() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO audit_auditpending (event_id) VALUES (NEW.id);
+    RETURN NULL;
+END $$;
+
+CREATE TRIGGER audit_event_append_only BEFORE UPDATE OR DELETE ON audit_auditevent
+    FOR EACH ROW EXECUTE FUNCTION audit_refuse_change();
+CREATE TRIGGER audit_event_no_truncate BEFORE TRUNCATE ON audit_auditevent
+    FOR EACH STATEMENT EXECUTE FUNCTION audit_refuse_change();
+CREATE TRIGGER audit_event_queue AFTER INSERT ON audit_auditevent
+    FOR EACH ROW EXECUTE FUNCTION audit_queue_event();
+CREATE TRIGGER audit_seal_append_only BEFORE UPDATE OR DELETE ON audit_auditseal
+    FOR EACH ROW EXECUTE FUNCTION audit_refuse_change();
+CREATE TRIGGER audit_seal_no_truncate BEFORE TRUNCATE ON audit_auditseal
+    FOR EACH STATEMENT EXECUTE FUNCTION audit_refuse_change();
+"""
+NO_TRIGGERS = """
+DROP TRIGGER audit_seal_no_truncate ON audit_auditseal;
+DROP TRIGGER audit_seal_append_only ON audit_auditseal;
+DROP TRIGGER audit_event_queue ON audit_auditevent;
+DROP TRIGGER audit_event_no_truncate ON audit_auditevent;
+DROP TRIGGER audit_event_append_only ON audit_auditevent;
+DROP FUNCTION audit_queue_event();
+DROP FUNCTION audit_refuse_change();
+"""
+
 
 class Migration(migrations.Migration):
 
@@ -71,4 +111,5 @@ class Migration(migrations.Migration):
                 'indexes': [models.Index(fields=['sealed_at'], name='audit_seal_at')],
             },
         ),
+        migrations.RunSQL(TRIGGERS, NO_TRIGGERS),
     ]

@@ -7,8 +7,8 @@ class Migration(migrations.Migration):
 
     initial = True
 
-    dependencies = [
-    ]
+    # Changes of settings are written to the audit log.
+    dependencies = [('audit', '0001_initial')]
 
     operations = [
         migrations.CreateModel(

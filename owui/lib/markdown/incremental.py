@@ -158,6 +158,9 @@ class IncrementalRenderer:
         if defining and blocks:
             self._remember(full[: blocks[0].start])
         for index, block in enumerate(blocks):
+            if index and block.start in prepared.fenced:
+                self._cut(block.start)
+                return True
             last = index + 1 == len(blocks)
             end = blocks[index + 1].start if not last else len(full)
             part = next((item for item in block.items if item - block.start >= LIST_PART and item < end), None)

@@ -39,6 +39,9 @@ class Prepared:
     text: str
     starts: list[int]  # for each line of `text`, where it starts in the source
     spans: list[Span] = field(default_factory=list)
+    # Lines, by their place in the source, before which a fence was thought open. The parser knows better: where it
+    # starts a top-level block on such a line, reading begins anew there.
+    fenced: set[int] = field(default_factory=set)
     held: int | None = None  # where in the source an unfinished display formula starts
 
 
@@ -94,10 +97,13 @@ def prepare(source: str, *, final: bool) -> Prepared:
     kept: list[int] = []
     spans: list[Span] = []
     fence = Fence()
+    fenced: set[int] = set()
     index = 0
     while index < len(lines):
         line = lines[index]
         kept.append(starts[index])
+        if fence.mark:
+            fenced.add(starts[index])
         if fence.line(line) or not _INTEREST.search(line):
             out.append(line)
             index += 1
@@ -107,13 +113,13 @@ def prepare(source: str, *, final: bool) -> Prepared:
             if end < 0:
                 if not final:
                     kept.pop()
-                    return Prepared("".join(f"{line}\n" for line in out), kept, spans, starts[index])
+                    return Prepared("".join(f"{line}\n" for line in out), kept, spans, fenced, starts[index])
             else:
                 index = end
                 continue
         out.append(_line(line, spans) if len(line) <= _LINE_LIMIT else line)
         index += 1
-    return Prepared("\n".join(out), kept, spans)
+    return Prepared("\n".join(out), kept, spans, fenced)
 
 
 def _display(lines: list[str], first: int, found: re.Match[str], spans: list[Span], out: list[str]) -> int:

@@ -1,0 +1,69 @@
+"""Telling apart what a model thinks from what it answers, when both come in one text with tags."""
+
+from __future__ import annotations
+
+from inference.providers.events import ReasoningDelta, TextDelta
+
+PAIRS = (
+    ("<think>", "</think>"),
+    ("<thinking>", "</thinking>"),
+    ("<reason>", "</reason>"),
+    ("<reasoning>", "</reasoning>"),
+    ("<thought>", "</thought>"),
+    ("<|begin_of_thought|>", "<|end_of_thought|>"),
+)
+
+
+class ReasoningSplitter:
+    """Feeds on text deltas, gives text and reasoning deltas.
+
+    Only a tag at the very start of the answer opens a thought: later ones are what the answer talks about.
+    A tag may be cut anywhere between two deltas; what might still become one is held back.
+    """
+
+    def __init__(self) -> None:
+        self._held = ""
+        self._closing = ""
+        self._state = "start"
+
+    def feed(self, text: str) -> list[TextDelta | ReasoningDelta]:
+        if self._state == "answer":
+            return [TextDelta(text)]
+        self._held += text
+        return self._start() if self._state == "start" else self._thinking()
+
+    def finish(self) -> list[TextDelta | ReasoningDelta]:
+        """What was still held back when the answer ended."""
+        held, self._held = self._held, ""
+        if not held:
+            return []
+        return [ReasoningDelta(held)] if self._state == "thinking" else [TextDelta(held)]
+
+    def _start(self) -> list[TextDelta | ReasoningDelta]:
+        bare = self._held.lstrip()
+        for opening, closing in PAIRS:
+            if bare.startswith(opening):
+                self._state, self._closing, self._held = "thinking", closing, bare[len(opening) :].lstrip("\n")
+                return self._thinking()
+        if any(opening.startswith(bare) for opening, _closing in PAIRS):
+            return []
+        self._state, held, self._held = "answer", self._held, ""
+        return [TextDelta(held)]
+
+    def _thinking(self) -> list[TextDelta | ReasoningDelta]:
+        thought, found, rest = self._held.partition(self._closing)
+        if found:
+            self._state, self._held = "answer", ""
+            out: list[TextDelta | ReasoningDelta] = [ReasoningDelta(thought)] if thought else []
+            return out + ([TextDelta(rest.lstrip("\n"))] if rest.lstrip("\n") else [])
+        keep = _possible_tail(self._held, self._closing)
+        thought, self._held = self._held[: len(self._held) - keep], self._held[len(self._held) - keep :]
+        return [ReasoningDelta(thought)] if thought else []
+
+
+def _possible_tail(text: str, tag: str) -> int:
+    """Length of the longest end of `text` that could be the beginning of `tag`."""
+    for size in range(min(len(tag) - 1, len(text)), 0, -1):
+        if tag.startswith(text[-size:]):
+            return size
+    return 0

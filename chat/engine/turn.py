@@ -1,0 +1,112 @@
+"""One turn, from question to last token, as an async generator of plain events."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from chat.engine.events import Outcome, Sources, Status
+from chat.engine.prompt import Message, build_messages, last_question
+from chat.engine.reasoning import ReasoningSplitter
+from inference.providers import get_provider
+from inference.providers.base import ChatRequest, ConnectionInfo
+from inference.providers.errors import ProviderError
+from inference.providers.events import Finished, ReasoningDelta, TextDelta, ToolCallDelta, Usage
+
+log = logging.getLogger(__name__)
+
+Event = TextDelta | ReasoningDelta | ToolCallDelta | Usage | Status | Sources | Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What retrieval gives to a turn."""
+
+    context: str
+    sources: list[dict[str, Any]]
+    citations: list[dict[str, Any]]
+    statuses: list[Status]
+
+
+Retrieve = Callable[[str], Awaitable[Found]]
+
+
+@dataclass(frozen=True, slots=True)
+class TurnPlan:
+    """Everything a turn needs, as plain values.
+
+    :param history: the branch in OpenAI's form, the question last; with an assistant message last, it is continued
+    :param retrieve: called with the question when knowledge is attached; None otherwise
+    """
+
+    connection: ConnectionInfo
+    upstream_model: str
+    history: Sequence[Message]
+    system: str = ""
+    params: Mapping[str, Any] = field(default_factory=dict)
+    tools: Sequence[Mapping[str, Any]] = ()
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    retrieve: Retrieve | None = None
+    context_in_system: bool = False
+    split_reasoning: bool = True
+
+
+async def run_turn(plan: TurnPlan) -> AsyncGenerator[Event, None]:
+    """Yields the turn's events, an `Outcome` last. Faults of the model server end it with what had arrived kept.
+
+    Cancelling the task or `aclose()` closes the connection to the model server at once.
+    """
+    context = ""
+    if plan.retrieve is not None:
+        yield Status("knowledge_search", "Searching knowledge")
+        found = await _retrieve(plan.retrieve, last_question(plan.history))
+        for status in found.statuses:
+            yield status
+        if found.sources:
+            yield Sources(found.sources, found.citations)
+        context = found.context
+    messages = build_messages(
+        plan.history, system=plan.system, context=context, context_in_system=plan.context_in_system
+    )
+    request = ChatRequest(plan.upstream_model, messages, plan.params, plan.tools, plan.extra)
+    splitter = ReasoningSplitter() if plan.split_reasoning else None
+    empty = True
+    stream = get_provider(plan.connection.kind).stream_chat(plan.connection, request)
+    outcome = Outcome("done")
+    try:
+        async for event in stream:
+            if isinstance(event, TextDelta):
+                empty = False
+                if splitter is None:
+                    yield event
+                else:
+                    for part in splitter.feed(event.text):
+                        yield part
+            elif isinstance(event, Finished):
+                outcome = Outcome("done")
+            else:
+                empty = empty and not isinstance(event, (ReasoningDelta, ToolCallDelta))
+                yield event
+    except ProviderError as error:
+        log.info("turn ended by the model server: %s", error.message)
+        outcome = Outcome("failed", error.message)
+    finally:
+        await stream.aclose()
+    if splitter is not None:
+        for part in splitter.finish():
+            yield part
+    if empty and outcome.state == "done":
+        outcome = Outcome("failed", "The model answered with nothing. Try again, or choose another model.")
+    yield outcome
+
+
+async def _retrieve(retrieve: Retrieve, question: str) -> Found:
+    """A fault in retrieval never breaks the answer: it is said in a status line instead."""
+    try:
+        return await retrieve(question)
+    except Exception:
+        log.exception("retrieval failed")
+        status = Status("knowledge_search", "Knowledge could not be searched; this answer is without it.", True, True)
+        return Found("", [], [], [status])

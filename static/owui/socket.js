@@ -1,0 +1,116 @@
+// The socket carries ready fragments. It attaches to every element with data-turn, goes on after a break from the
+// number it saw last, and while there is no socket asks for the message once a second instead.
+(() => {
+  const line = document.getElementById("connection");
+  const address = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws/chat`;
+  let socket = null;
+  let wait = 500;
+  let retry = 0;
+  let lostSince = Date.now();
+  let answered = Date.now();
+
+  const isOpen = () => socket?.readyState === WebSocket.OPEN;
+  const running = () => document.querySelectorAll("[data-turn]");
+  const send = (value) => isOpen() && socket.send(JSON.stringify(value));
+
+  function attach(element) {
+    send({ type: "attach", turn: element.dataset.turn, seq: Number(element.dataset.seq || 0) });
+  }
+
+  const actions = {
+    append: (target, html) => {
+      const added = owui.parse(html);
+      const nodes = [...added.children];
+      target.append(added);
+      nodes.forEach((node) => htmx.process(node));
+    },
+    prepend: (target, html) => {
+      target.prepend(owui.parse(html));
+      htmx.process(target);
+    },
+    replace: (target, html) => {
+      owui.morphInner(target, html);
+      htmx.process(target);
+    },
+    outer: (target, html) => {
+      const changed = owui.morphOuter(target, html);
+      if (changed) htmx.process(changed);
+    },
+    remove: (target) => target.remove(),
+    attr: (target, name, value) => (value === null ? target.removeAttribute(name) : target.setAttribute(name, value)),
+  };
+
+  function apply(ops) {
+    for (const [op, id, ...rest] of ops) {
+      const target = document.getElementById(id);
+      if (target && actions[op]) actions[op](target, ...rest);
+    }
+  }
+
+  function receive(event) {
+    answered = Date.now();
+    const frame = JSON.parse(event.data);
+    if (frame.type === "chat") return apply(frame.ops);
+    if (!frame.turn) return undefined;
+    const article = document.querySelector(`[data-turn="${CSS.escape(frame.turn)}"]`);
+    if (!article || frame.seq <= Number(article.dataset.seq || 0)) return undefined;
+    article.dataset.seq = frame.seq;
+    apply(frame.ops);
+    article.dispatchEvent(new CustomEvent("owui:text", { bubbles: true }));
+    return undefined;
+  }
+
+  function open() {
+    clearTimeout(retry);
+    if (socket && socket.readyState <= WebSocket.OPEN) return;
+    socket = new WebSocket(address);
+    socket.onopen = () => {
+      wait = 500;
+      lostSince = 0;
+      answered = Date.now();
+      line.hidden = true;
+      running().forEach(attach);
+    };
+    socket.onmessage = receive;
+    socket.onclose = () => {
+      lostSince ||= Date.now();
+      retry = setTimeout(open, wait * (0.75 + Math.random() / 2));
+      wait = Math.min(wait * 2, 10000);
+    };
+  }
+
+  async function poll(article) {
+    if (article.dataset.polling) return;
+    article.dataset.polling = "1";
+    try {
+      const response = await fetch(article.dataset.url, { headers: { "HX-Request": "true" } });
+      if (response.ok && !isOpen()) {
+        const changed = owui.morphOuter(article, await response.text());
+        htmx.process(changed);
+        changed.dispatchEvent(new CustomEvent("owui:text", { bubbles: true }));
+      }
+    } catch {
+      // no server at all: the line at the top says so
+    }
+    delete article.dataset.polling;
+  }
+
+  setInterval(() => {
+    if (isOpen()) return;
+    line.textContent = line.dataset.text;
+    line.hidden = Date.now() - lostSince < 1000;
+    if (!line.hidden) running().forEach(poll);
+  }, 1000);
+  setInterval(() => {
+    if (isOpen() && Date.now() - answered > 60000) socket.close(); // half-open: two pings stayed without an answer
+    else send({ type: "ping" });
+  }, 25000);
+  addEventListener("online", open);
+  document.addEventListener("visibilitychange", () => document.hidden || open());
+
+  open();
+  htmx.onLoad((node) => {
+    if (node.matches("[data-turn]")) attach(node);
+    node.querySelectorAll("[data-turn]").forEach(attach);
+  });
+})();
