@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := run
 .PHONY: run stop status test lint bench clean
 
-PYTHONS := python3.13 python3.12 python3.11 python3.14 python3
+PYTHONS := python3.14 python3.13 python3.12 python3.11 python3
 BIN := .venv/bin
 
 # The first interpreter that is new enough; a name on the path may be a shim that only prints an error, so each is tried.

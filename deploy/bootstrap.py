@@ -71,13 +71,13 @@ def reason():
             line = next(line.strip() for line in text.splitlines() if sign in line)
             return (
                 "A package has no ready-made file for this system and could not be compiled (%s): install a C compiler "
-                "and the Python headers (Debian: apt install build-essential python3-dev), or use Python 3.11 to 3.13"
+                "and the Python headers (Debian: apt install build-essential python3-dev), or use Python 3.11 to 3.14"
                 % line[:120]
             )
     if "No matching distribution found" in text:
         line = next(line.strip() for line in text.splitlines() if "No matching distribution found" in line)
         return (
-            "A package does not exist for this system or Python (%s): use Linux or macOS with Python 3.11 to 3.13"
+            "A package does not exist for this system or Python (%s): use Linux or macOS with Python 3.11 to 3.14"
             % line
         )
     return "The packages could not be installed: check the network connection and start again"

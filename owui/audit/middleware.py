@@ -57,11 +57,11 @@ class ActorMiddleware:
 
 def request_info(request: HttpRequest) -> context.RequestInfo:
     """The id is always ours: one that a client sends could be made to collide with another's."""
-    meta = request.META
+
     return context.RequestInfo(
         id=uuid4().hex,
         ip=client_ip(request),
-        user_agent=meta.get("HTTP_USER_AGENT", "")[:255],
+        user_agent=request.META.get("HTTP_USER_AGENT", "")[:255],
     )
 
 

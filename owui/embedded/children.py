@@ -342,7 +342,7 @@ class Supervisor:
 
 
 def _pause_after(failures: int) -> float:
-    return min(LONGEST_PAUSE, 0.2 * 2 ** min(failures, 10))
+    return min(LONGEST_PAUSE, 0.2 * float(1 << min(failures, 10)))
 
 
 def last_line(path: Path) -> str:

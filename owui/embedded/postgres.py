@@ -87,6 +87,7 @@ class Postgres:
             self._check_version()
             return False
         # No marker: an earlier attempt was cut off half-way, and nothing of value is in it.
+        self._clear_the_way()
         shutil.rmtree(self.data, ignore_errors=True)
         self.data.mkdir(mode=0o700)
         password_file = self.home.run / "initdb-password"

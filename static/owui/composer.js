@@ -9,6 +9,7 @@
   const refused = document.getElementById("composer-error");
   const canSend = !send.disabled;
   const draftKey = () => `draft:${location.pathname}`;
+  let sentFrom = "";
   const running = () => messages.querySelector("[data-turn]");
 
   function refresh() {
@@ -22,7 +23,7 @@
 
   function stop() {
     const article = running();
-    if (article) htmx.ajax("POST", `${article.dataset.url}/stop`, { source: form.querySelector(".stop"), swap: "none" });
+    if (article) htmx.ajax("POST", `${article.dataset.url}/stop`, { swap: "none" });
   }
 
   function refuse(text) {
@@ -45,11 +46,14 @@
     if (send.disabled || running()) event.preventDefault();
   });
 
+  form.addEventListener("htmx:beforeRequest", () => {
+    sentFrom = draftKey(); // the answer may change the address
+  });
   // The text leaves the field only when the server has it.
   form.addEventListener("htmx:afterRequest", ({ detail, target }) => {
     if (target !== form || !detail.successful) return;
     refused.replaceChildren();
-    sessionStorage.removeItem(draftKey());
+    sessionStorage.removeItem(sentFrom);
     area.value = "";
     for (const sent of chips.querySelectorAll('[name="file"]')) sent.closest("li").remove();
     const address = detail.xhr.getResponseHeader("HX-Push-Url") || detail.xhr.getResponseHeader("HX-Push");
@@ -58,7 +62,7 @@
       htmx.process(form);
     }
     refresh();
-    area.focus({ preventScroll: true });
+    if (!owui.phone.matches) area.focus({ preventScroll: true });
   });
 
   document.addEventListener("click", (event) => {

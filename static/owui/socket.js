@@ -8,6 +8,7 @@
   let retry = 0;
   let lostSince = Date.now();
   let answered = Date.now();
+  let worked = false;
 
   const isOpen = () => socket?.readyState === WebSocket.OPEN;
   const running = () => document.querySelectorAll("[data-turn]");
@@ -66,6 +67,7 @@
     socket = new WebSocket(address);
     socket.onopen = () => {
       wait = 500;
+      worked = true;
       lostSince = 0;
       answered = Date.now();
       line.hidden = true;
@@ -97,9 +99,11 @@
 
   setInterval(() => {
     if (isOpen()) return;
-    line.textContent = line.dataset.text;
-    line.hidden = Date.now() - lostSince < 1000;
-    if (!line.hidden) running().forEach(poll);
+    if (Date.now() - lostSince < 1000) return;
+    // where a proxy never lets a socket through, polling is the normal way: nothing to warn about
+    if (line.hidden && worked) line.textContent = line.dataset.text;
+    line.hidden = !worked;
+    running().forEach(poll);
   }, 1000);
   setInterval(() => {
     if (isOpen() && Date.now() - answered > 60000) socket.close(); // half-open: two pings stayed without an answer

@@ -202,8 +202,8 @@ def test_a_change_of_another_node_is_seen_within_a_second(lab: Any, monkeypatch:
     assert lab.load().top_k == 11
 
 
+@pytest.mark.django_db(transaction=True)
 def test_the_last_known_values_serve_while_the_database_is_away(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "in_atomic_block", False)
     before = lab.load()
     now = time.monotonic()
     monkeypatch.setattr(time, "monotonic", lambda: now + 1.0)

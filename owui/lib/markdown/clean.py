@@ -69,7 +69,7 @@ def _filter(tag: str, name: str, value: str) -> str | None:
 
 def _cleaner(*, pictures: bool) -> nh3.Cleaner:
     return nh3.Cleaner(
-        tags=set(_HTML | formula.ELEMENTS),
+        tags=set((_HTML | formula.ELEMENTS) - (set() if pictures else {"img"})),
         clean_content_tags={"script", "style"},
         attributes=_ATTRIBUTES,
         # Called for every attribute, therefore only where an image or link was written.

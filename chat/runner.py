@@ -1,0 +1,232 @@
+"""The turn runner of one ASGI process: runs turns detached from sockets, saves their logs, tells other processes.
+
+Per process, not per turn: one heartbeat and one batch of log rows each half second. No ORM, broker or render work
+happens per token. When the broker is away readers of this process notice nothing, and those of others read the log in
+the database until it is back. When the database is away turns go on and are saved when it is back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import socket
+import time
+import uuid
+from typing import Any
+
+from channels.layers import get_channel_layer
+from django.db import DatabaseError, InterfaceError
+
+from chat import turnlog
+from chat.engine.events import FINISH, REASONING, SOURCES, STATUS, TEXT, USAGE, Outcome, Sources, Status, Transcript
+from chat.engine.turn import TurnPlan, run_turn
+from chat.live import LiveTurn
+from inference.providers.events import ReasoningDelta, TextDelta, Usage
+from owui.lib.aio import in_thread
+from owui.lib.bus import BROKER_ERRORS, publish
+
+log = logging.getLogger(__name__)
+SAVE_EVERY = 0.5
+SWEEP_EVERY = 2.0
+DRAIN_SECONDS = 8.0
+
+
+class Runner:
+    """Owns the turns of this process. One instance, `runner`; started and stopped by the ASGI lifespan."""
+
+    def __init__(self) -> None:
+        self.id = uuid.uuid4()
+        self.turns: dict[uuid.UUID, LiveTurn] = {}
+        self.draining = False
+        self._tasks: list[asyncio.Task[None]] = []
+        self._healthy_since: float | None = None
+
+    async def start(self) -> None:
+        """Begins to beat; the process may run turns from now on."""
+        self.id, self.draining = uuid.uuid4(), False
+        with contextlib.suppress(DatabaseError, InterfaceError):
+            await self._beat()
+        self._tasks = [
+            asyncio.create_task(self._keep(), name="turn-keeper"),
+            asyncio.create_task(self._listen(), name="turn-stops"),
+        ]
+
+    async def stop(self) -> None:
+        """Lets running turns finish for a while, then stops them with their text kept."""
+        self.draining = True
+        deadline = time.monotonic() + DRAIN_SECONDS
+        while self.turns and time.monotonic() < deadline:
+            await asyncio.sleep(0.05)
+        for turn in list(self.turns.values()):
+            self._cancel(turn, "interrupted")
+        waiting = [t.task for t in self.turns.values() if t.task is not None]
+        if waiting:
+            await asyncio.wait(waiting, timeout=3)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        with contextlib.suppress(DatabaseError, InterfaceError):
+            await in_thread(turnlog.sign_off)(self.id)
+
+    # --------------------------------------------------------------------------------------------------------- turns
+    def run(
+        self, plan: TurnPlan, *, turn_id: uuid.UUID, chat_id: uuid.UUID, message_id: uuid.UUID, user_id: uuid.UUID
+    ) -> LiveTurn:
+        """Starts a turn whose row names this runner. It goes on when every reader has left."""
+        turn = LiveTurn(turn_id, chat_id, message_id, user_id, interval=self._interval)
+        self.turns[turn_id] = turn
+        turn.task = asyncio.create_task(self._run(turn, plan), name=f"turn-{turn_id}")
+        return turn
+
+    def stop_turn(self, turn_id: uuid.UUID) -> bool:
+        """Stops a turn of this process at once; False when it runs elsewhere."""
+        turn = self.turns.get(turn_id)
+        if turn is None:
+            return False
+        self._cancel(turn, "stopped")
+        return True
+
+    @staticmethod
+    def _cancel(turn: LiveTurn, reason: str) -> None:
+        if turn.task is not None and not turn.finished and not turn.stop_reason:
+            turn.stop_reason = reason
+            turn.task.cancel()
+
+    def _interval(self) -> float:
+        """Seconds between two batches to readers: 30 ms when quiet, up to 200 ms when many turns run."""
+        return min(0.2, 0.03 + 0.0005 * len(self.turns))
+
+    async def _run(self, turn: LiveTurn, plan: TurnPlan) -> None:
+        publisher = asyncio.create_task(self._publish(turn), name=f"publish-{turn.turn_id}")
+        try:
+            outcome = await self._drive(turn, plan)
+            turn.flush()
+            await self._save_end(turn, outcome)
+            turn.add((FINISH, {"state": outcome.state, "error": outcome.error}))
+        finally:
+            turn.close()
+            self.turns.pop(turn.turn_id, None)
+            with contextlib.suppress(Exception):
+                await asyncio.wait_for(publisher, 3)
+
+    async def _drive(self, turn: LiveTurn, plan: TurnPlan) -> Outcome:
+        """Runs the engine and logs what it says. Returns how it ended, also when it was stopped or broke."""
+        events = run_turn(plan)
+        try:
+            async for event in events:
+                if isinstance(event, TextDelta):
+                    turn.add_text(TEXT, event.text)
+                elif isinstance(event, ReasoningDelta):
+                    turn.add_text(REASONING, event.text)
+                elif isinstance(event, Status):
+                    turn.add((STATUS, event.as_json()))
+                elif isinstance(event, Sources):
+                    await in_thread(turnlog.save_citations)(turn.message_id, event.citations)
+                    turn.add((SOURCES, event.sources))
+                elif isinstance(event, Usage):
+                    turn.add((USAGE, {**event.raw, "prompt_tokens": event.prompt_tokens, "completion_tokens": event.completion_tokens}))
+                elif isinstance(event, Outcome):
+                    return event
+        except asyncio.CancelledError:
+            if not turn.stop_reason:
+                raise
+            task = asyncio.current_task()
+            if task is not None:
+                task.uncancel()
+            return Outcome(turn.stop_reason)
+        except Exception:
+            log.exception("turn %s broke", turn.turn_id)
+            return Outcome("failed", "Something went wrong on the server while answering. Try again.")
+        finally:
+            await events.aclose()
+        return Outcome("failed", "The answer ended unexpectedly. Try again.")
+
+    async def _save_end(self, turn: LiveTurn, outcome: Outcome) -> None:
+        """Saves the finished message; waits for the database as long as it takes."""
+        added, wait = Transcript().add(turn.log), 0.2
+        while True:
+            try:
+                await in_thread(turnlog.finish)(turn.turn_id, state=outcome.state, error=outcome.error, added=added)
+            except (DatabaseError, InterfaceError) as error:
+                log.warning("turn %s cannot be saved yet: %s", turn.turn_id, error)
+                await asyncio.sleep(wait)
+                wait = min(5.0, wait * 2)
+            else:
+                turn.saved = len(turn.log)
+                return
+
+    async def _publish(self, turn: LiveTurn) -> None:
+        """Sends the turn's news to readers on other processes, in order, as fast as the broker takes them."""
+        sent = 0
+        while True:
+            await turn.news(sent)
+            events = turn.after(sent)
+            if not events:
+                return
+            await publish(
+                f"turn.{turn.turn_id}", {"type": "turn.news", "first_seq": sent + 1, "events": [list(e) for e in events]}
+            )
+            sent += len(events)
+
+    # ---------------------------------------------------------------------------------------------- the process's own
+    async def _beat(self) -> None:
+        await in_thread(turnlog.beat)(self.id, host=socket.gethostname(), pid=os.getpid())
+
+    async def _keep(self) -> None:
+        """Each half second: save new events of all turns at once, obey stops. Each second: beat. Each two: sweep."""
+        last_beat = last_sweep = 0.0
+        while True:
+            await asyncio.sleep(SAVE_EVERY)
+            now = time.monotonic()
+            try:
+                await self._save_logs()
+                if now - last_beat >= 1.0:
+                    await self._beat()
+                    last_beat = now
+                    self._healthy_since = self._healthy_since or now
+                # Just after an outage of the database everybody's heartbeat is old: wait until they had time to beat.
+                if now - last_sweep >= SWEEP_EVERY and self._healthy_since and now - self._healthy_since > 5:
+                    last_sweep = now
+                    await self._sweep()
+            except (DatabaseError, InterfaceError) as error:
+                if self._healthy_since is not None:
+                    log.warning("The database does not answer; running turns are kept in memory: %s", error)
+                self._healthy_since = None
+            except Exception:
+                log.exception("keeping turns")
+
+    async def _save_logs(self) -> None:
+        turns = [t for t in self.turns.values() if len(t.log) > t.saved]
+        batches = [turnlog.Batch(t.turn_id, t.saved + 1, t.after(t.saved)) for t in turns]
+        if batches:
+            await in_thread(turnlog.append)(batches)
+            for turn, batch in zip(turns, batches, strict=True):
+                turn.saved = max(turn.saved, batch.first_seq - 1 + len(batch.events))
+        if self.turns:
+            for turn_id in await in_thread(turnlog.stop_requests)(list(self.turns)):
+                self.stop_turn(turn_id)
+
+    async def _sweep(self) -> None:
+        for turn_id, chat_id in await in_thread(turnlog.mark_interrupted)():
+            log.warning("turn %s of a dead process is marked interrupted", turn_id)
+            await publish(f"turn.{turn_id}", {"type": "turn.over"})
+            await publish(f"chat.{chat_id}", {"type": "chat.changed", "chat_id": str(chat_id)})
+
+    async def _listen(self) -> None:
+        """Hears stops from other processes at once; without the broker they are seen in the database soon after."""
+        while True:
+            try:
+                layer: Any = get_channel_layer()
+                channel = await layer.new_channel()
+                await layer.group_add("runners", channel)
+                while True:
+                    message = await layer.receive(channel)
+                    if message.get("type") == "turn.stop":
+                        self.stop_turn(uuid.UUID(message["turn_id"]))
+            except BROKER_ERRORS:
+                await asyncio.sleep(1)
+
+
+runner = Runner()
