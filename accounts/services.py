@@ -20,6 +20,8 @@ from accounts import tokens
 from accounts.config import ApiKeyConfig, SignInConfig
 from accounts.models import ApiKey, Role, Session, SignInFailure, User
 from owui.audit.record import record
+from owui.config import store
+from owui.config.sections import UiConfig
 from owui.lib.errors import ACCESS_PROHIBITED, Missing, Refused, UserError
 from rbac.models import Group
 from rbac.permissions import may
@@ -36,11 +38,12 @@ def has_users() -> bool:
 
 
 def signup_open() -> bool:
-    """Whether the sign-up form works: for the first account always, later by ENABLE_SIGNUP and the form switch."""
+    """Whether the sign-up form works. The first account does not need ENABLE_SIGNUP, but the form must not be switched
+    off (ENABLE_INITIAL_ADMIN_SIGNUP lets it in even then): behind single sign-on no stranger becomes administrator."""
+    boot, config = settings.BOOT, SignInConfig.load()
     if not has_users():
-        return True
-    config = SignInConfig.load()
-    return config.enable_signup and config.enable_login_form and settings.BOOT.enable_password_auth
+        return boot.enable_initial_admin_signup or (config.enable_login_form and boot.enable_password_auth)
+    return config.enable_signup and config.enable_login_form and boot.enable_password_auth
 
 
 @transaction.atomic
@@ -76,9 +79,7 @@ def create_account(
     elif role not in Role.values:
         role = config.default_user_role if config.default_user_role in Role.values else Role.PENDING
     user = User.objects.create_user(email, password, name=name, role=role)
-    record(
-        action, by=by or user, object_type="user", object_id=str(user.pk), object_label=user.email, detail={"role": role}
-    )
+    _note(action, user, by or user, {"role": role})
     if config.default_group_id and (group := _group(config.default_group_id)):
         add_members(group, [user.pk], by=by or user)
     return user
@@ -104,14 +105,15 @@ def clean_email(email: str) -> str:
 def check_password_rules(password: str) -> None:
     """400 with the hint when the password does not fit the organisation's rule."""
     if not password:
-        raise UserError(_("Please choose a password."))
+        raise UserError(_("Please choose a password."), code="password")
     if len(password) > 1024:
-        raise UserError(_("The password is too long. Use at most 1,024 characters."))
+        raise UserError(_("The password is too long. Use at most 1,024 characters."), code="password")
     boot = settings.BOOT
     if boot.enable_password_validation and not re.match(boot.password_validation_regex_pattern, password):
         raise UserError(
             boot.password_validation_hint
-            or _("The password is too weak. Use at least 8 characters with upper and lower case, a digit and a sign.")
+            or _("The password is too weak. Use at least 8 characters with upper and lower case, a digit and a sign."),
+            code="password",
         )
 
 
@@ -143,14 +145,7 @@ def sign_in(*, email: str, password: str, user_agent: str = "", ip: str | None =
 def open_session(user: User, *, auth_method: str, user_agent: str = "", ip: str | None = None) -> tuple[str, Session]:
     """A session for a person whose proof was accepted; every sign-in way ends here."""
     token, session = tokens.issue(user, auth_method=auth_method, user_agent=user_agent, ip=ip)
-    record(
-        "user.sign_in",
-        by=user,
-        object_type="user",
-        object_id=str(user.pk),
-        object_label=user.email,
-        detail={"method": auth_method, "session": str(session.pk)},
-    )
+    _note("user.sign_in", user, user, {"method": auth_method, "session": str(session.pk)})
     return token, session
 
 
@@ -159,7 +154,17 @@ def sign_out(user: User, session: Session | None) -> None:
     """Ends this session only."""
     if session is not None:
         tokens.revoke(session)
-        record("user.sign_out", by=user, object_type="user", object_id=str(user.pk), object_label=user.email, detail={})
+        _note("user.sign_out", user, user)
+        _tell(user)
+
+
+@transaction.atomic
+def end_session(session: Session, *, by: User) -> None:
+    """Ends one session of a person, as an administrator."""
+    guard_primary(session.user, by)
+    tokens.revoke(session)
+    _note("user.session.revoke", session.user, by, {"session": str(session.pk)})
+    _tell(session.user)
 
 
 @transaction.atomic
@@ -167,11 +172,18 @@ def revoke_sessions(user: User, *, by: User) -> None:
     """Ends every session of a person, sockets included."""
     guard_primary(user, by)
     tokens.revoke_all(user)
-    record("user.sessions.revoke", by=by, object_type="user", object_id=str(user.pk), object_label=user.email, detail={})
+    _note("user.sessions.revoke", user, by)
     _tell(user)
 
 
+def _note(action: str, user: User, by: User | None, detail: dict[str, Any] | None = None) -> None:
+    record(
+        action, by=by, object_type="user", object_id=str(user.pk), object_label=user.email, detail=detail or {}
+    )
+
+
 def _tell(user: User) -> None:
+    """Sockets of the person ask again who they serve."""
     pk = str(user.pk)
     transaction.on_commit(
         lambda: access_changed.send(sender=User, resource_type="user", resource_id=pk, user_ids=[pk])
@@ -183,24 +195,30 @@ def primary_admin_id() -> uuid.UUID | None:
     return User.objects.order_by("created_at", "pk").values_list("pk", flat=True).first()
 
 
-def guard_primary(user: User, by: User) -> None:
-    """403 when somebody else touches the primary administrator."""
-    if user.pk == primary_admin_id() and by.pk != user.pk:
+def guard_primary(user: User, by: User | None) -> None:
+    """403 when somebody else touches the primary administrator; an operator at the machine (None) may."""
+    if by is not None and user.pk == primary_admin_id() and by.pk != user.pk:
         raise Refused(_("The first administrator's account can only be changed by its owner."), code="primary_admin")
 
 
 @transaction.atomic
-def update_user(user: User, *, by: User, **changes: Any) -> User:
-    """An administrator's change of role, name, e-mail, picture or password."""
+def update_user(user: User, *, by: User | None, **changes: Any) -> User:
+    """An administrator's change of role, name, e-mail, picture, password, or of whether the person may sign in."""
     guard_primary(user, by)
-    before = {f: getattr(user, f) for f in ("role", "name", "email") if f in changes}
+    user = User.objects.select_for_update().get(pk=user.pk)
+    is_primary = user.pk == primary_admin_id()
+    before = {f: getattr(user, f) for f in ("role", "name", "email", "is_active") if f in changes}
     role = changes.get("role")
     if role is not None:
         if role not in Role.values:
             raise UserError(_("The role must be admin, user or pending."))
-        if user.pk == primary_admin_id() and role != Role.ADMIN:
+        if is_primary and role != Role.ADMIN:
             raise Refused(_("The first administrator cannot give up that role."), code="primary_admin")
         user.role = role
+    if changes.get("is_active") is not None:
+        if is_primary and not changes["is_active"]:
+            raise Refused(_("The first administrator's account cannot be switched off."), code="primary_admin")
+        user.is_active = changes["is_active"]
     if changes.get("email"):
         email = clean_email(changes["email"])
         if User.objects.filter(email=email).exclude(pk=user.pk).exists():
@@ -212,12 +230,12 @@ def update_user(user: User, *, by: User, **changes: Any) -> User:
     if changes.get("password"):
         check_password_rules(changes["password"])
         user.set_password(changes["password"])
-    user.save()
-    if changes.get("password"):
+    user.save(update_fields=["role", "is_active", "email", "name", "profile_image_url", "password", "updated_at"])
+    if changes.get("password") or not user.is_active:
         tokens.revoke_all(user)
     after = {f: getattr(user, f) for f in before}
     detail = {"before": before, "after": after} | ({"password": "changed"} if changes.get("password") else {})
-    record("user.update", by=by, object_type="user", object_id=str(user.pk), object_label=user.email, detail=detail)
+    _note("user.update", user, by, detail)
     _tell(user)
     return user
 
@@ -228,21 +246,25 @@ def delete_user(user: User, *, by: User) -> None:
     if user.pk == by.pk:
         raise Refused(_("You cannot delete your own account."), code="self_delete")
     guard_primary(user, by)
-    record("user.delete", by=by, object_type="user", object_id=str(user.pk), object_label=user.email, detail={})
+    _note("user.delete", user, by)
     _tell(user)
     user.delete()
 
 
 @transaction.atomic
-def change_password(user: User, *, old: str, new: str) -> None:
-    """A person's own change; ends all sessions."""
+def change_password(user: User, *, old: str, new: str, keep: Session | None = None) -> None:
+    """A person's own change; ends all other sessions.
+
+    :param keep: the session that asks for it, which stays
+    """
+    user = User.objects.select_for_update().get(pk=user.pk)
     if not user.check_password(old):
         raise UserError(_("The current password is wrong."), code="credentials")
     check_password_rules(new)
     user.set_password(new)
     user.save(update_fields=["password", "updated_at"])
-    tokens.revoke_all(user)
-    record("user.password", by=user, object_type="user", object_id=str(user.pk), object_label=user.email, detail={})
+    tokens.revoke_all(user, keep=keep)
+    _note("user.password", user, user)
     _tell(user)
 
 
@@ -256,9 +278,20 @@ def update_profile(user: User, *, name: str, profile_image_url: str | None = Non
         user.profile_image_url = profile_image_url
     if bio is not None:
         user.bio = bio
-    user.save()
-    record("user.profile", by=user, object_type="user", object_id=str(user.pk), object_label=user.email, detail={})
+    # Only these: the role that was read with the request may have been changed since.
+    user.save(update_fields=["name", "profile_image_url", "bio", "updated_at"])
+    _note("user.profile", user, user)
     return user
+
+
+@transaction.atomic
+def set_theme(user: User, theme: str) -> None:
+    """Remembers light or dark; anything else means "like the system". A matter of taste, so the audit log is spared."""
+    row = User.objects.select_for_update().get(pk=user.pk)
+    interface = row.settings.get("ui") if isinstance(row.settings.get("ui"), dict) else {}
+    row.settings = {**row.settings, "ui": {**interface, "theme": theme if theme in ("light", "dark") else ""}}
+    row.save(update_fields=["settings", "updated_at"])
+    user.settings = row.settings
 
 
 @transaction.atomic
@@ -267,15 +300,24 @@ def create_api_key(user: User) -> str:
     if not ApiKeyConfig.load().enable or not may(user, "features.api_keys"):
         raise Refused(tokens.API_KEY_OFF, code="api_key_off")
     key = tokens.new_api_key(user)
-    record("api_key.create", by=user, object_type="user", object_id=str(user.pk), object_label=user.email, detail={"last_four": key[-4:]})
+    _note("api_key.create", user, user, {"last_four": key[-4:]})
     return key
 
 
 @transaction.atomic
-def delete_api_key(user: User) -> None:
+def delete_api_key(user: User, *, by: User) -> None:
+    """Takes a person's key away; programs that use it stop working with the next call."""
+    guard_primary(user, by)
     deleted, _rows = ApiKey.objects.filter(user=user).delete()
     if deleted:
-        record("api_key.delete", by=user, object_type="user", object_id=str(user.pk), object_label=user.email, detail={})
+        _note("api_key.delete", user, by)
+
+
+def contact() -> dict[str, str] | None:
+    """Whom people who wait may write to: the configured address, else the first administrator's."""
+    first = User.objects.filter(role=Role.ADMIN, is_active=True).order_by("created_at", "pk").first()
+    email = UiConfig.load().admin_email or (first.email if first else "")
+    return {"name": first.name if first else "", "email": email} if email else None
 
 
 def search_users(query: str) -> Any:
@@ -295,14 +337,33 @@ def get_user(pk: Any) -> User:
     return user
 
 
+@transaction.atomic
+def make_admin(*, email: str, name: str, password: str) -> tuple[User, bool]:
+    """For the operator at the machine: a new administrator, or an existing account made one; the flag says which."""
+    email = clean_email(email)
+    user = User.objects.filter(email=email).first()
+    if user is None:
+        name = name or email.partition("@")[0]
+        return create_account(name=name, email=email, password=password, role=Role.ADMIN, by=None), True
+    changes: dict[str, Any] = {"role": Role.ADMIN, "is_active": True}
+    if password:
+        changes["password"] = password
+    return update_user(user, by=None, **changes), False
+
+
+@transaction.atomic
 def ensure_configured_admin() -> User | None:
     """WEBUI_ADMIN_EMAIL and _PASSWORD make an administrator on an empty database; sign-up is then closed."""
     boot = settings.BOOT
     if not boot.webui_admin_email or not boot.webui_admin_password or has_users():
         return None
-    with transaction.atomic():
-        user = create_account(
-            name=boot.webui_admin_name, email=boot.webui_admin_email, password=boot.webui_admin_password, by=None
-        )
-        SignInConfig.load().save(enable_signup=False, by=user)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_FIRST_ACCOUNT_LOCK])
+    if has_users():
+        return None  # another node was first
+    user = create_account(
+        name=boot.webui_admin_name, email=boot.webui_admin_email, password=boot.webui_admin_password, by=None
+    )
+    if not store.origin(SignInConfig.settings["enable_signup"]).locked:
+        SignInConfig.save(enable_signup=False, by=user)
     return user

@@ -24,6 +24,7 @@ from accounts.models import ApiKey, Session, User
 from owui.lib.crypto import decrypt, encrypt
 from owui.lib.errors import ACCESS_PROHIBITED, UserError
 from rbac.permissions import may
+from rbac.sharing import is_verified
 
 COOKIE = "token"
 INVALID_TOKEN = "Your session has expired or the token is invalid. Please sign in again."  # noqa: S105
@@ -112,6 +113,9 @@ def read_api_key(key: str, path: str) -> User:
         raise UserError(API_KEY_OFF, status=403, code="api_key_off")
     if config.endpoint_restrictions and not _path_allowed(path, config.allowed_endpoints):
         raise UserError(ACCESS_PROHIBITED, status=403, code="api_key_path")
+    now = timezone.now()
+    if row.last_used_at is None or now - row.last_used_at > _interval():
+        ApiKey.objects.filter(pk=row.pk).update(last_used_at=now)
     return row.user
 
 
@@ -147,13 +151,33 @@ def identify(headers: Any, cookies: Any, path: str) -> Identity | None:
     return Identity(user, method, session, by_cookie)
 
 
+def still_valid(identity: Identity) -> User | None:
+    """The person of an earlier identification as they stand now; None when the session or the account is over.
+
+    For what outlives a request: sockets ask again, so that a revoked session or a lost role closes them.
+    """
+    if identity.session is not None:
+        session = Session.objects.select_related("user").filter(pk=identity.session.pk, revoked_at=None).first()
+        if session is None or (session.expires_at and session.expires_at <= timezone.now()):
+            return None
+        user: User | None = session.user
+        if user is not None and user.session_stamp != identity.user.session_stamp:
+            return None
+    else:
+        user = User.objects.filter(pk=identity.user.pk, api_key__isnull=False).first()
+    return user if user is not None and is_verified(user) else None
+
+
 def note_activity(user: User) -> None:
     """Moves "last seen" at most once per interval: a write per request would be the dearest part of it."""
     now = timezone.now()
-    interval = timedelta(seconds=settings.BOOT.database_user_active_status_update_interval)
-    if user.last_active_at is None or now - user.last_active_at > interval:
+    if user.last_active_at is None or now - user.last_active_at > _interval():
         User.objects.filter(pk=user.pk).update(last_active_at=now)
         user.last_active_at = now
+
+
+def _interval() -> timedelta:
+    return timedelta(seconds=settings.BOOT.database_user_active_status_update_interval)
 
 
 def revoke(session: Session) -> None:
@@ -161,11 +185,16 @@ def revoke(session: Session) -> None:
     Session.objects.filter(pk=session.pk, revoked_at=None).update(revoked_at=timezone.now())
 
 
-def revoke_all(user: User) -> None:
-    """Ends every session of a person on every node."""
-    user.session_stamp = uuid.uuid4()
-    User.objects.filter(pk=user.pk).update(session_stamp=user.session_stamp)
-    Session.objects.filter(user=user, revoked_at=None).update(revoked_at=timezone.now())
+def revoke_all(user: User, *, keep: Session | None = None) -> None:
+    """Ends every session of a person on every node, except the one to keep."""
+    open_sessions = Session.objects.filter(user=user, revoked_at=None)
+    if keep is not None and keep.user_id == user.pk:
+        # The kept token carries the stamp, so the stamp stays; the rows alone end the others.
+        open_sessions = open_sessions.exclude(pk=keep.pk)
+    else:
+        user.session_stamp = uuid.uuid4()
+        User.objects.filter(pk=user.pk).update(session_stamp=user.session_stamp)
+    open_sessions.update(revoked_at=timezone.now())
 
 
 def new_api_key(user: User) -> str:
@@ -188,6 +217,10 @@ def stored_api_key(user: User) -> str | None:
     """The person's key in clear, because the field's clients read it back; None when there is none."""
     row = ApiKey.objects.filter(user=user).first()
     return decrypt(row.secret) if row else None
+
+
+def has_api_key(user: User) -> bool:
+    return ApiKey.objects.filter(user=user).exists()
 
 
 def expires_epoch(session: Session) -> int | None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import wraps
+from ipaddress import ip_address
 from typing import Any
 
 from django.conf import settings
@@ -14,12 +15,18 @@ from django.utils.http import urlencode
 
 from accounts.models import Session
 from accounts.tokens import COOKIE
-from owui.audit.middleware import client_ip
+from owui.audit.middleware import request_info
 
 
 def client_of(request: HttpRequest) -> dict[str, Any]:
     """Address and browser of the caller, for the session list and the audit log."""
-    return {"user_agent": request.headers.get("user-agent", ""), "ip": client_ip(request) or None}
+    info = request_info(request)
+    ip: str | None
+    try:
+        ip = str(ip_address(info.ip))
+    except ValueError:
+        ip = None  # what a proxy forwarded is no address
+    return {"user_agent": info.user_agent, "ip": ip}
 
 
 def set_token_cookie(response: HttpResponse, token: str, session: Session) -> None:
@@ -51,10 +58,25 @@ def signed_in(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpRespon
     def page(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         user = request.user
         if not user.is_authenticated:
-            target = request.path if request.method == "GET" else "/"
+            target = request.get_full_path() if request.method == "GET" and not getattr(request, "htmx", False) else "/"
             return go(request, f"{reverse('accounts:sign-in')}?{urlencode({'next': target})}")
         if user.role not in ("user", "admin"):
             return go(request, reverse("accounts:pending"))
         return view(request, *args, **kwargs)
+
+    return page
+
+
+def asigned_in(view: Callable[..., Awaitable[HttpResponseBase]]) -> Callable[..., Awaitable[HttpResponseBase]]:
+    """The same door for async views."""
+
+    @wraps(view)
+    async def page(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        user = await request.auser()
+        if not user.is_authenticated:
+            return go(request, reverse("accounts:sign-in"))
+        if user.role not in ("user", "admin"):
+            return go(request, reverse("accounts:pending"))
+        return await view(request, *args, **kwargs)
 
     return page

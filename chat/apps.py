@@ -4,3 +4,10 @@ from django.apps import AppConfig
 class ChatConfig(AppConfig):
     name = "chat"
     verbose_name = "Chats"
+
+    def ready(self) -> None:
+        # A signal, because rbac and accounts must not know that sockets exist.
+        from chat.notices import on_access_changed
+        from rbac.signals import access_changed
+
+        access_changed.connect(on_access_changed, dispatch_uid="chat.notices")

@@ -14,18 +14,17 @@ import os
 import socket
 import time
 import uuid
-from typing import Any
 
-from channels.layers import get_channel_layer
 from django.db import DatabaseError, InterfaceError
 
 from chat import turnlog
 from chat.engine.events import FINISH, REASONING, SOURCES, STATUS, TEXT, USAGE, Outcome, Sources, Status, Transcript
 from chat.engine.turn import TurnPlan, run_turn
 from chat.live import LiveTurn
+from chat.nodes import nodes
 from inference.providers.events import ReasoningDelta, TextDelta, Usage
 from owui.lib.aio import in_thread
-from owui.lib.bus import BROKER_ERRORS, publish
+from owui.lib.bus import publish
 
 log = logging.getLogger(__name__)
 SAVE_EVERY = 0.5
@@ -48,10 +47,8 @@ class Runner:
         self.id, self.draining = uuid.uuid4(), False
         with contextlib.suppress(DatabaseError, InterfaceError):
             await self._beat()
-        self._tasks = [
-            asyncio.create_task(self._keep(), name="turn-keeper"),
-            asyncio.create_task(self._listen(), name="turn-stops"),
-        ]
+        self._tasks = [asyncio.create_task(self._keep(), name="turn-keeper")]
+        nodes.on("turn.stop", lambda message: self.stop_turn(uuid.UUID(message["turn_id"])) and None)
 
     async def stop(self) -> None:
         """Lets running turns finish for a while, then stops them with their text kept."""
@@ -212,21 +209,7 @@ class Runner:
         for turn_id, chat_id in await in_thread(turnlog.mark_interrupted)():
             log.warning("turn %s of a dead process is marked interrupted", turn_id)
             await publish(f"turn.{turn_id}", {"type": "turn.over"})
-            await publish(f"chat.{chat_id}", {"type": "chat.changed", "chat_id": str(chat_id)})
-
-    async def _listen(self) -> None:
-        """Hears stops from other processes at once; without the broker they are seen in the database soon after."""
-        while True:
-            try:
-                layer: Any = get_channel_layer()
-                channel = await layer.new_channel()
-                await layer.group_add("runners", channel)
-                while True:
-                    message = await layer.receive(channel)
-                    if message.get("type") == "turn.stop":
-                        self.stop_turn(uuid.UUID(message["turn_id"]))
-            except BROKER_ERRORS:
-                await asyncio.sleep(1)
+            await nodes.announce({"kind": "chat.changed", "chat_id": str(chat_id)})
 
 
 runner = Runner()

@@ -16,7 +16,8 @@ def _urls(many: str, *singles: str, default: str) -> list[str]:
         return [u.strip().rstrip("/") for u in text.split(";") if u.strip()]
     for name in singles:
         if text := env.raw(name):
-            return [text.strip().rstrip("/").removesuffix("/api") if name == "OLLAMA_API_BASE_URL" else text.strip().rstrip("/")]
+            url = text.strip().rstrip("/")
+            return [url.removesuffix("/api") if name == "OLLAMA_API_BASE_URL" else url]
     return [default]
 
 
@@ -42,8 +43,14 @@ class OpenAIConfig(Section, prefix="openai"):
         secret=True,
         stored=True,
     )
+    # Secret: headers hold credentials, and the audit log keeps what it is told for good.
     api_configs: dict[str, Any] = setting(
-        {}, env="OPENAI_API_CONFIGS", label=_("Options per address"), help=_("By index or address, as JSON."), stored=True
+        {},
+        env="OPENAI_API_CONFIGS",
+        label=_("Options per address"),
+        help=_("By index or address, as JSON: enable, prefix_id, model_ids, tags, headers, auth_type, provider."),
+        secret=True,
+        stored=True,
     )
 
 
@@ -61,4 +68,29 @@ class OllamaConfig(Section, prefix="ollama"):
         label=_("Addresses"),
         stored=True,
     )
-    api_configs: dict[str, Any] = setting({}, env="OLLAMA_API_CONFIGS", label=_("Options per address"), stored=True)
+    api_configs: dict[str, Any] = setting(
+        {},
+        env="OLLAMA_API_CONFIGS",
+        label=_("Options per address"),
+        help=_("By index or address, as JSON: enable, key, prefix_id, model_ids, tags, headers, auth_type."),
+        secret=True,
+        stored=True,
+    )
+
+
+class CatalogueConfig(Section, prefix="models", label=_("Lists of models")):
+    """How long the lists of the servers are trusted."""
+
+    cache_ttl: int = setting(
+        1,
+        env="MODELS_CACHE_TTL",
+        label=_("Seconds between two looks at the servers"),
+        help=_("An older list is still given at once, and a new one asked for meanwhile."),
+        minimum=0,
+    )
+    base_models_cache: bool = setting(
+        False,
+        env="ENABLE_BASE_MODELS_CACHE",
+        label=_("Keep the lists until somebody asks for new ones"),
+        help=_("For servers that are slow to list their models."),
+    )

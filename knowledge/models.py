@@ -6,6 +6,7 @@ import uuid
 from typing import Any, ClassVar, Self
 
 from django.conf import settings
+from django.contrib.postgres.indexes import GinIndex
 from django.contrib.postgres.search import SearchVectorField
 from django.db import models
 from django.db.models import Q
@@ -194,13 +195,14 @@ class Chunk(models.Model):
     text = models.TextField()
     headings = models.JSONField(default=list, blank=True)
     tsv = SearchVectorField(null=True)
-    # Without a fixed length: each space has its own, with its own index (knowledge.services.activate_space).
+    # Without a fixed length: each space has its own, with its own index (knowledge.spaces).
     embedding = HalfVectorField()
 
     class Meta:
         indexes = [
             models.Index(fields=["knowledge_base", "space"]),
             models.Index(fields=["document", "position"]),
+            GinIndex(fields=["tsv"], name="chunk_words"),
         ]
 
 

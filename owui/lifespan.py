@@ -7,6 +7,7 @@ import contextlib
 import logging
 from typing import Any
 
+from chat.nodes import nodes
 from chat.runner import runner
 from owui.audit.sealer import seal_forever
 from owui.lib.http import close_client
@@ -23,12 +24,14 @@ class Lifespan:
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
+                await nodes.start()
                 await runner.start()
                 sealer = asyncio.create_task(seal_forever(stop), name="audit-sealer")
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
                 stop.set()
                 await runner.stop()
+                await nodes.stop()
                 if sealer is not None:
                     with contextlib.suppress(asyncio.CancelledError):
                         await asyncio.wait_for(sealer, 5)

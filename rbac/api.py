@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.db.models import Count, Q
+from django.db.models import Count
 from django.http import HttpRequest
 from ninja import Router
 
@@ -51,11 +51,8 @@ def list_groups(request: HttpRequest, share: bool | None = None) -> list[dict[st
     user: Any = request.user
     groups = _counted()
     if user.role != "admin":
-        own = services.effective_groups(user).values("pk")
-        visible = Q(pk__in=own)
-        if share:
-            visible = (visible & ~Q(data__config__share=False)) | Q(data__config__share=True) | Q(data__config__share=None)
-        groups = groups.filter(visible)
+        allowed = services.shareable_groups(user) if share else services.effective_groups(user)
+        groups = groups.filter(pk__in=allowed.values("pk"))
     return [group_json(g) for g in groups]
 
 

@@ -57,7 +57,9 @@ def parse_access_control(value: Mapping[str, Any] | None) -> list[Grant]:
         return [Grant("user", "*", READ)]
     items = []
     for permission in (READ, WRITE):
-        branch = value.get(permission) or {}
+        branch = value.get(permission)
+        if not isinstance(branch, Mapping):
+            continue
         items += [{"principal_type": "group", "principal_id": i, "permission": permission} for i in branch.get("group_ids") or []]
         items += [{"principal_type": "user", "principal_id": i, "permission": permission} for i in branch.get("user_ids") or []]
     return parse_grants(items)

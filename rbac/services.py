@@ -9,10 +9,12 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
-from django.db import transaction
+from django.db import connection, transaction
+from django.db.models import Count, Q
 from django.utils.translation import gettext as _
 
 from owui.audit.record import record
+from owui.config.registry import InvalidSetting
 from owui.lib.errors import Missing, Refused, UserError
 from rbac.grants import Grant, access_of, grants_of
 from rbac.models import Group, GroupAncestry, Membership, MembershipSource
@@ -21,6 +23,7 @@ from rbac.permissions import PERMISSIONS, default_permissions, is_true, may, nes
 from rbac.sharing import Access, Person, SharedResource, groups_of
 from rbac.signals import access_changed
 
+_TREE_LOCK = 0x6F777567
 NOT_SHAREABLE = "You do not have permission to share with the requested audience."
 
 
@@ -30,6 +33,8 @@ def allowed_audiences(resource_type: type[SharedResource], grants: Iterable[Gran
     "Anyone" is valid only where the type says so, and folders are never public: these two hold for administrators too.
     """
     key = resource_type.sharing_key
+    grants = list(grants)
+    groups = _open_groups(grants, by)
     kept = []
     for grant in grants:
         if grant.principal_type == "anyone" and not resource_type.allows_anyone:
@@ -47,8 +52,18 @@ def allowed_audiences(resource_type: type[SharedResource], grants: Iterable[Gran
                 needed = [f"sharing.{key}", f"access_grants.allow_{grant.principal_type}s"]
             if not all(may(by, permission) for permission in needed):
                 continue
+            if grant.principal_type == "group" and grant.principal_id not in groups:
+                continue
         kept.append(grant)
     return kept
+
+
+def _open_groups(grants: list[Grant], by: Person) -> set[str]:
+    """The groups of a grant list that the person may pick as a target."""
+    ids = [g.principal_id for g in grants if g.principal_type == "group" and _uuid(g.principal_id)]
+    if not ids or by.role == "admin":
+        return set(ids)
+    return {str(pk) for pk in shareable_groups(by).filter(pk__in=ids).values_list("pk", flat=True)}
 
 
 @transaction.atomic
@@ -61,8 +76,10 @@ def set_grants(resource: SharedResource, grants: Iterable[Grant], *, by: Person,
     """
     model = type(resource)
     # Two people changing the same object's access come one after the other; the later list wins whole.
-    model._default_manager.select_for_update().filter(pk=resource.pk).first()
-    before = grants_of([resource])[resource.pk]
+    locked = model._default_manager.select_for_update(of=("self",)).filter(pk=resource.pk).first()
+    if locked is None:
+        raise Missing
+    before = grants_of([locked])[resource.pk]
     wanted = list(dict.fromkeys(grants))
     kept = [g for g in wanted if g in before]
     allowed = set(kept) | set(allowed_audiences(model, [g for g in wanted if g not in before], by))
@@ -137,8 +154,16 @@ def _announce(resource_type: str, resource_id: str, user_ids: Iterable[uuid.UUID
 
 
 # ------------------------------------------------------------------------------------------------------------- groups
+def _lock_tree() -> None:
+    """One change of the group tree at a time: two that cannot see each other could close a loop."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_TREE_LOCK])
+
+
+@transaction.atomic
 def rebuild_ancestry() -> None:
     """Writes the closure of all group parents anew. Group trees are small (hundreds); a rebuild is one read, one write."""
+    _lock_tree()
     parent = dict(Group.objects.values_list("pk", "parent_id"))
     rows = []
     for group in parent:
@@ -163,6 +188,14 @@ def _check_parent(group: Group | None, parent_id: Any) -> Group | None:
     return parent
 
 
+def _clean_name(name: str) -> str:
+    if not (name := name.strip()):
+        raise UserError(_("A group needs a name."))
+    if len(name) > 255:
+        raise UserError(_("The name is too long. Use at most 255 characters."))
+    return name
+
+
 def _uuid(value: Any) -> bool:
     try:
         uuid.UUID(str(value))
@@ -183,9 +216,8 @@ def create_group(
     parent_id: Any = None,
 ) -> Group:
     """A new group. 400 when the name is taken or empty, 404 for an unknown parent."""
-    name = name.strip()
-    if not name:
-        raise UserError(_("A group needs a name."))
+    _lock_tree()
+    name = _clean_name(name)
     if Group.objects.filter(name=name).exists():
         raise UserError(_("A group with this name exists already. Choose another name."))
     group = Group.objects.create(
@@ -205,6 +237,9 @@ def create_group(
 @transaction.atomic
 def update_group(group: Group, *, by: Person, **changes: Any) -> Group:
     """Changes fields of a group: name, description, permissions, data, meta, parent_id."""
+    _lock_tree()
+    if "name" in changes:
+        changes["name"] = _clean_name(changes["name"])
     before = {field: getattr(group, field) for field in changes if field != "parent_id"}
     if "parent_id" in changes:
         before["parent_id"] = str(group.parent_id) if group.parent_id else None
@@ -213,10 +248,13 @@ def update_group(group: Group, *, by: Person, **changes: Any) -> Group:
         setattr(group, field, value)
     if Group.objects.filter(name=group.name).exclude(pk=group.pk).exists():
         raise UserError(_("A group with this name exists already. Choose another name."))
-    group.save()
+    fields = ["parent" if field == "parent_id" else field for field in before]
+    group.save(update_fields=[*fields, "updated_at"])
     if "parent_id" in before:
         rebuild_ancestry()
-    after = {field: (str(group.parent_id) if group.parent_id else None) if field == "parent_id" else getattr(group, field) for field in before}
+    after = {field: getattr(group, field) for field in before}
+    if "parent_id" in after:
+        after["parent_id"] = str(group.parent_id) if group.parent_id else None
     if before != after:
         record(
             "group.update",
@@ -233,6 +271,7 @@ def update_group(group: Group, *, by: Person, **changes: Any) -> Group:
 @transaction.atomic
 def delete_group(group: Group, *, by: Person) -> None:
     """Removes a group, its memberships and every grant to it (the database cascades)."""
+    _lock_tree()
     users = _member_ids(group)
     record(
         "group.delete",
@@ -259,7 +298,7 @@ def add_members(
     group: Group, user_ids: Iterable[Any], *, by: Person, source: str = MembershipSource.MANUAL
 ) -> list[uuid.UUID]:
     """Adds people to a group; those who are in it for the same reason stay as they are. Unknown ids are an error."""
-    ids = list(dict.fromkeys(str(u) for u in user_ids))
+    ids = list(dict.fromkeys(str(uuid.UUID(str(u))) if _uuid(u) else str(u) for u in user_ids))
     users = {str(u.pk): u for u in get_user_model().objects.filter(pk__in=[i for i in ids if _uuid(i)])}
     if missing := [i for i in ids if i not in users]:
         raise UserError(_("These people do not exist: %(ids)s") % {"ids": ", ".join(missing[:5])})
@@ -299,14 +338,43 @@ def _record_members(action: str, group: Group, users: list[Any], by: Person, sou
 @transaction.atomic
 def set_default_permissions(tree: dict[str, Any], *, by: Person) -> dict[str, Any]:
     """Stores the default permissions; keys that do not exist are dropped, missing ones keep the environment's value."""
-    known = nested({key: is_true(tree, key) for key in PERMISSIONS if key.partition(".")[2] in tree.get(key.partition(".")[0], {})})
-    UserConfig.load().save(permissions=known, by=by)
+    sent = {f"{section}.{name}" for section, branch in tree.items() for name in branch}
+    known = nested({key: is_true(tree, key) for key in PERMISSIONS if key in sent})
+    try:
+        UserConfig.save(permissions=known, by=by)  # type: ignore[arg-type]
+    except InvalidSetting as error:
+        raise UserError(error.message) from error
     return default_permissions()
 
 
 def effective_groups(user: Person) -> Any:
     """All groups a person counts as a member of, ancestors included."""
     return Group.objects.filter(pk__in=groups_of(user.id))
+
+
+def shareable_groups(user: Person) -> Any:
+    """Groups a person may pick as a target: open ones, and their own where members may; administrators may any."""
+    if user.role == "admin":
+        return Group.objects.all()
+    share = "data__config__share"
+    is_open = Q(**{share: True}) | Q(**{f"{share}__isnull": True}) | Q(**{share: None})
+    return Group.objects.filter(is_open | Q(**{share: "members"}, pk__in=groups_of(user.id)))
+
+
+def search_principals(query: str, *, by: Person, limit: int = 8) -> list[dict[str, Any]]:
+    """People and groups that match, as far as the person may share with them; for the access dialog."""
+    found: list[dict[str, Any]] = []
+    if by.role == "admin" or may(by, "access_grants.allow_groups"):
+        groups = shareable_groups(by).filter(name__icontains=query)
+        rows = groups.annotate(people=Count("memberships__user", distinct=True)).order_by("name", "pk")[:limit]
+        found += [
+            {"kind": "group", "id": str(g.pk), "name": g.name, "email": "", "member_count": g.people} for g in rows
+        ]
+    if by.role == "admin" or may(by, "access_grants.allow_users"):
+        users = get_user_model()._default_manager.filter(is_active=True, role__in=("user", "admin")).exclude(pk=by.id)
+        matching = users.filter(Q(name__icontains=query) | Q(email__icontains=query)).order_by("name", "pk")[:limit]
+        found += [{"kind": "user", "id": str(u.pk), "name": u.name, "email": u.email} for u in matching]
+    return found
 
 
 __all__ = [
@@ -317,6 +385,8 @@ __all__ = [
     "delete_group",
     "effective_groups",
     "remove_members",
+    "search_principals",
     "set_grants",
+    "shareable_groups",
     "update_group",
 ]

@@ -67,7 +67,9 @@ def update_profile(request: HttpRequest, form: ProfileForm) -> dict[str, Any]:
 
 @router.post("/update/password", auth=current)
 def update_password(request: HttpRequest, form: PasswordForm) -> bool:
-    services.change_password(_me(request), old=form.password, new=form.new_password)
+    identity = identity_of(request)
+    assert identity is not None
+    services.change_password(identity.user, old=form.password, new=form.new_password, keep=identity.session)
     return True
 
 
@@ -95,7 +97,7 @@ def get_api_key(request: HttpRequest) -> dict[str, str]:
 
 @router.delete("/api_key", auth=verified)
 def delete_api_key(request: HttpRequest) -> bool:
-    services.delete_api_key(_me(request))
+    services.delete_api_key(_me(request), by=_me(request))
     return True
 
 

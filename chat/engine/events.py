@@ -37,10 +37,12 @@ class Sources:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The end of a turn. `state` is done, stopped, interrupted or failed; `error` is for people."""
+    """The end of a turn. `state` is done, stopped, interrupted or failed; `error` is for people, `status` the model
+    server's own when it refused."""
 
     state: str
     error: str = ""
+    status: int | None = None
 
 
 @dataclass(slots=True)

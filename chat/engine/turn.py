@@ -17,7 +17,7 @@ from inference.providers.events import Finished, ReasoningDelta, TextDelta, Tool
 
 log = logging.getLogger(__name__)
 
-Event = TextDelta | ReasoningDelta | ToolCallDelta | Usage | Status | Sources | Outcome
+Event = TextDelta | ReasoningDelta | ToolCallDelta | Usage | Finished | Status | Sources | Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +84,12 @@ async def run_turn(plan: TurnPlan) -> AsyncGenerator[Event, None]:
                 else:
                     for part in splitter.feed(event.text):
                         yield part
-            elif isinstance(event, Finished):
-                outcome = Outcome("done")
             else:
                 empty = empty and not isinstance(event, (ReasoningDelta, ToolCallDelta))
                 yield event
     except ProviderError as error:
         log.info("turn ended by the model server: %s", error.message)
-        outcome = Outcome("failed", error.message)
+        outcome = Outcome("failed", error.message, error.status)
     finally:
         await stream.aclose()
     if splitter is not None:

@@ -89,8 +89,8 @@ class AuditEventAdmin(admin.ModelAdmin[AuditEvent]):
         "hash",
     )
     readonly_fields = fields
-    # By the primary key: an index read backwards, and nearly the order of time.
-    ordering = ("-id",)
+    # Each filter has an index that ends in the time, so any of these lists is an index read backwards.
+    ordering = ("-at", "-id")
     list_per_page = 50
     show_full_result_count = False
     paginator = CappedPaginator

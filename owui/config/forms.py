@@ -33,6 +33,13 @@ class LinesField(forms.CharField):
         return bool(list(initial or []) != self.to_python(data))
 
 
+class SecretTextarea(forms.Textarea):
+    """Never shows what it holds, not even when the form comes back with an error."""
+
+    def format_value(self, value: Any) -> str:
+        return ""
+
+
 class SectionForm(forms.Form):
     """Secrets are write-only: an empty field leaves them as they are, and a box beside it empties them."""
 
@@ -118,8 +125,8 @@ def _secret_field(setting: Setting, common: dict[str, Any], *, is_set: bool) -> 
     common["help_text"] = f"{common['help_text']} {state}".strip()
     attrs = {"class": "vLargeTextField", "autocomplete": "off"}
     if setting.kind is Kind.LIST:
-        return LinesField(widget=forms.Textarea(attrs={**attrs, "rows": 4}), **common)
+        return LinesField(widget=SecretTextarea(attrs={**attrs, "rows": 4}), **common)
     if setting.kind is Kind.JSON:
-        return forms.JSONField(widget=forms.Textarea(attrs={**attrs, "rows": 8}), **common)
+        return forms.JSONField(widget=SecretTextarea(attrs={**attrs, "rows": 8}), **common)
     widget = forms.PasswordInput(render_value=False, attrs={"class": "vTextField", "autocomplete": "new-password"})
     return forms.CharField(widget=widget, strip=False, **common)

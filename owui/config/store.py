@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 from django.conf import settings as django_settings
 from django.db import DatabaseError, connection, transaction
+from django.utils.asyncio import async_unsafe
 from pydantic import ValidationError
 
 from owui import env
@@ -62,8 +63,12 @@ _from_env: dict[str, Any] = {}
 # --- reading ---------------------------------------------------------------------------------------------------------
 
 
+@async_unsafe("Stored settings are read by a hop from async code: the read may need the database.")
 def load_section(section: type[S]) -> S:
-    """The validated values of a section. A stored value that no longer fits is logged and its default used."""
+    """The validated values of a section. A stored value that no longer fits is logged and its default used.
+
+    Refuses to run on an event loop even when the cache is warm, so that a missing hop shows at once and always.
+    """
     snapshot = _current()
     built = snapshot.built.get(section.prefix)
     if isinstance(built, section):
@@ -143,9 +148,10 @@ def _current() -> _Snapshot:
     snapshot = _snapshot
     if snapshot is not None and time.monotonic() - snapshot.read_at < FRESH_FOR:
         return snapshot
-    # One thread reads; the others go on with what they have, or wait when there is nothing yet.
-    if not _reading.acquire(blocking=snapshot is None):
-        assert snapshot is not None
+    # One thread reads; the others go on with what they have. When there is nothing they wait, but not for long: those
+    # who wait may hold the very connections that the reader needs.
+    reads_alone = _reading.acquire(timeout=0 if snapshot is not None else 1)
+    if not reads_alone and snapshot is not None:
         return snapshot
     try:
         latest = _snapshot
@@ -153,7 +159,8 @@ def _current() -> _Snapshot:
             return latest
         return _refresh(latest)
     finally:
-        _reading.release()
+        if reads_alone:
+            _reading.release()
 
 
 def _refresh(known: _Snapshot | None) -> _Snapshot:

@@ -44,6 +44,8 @@ class Service:
     # What the kernel sends when the launcher dies: the signal the child needs for a clean end.
     death_signal: int = signal.SIGTERM
     start_patience: float = 60.0
+    # What its log says when it will never be ready although it still runs: a parent whose workers die again and again.
+    hopeless_mark: str = ""
     # For servers that refuse to run as root; see `unprivileged`.
     refuses_root: bool = False
     # Runs before each start, for what a killed predecessor may have left.
@@ -194,7 +196,7 @@ class Supervisor:
                 if child.is_up or child.service.is_ready():
                     child.is_up = True
                     waiting.remove(name)
-                elif child.process.poll() is not None:
+                elif child.process.poll() is not None or self._is_hopeless(child):
                     raise Refusal(self._obituary(child, "did not start"))
                 elif time.monotonic() - child.started_at > child.service.start_patience:
                     raise Refusal(self._obituary(child, f"was not ready after {child.service.start_patience:.0f} s"))
@@ -324,6 +326,13 @@ class Supervisor:
             "for the cause and start again."
         )
 
+    def _is_hopeless(self, child: _Child) -> bool:
+        """The log holds this start only, see `_rotate`; it is short as long as nothing is ready."""
+        mark = child.service.hopeless_mark
+        with contextlib.suppress(OSError):
+            return bool(mark) and mark in self.log_path(child.service.name).read_text(errors="replace")
+        return False
+
     def _rotate(self, name: str) -> None:
         path = self.log_path(name)
         with contextlib.suppress(FileNotFoundError):
@@ -354,4 +363,4 @@ def last_line(path: Path) -> str:
             lines = [line.strip() for line in file.read().decode(errors="replace").splitlines()]
     except OSError:
         return ""
-    return next((line[:200] for line in reversed(lines) if line), "")
+    return next((line[:200] for line in reversed(lines) if line and not line.startswith(("INFO:", "WARNING:"))), "")

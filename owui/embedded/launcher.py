@@ -21,6 +21,8 @@ from owui.embedded.signals import Kill, Signals, Stop
 # What depends on others stops first. Web and worker together: the time for open requests is the longest of all.
 STOP_ORDER = (("web", "worker"), ("chat-model", "embedding-model"), ("valkey",), ("postgres",))
 
+OTHER_DIRECTORIES = {"var", "node_modules", "tests", "docs", "build", "dist"}
+
 
 def say(line: str) -> None:
     """A closed terminal must not bring the instance down."""
@@ -132,25 +134,18 @@ class Launcher:
         code = [PROJECT_ROOT / "pyproject.toml", PROJECT_ROOT / "deploy" / "constraints.txt"]
         # Another database, or one from a backup, may be at any migration: only our own is known.
         known = plan.postgres.identity if plan.postgres else ""
-        migrations = sorted(path for path in PROJECT_ROOT.glob("*/**/migrations/*.py") if _is_ours(path))
-        self._once("migrate", ["migrate", "--noinput"], plan, [*code, *migrations], known, is_known=bool(known))
-        static = sorted(
-            path
-            for pattern in ("static/**/*", "*/static/**/*")
-            for path in PROJECT_ROOT.glob(pattern)
-            if path.is_file() and _is_ours(path)
-        )
+        migrations = _files("**/migrations/*.py")
+        self._once("migrate", ["migrate"], plan, [*code, *migrations], known, is_known=bool(known))
+        static = _files("**/static/**/*") + sorted(PROJECT_ROOT.glob("static/**/*"))
         collected = self.home.path / "static"
-        self._once(
-            "collectstatic", ["collectstatic", "--noinput"], plan, [*code, *static], "", is_known=collected.is_dir()
-        )
+        self._once("collectstatic", ["collectstatic"], plan, [*code, *static], "", is_known=collected.is_dir())
 
     def _once(
         self, name: str, command: list[str], plan: Plan, files: Iterable[Path], salt: str, *, is_known: bool
     ) -> None:
         digest = hashlib.sha256(salt.encode())
         for path in files:
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(FileNotFoundError, IsADirectoryError):
                 digest.update(str(path.relative_to(PROJECT_ROOT)).encode() + hashlib.sha256(path.read_bytes()).digest())
         stamp = self.home.path / f".{name}-stamp"
         if is_known and stamp.exists() and stamp.read_text() == digest.hexdigest():
@@ -158,7 +153,10 @@ class Launcher:
         log_path = self.supervisor.log_path(name)
         with open(log_path, "wb") as log:
             process = spawn(
-                [sys.executable, "manage.py", *command, "--verbosity", "1"], env=plan.env, log=log, cwd=PROJECT_ROOT
+                [sys.executable, "manage.py", *command, "--noinput", "--skip-checks"],
+                env=plan.env,
+                log=log,
+                cwd=PROJECT_ROOT,
             )
         try:
             while process.poll() is None:
@@ -172,8 +170,10 @@ class Launcher:
         write_private(stamp, digest.hexdigest())
 
 
-def _is_ours(path: Path) -> bool:
-    return not {".venv", "node_modules", "__pycache__", "var"}.intersection(path.relative_to(PROJECT_ROOT).parts)
+def _files(pattern: str) -> list[Path]:
+    """Files of the project's own packages; walking .venv as well would cost more than the rest of a start."""
+    tops = (top for top in PROJECT_ROOT.iterdir() if top.is_dir() and top.name not in OTHER_DIRECTORIES)
+    return sorted(path for top in tops if not top.name.startswith(".") for path in top.glob(pattern))
 
 
 def _web_options(env: dict[str, str]) -> tuple[str, int, int]:
@@ -210,6 +210,8 @@ def _web(plan: Plan, host: str, port: int, workers: int) -> Service:
         is_ready=lambda: answers(probe, port),
         stop_patience=11.0,
         start_patience=90.0,
+        # uvicorn starts workers again for ever when the application cannot be imported.
+        hopeless_mark="] died",
     )
 
 

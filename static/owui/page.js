@@ -81,6 +81,7 @@ window.owui = (() => {
       if (localStorage.getItem(banner.dataset.remember)) banner.remove();
     htmx.onLoad(load);
     // Toasts that only inform leave by themselves; faults stay until they are dismissed.
+    if (!toasts()) return;
     new MutationObserver((records) => {
       for (const record of records)
         for (const node of record.addedNodes)

@@ -121,6 +121,9 @@ def test_a_lost_head_is_found_and_never_made_anew(sealed_log: list[int], tamper:
     tamper("DELETE FROM audit_audithead")
     sealer.begin_chain()
     assert kinds() == {"head"}
+    record("chat.deleted", by=None)
+    with pytest.raises(BrokenChainError):
+        seal_batch()
 
 
 def test_exchanged_contents_are_found(sealed_log: list[int], tamper: Tamper) -> None:
@@ -146,8 +149,8 @@ def test_exchanged_seals_are_found(sealed_log: list[int], tamper: Tamper) -> Non
 
 _COPY = (
     "INSERT INTO audit_auditevent (at, actor_id, actor_label, action, object_type, object_id, object_label, detail, ip,"
-    " request_id, hash, mac) SELECT at, actor_id, actor_label, action, object_type, object_id, object_label, detail, ip,"
-    " request_id, hash, {mac} FROM audit_auditevent WHERE id = %s"
+    " request_id, hash, mac) SELECT at, actor_id, actor_label, action, object_type, object_id, object_label,"
+    " detail, ip, request_id, hash, {mac} FROM audit_auditevent WHERE id = %s"
 )
 
 

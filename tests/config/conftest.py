@@ -29,6 +29,7 @@ def lab() -> Iterator[type[Section]]:
         urls: list[str] = setting([], env="LAB_URLS", separator=";", label="Addresses")
         extra: dict[str, Any] = setting({"a": 1}, env="LAB_EXTRA", label="Extra")
         api_key: str = setting("", env="LAB_API_KEY", label="Key", secret=True)
+        tokens: list[str] = setting([], env="LAB_TOKENS", separator=";", label="Tokens", secret=True)
         fixed: str = setting("x", env="LAB_FIXED", label="Fixed", stored=False)
 
     store.clear_cache()

@@ -60,7 +60,7 @@ def ask(prefix: str = "", data: dict[str, Any] | None = None, role: str = "admin
 
 
 FORM = {"top_k": "5", "limit": "", "ratio": "0.5", "is_on": "on", "engine": "good", "urls": "http://a\n\nhttp://b\n"}
-FORM |= {"extra": '{"a": 1}', "api_key": "", "fixed": "ignored"}
+FORM |= {"extra": '{"a": 1}', "api_key": "", "tokens": "", "fixed": "ignored"}
 
 
 def test_the_list_leads_to_every_section(lab: Any) -> None:
@@ -97,8 +97,9 @@ def test_a_value_that_does_not_fit_comes_back_with_the_reason(lab: Any) -> None:
 
 
 def test_secrets_are_write_only(lab: Any) -> None:
-    ask("lab", {**FORM, "api_key": "sk-hidden"})
+    ask("lab", {**FORM, "api_key": "sk-hidden", "tokens": "sk-hidden-1\nsk-hidden-2"})
     assert lab.load().api_key == "sk-hidden"
+    assert lab.load().tokens == ["sk-hidden-1", "sk-hidden-2"]
     text = ask("lab").content.decode()
     assert "sk-hidden" not in text
     assert "leave empty to keep it" in text
@@ -109,7 +110,10 @@ def test_secrets_are_write_only(lab: Any) -> None:
 
 
 def test_a_rejected_form_does_not_show_the_secret_either(lab: Any) -> None:
-    assert "sk-typed" not in ask("lab", {**FORM, "top_k": "99", "api_key": "sk-typed"}).content.decode()
+    assert (
+        "sk-typed"
+        not in ask("lab", {**FORM, "top_k": "99", "api_key": "sk-typed", "tokens": "sk-typed"}).content.decode()
+    )
 
 
 def test_fields_that_the_environment_rules_are_locked(lab: Any, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:

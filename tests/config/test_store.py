@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from django.core.exceptions import SynchronousOnlyOperation
 from django.db import DatabaseError, connection, transaction
 
 from owui.audit.models import AuditEvent
@@ -27,6 +28,7 @@ def test_defaults_hold_when_nothing_is_set(lab: Any) -> None:
         "urls": [],
         "extra": {"a": 1},
         "api_key": "",
+        "tokens": [],
         "fixed": "x",
     }
 
@@ -184,6 +186,11 @@ def test_loading_costs_no_query_while_fresh(lab: Any, django_assert_num_queries:
         UiConfig.load()
 
 
+async def test_an_event_loop_must_hop(lab: Any) -> None:
+    with pytest.raises(SynchronousOnlyOperation):
+        lab.load()
+
+
 def test_one_query_a_second_at_most(lab: Any, monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: Any) -> None:
     lab.load()
     now = time.monotonic()
@@ -262,6 +269,24 @@ def test_many_workers_seed_at_once(lab: Any, monkeypatch: pytest.MonkeyPatch) ->
     assert not faults
     assert sum(counts) == 3
     assert lab.load().top_k == 7
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_change_saved_while_another_thread_reads_is_not_lost(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = rows.read
+
+    def slowly() -> dict[str, Any]:
+        found = real()
+        monkeypatch.setattr(rows, "read", real)
+        store.set_values({"lab.top_k": 33}, by=None)
+        return found
+
+    lab.load()
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now + 1.0)
+    monkeypatch.setattr(rows, "read", slowly)
+    store.origin(find("lab.top_k"))
+    assert lab.load().top_k == 33
 
 
 @pytest.mark.django_db(transaction=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ STATIC = Path(__file__).parents[2] / "static" / "owui"
 
 
 def cite(*numbers: int) -> str:
-    buttons = "".join(f'<button data-cite="{n}" aria-label="Source {n}" type="button">{n}</button>' for n in numbers)
+    buttons = "".join(f'<button type="button" data-cite="{n}" aria-label="Source {n}">{n}</button>' for n in numbers)
     return f'<sup class="cite">{buttons}</sup>'
 
 
@@ -131,7 +132,7 @@ def test_code_block() -> None:
     html = render("```Python title=x\nimport os # <b>\n```\n")
     assert '<div class="code" data-lang="python">' in html
     assert '<span class="code-lang">python</span>' in html
-    assert '<button class="code-copy" data-copy="" type="button">Copy</button>' in html
+    assert '<button type="button" class="code-copy" data-copy="">Copy</button>' in html
     assert '<span class="kn">import</span>' in html or '<span class="kn">import ' in html
     assert "&lt;b&gt;" in html and "style=" not in html
 
@@ -148,8 +149,6 @@ def test_very_long_code_stays_plain() -> None:
 
 @pytest.mark.parametrize("source", ["def f():\n\treturn '''a\n\nb'''\n", "\n\n  x\n\n", "a\u00a0b & <c> \"d\" 'e'\n"])
 def test_code_text_survives_unchanged(source: str) -> None:
-    from html import unescape
-
     for info in ("python", ""):
         inner = re.search(r"<code>(.*)</code>", render(f"```{info}\n{source}```\n"), re.DOTALL)
         assert inner and unescape(re.sub(r"<[^>]+>", "", inner[1])) == source
@@ -160,7 +159,7 @@ def test_code_text_survives_unchanged(source: str) -> None:
     [
         ("para\n| a | b |\n|---|--:|\n| 1 | 2 |", '<p>para</p>\n<div class="table-scroll" tabindex="0"><table>'),
         ("| a | b |\n|---|--:|\n| 1 | 2 |", '<td class="right">2</td>'),
-        ("- [x] done", '<li><input aria-label="done" checked="" type="checkbox" disabled=""> done</li>'),
+        ("- [x] done", '<li><input type="checkbox" disabled="" aria-label="done" checked=""> done</li>'),
         ("~~x~~", "<del>x</del>"),
         ("> [!WARNING]\n> x", '<blockquote class="alert alert-warning">\n<p class="alert-title">Warning</p>\n<p>x</p>'),
         (
@@ -227,7 +226,7 @@ def test_a_table_is_one_from_its_first_row_on() -> None:
     for end in range(3, len(text)):
         tail = IncrementalRenderer().feed(text[:end]).tail
         assert "<table>" in tail and "--" not in tail, text[:end]
-    assert "<td>" in IncrementalRenderer().feed(text).tail or 'class="left"' in IncrementalRenderer().feed(text).tail
+    assert "<td>1</td>" in IncrementalRenderer().feed(text).tail
 
 
 def test_an_open_fence_is_code_and_hides_half_of_its_end() -> None:

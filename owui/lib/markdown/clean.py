@@ -74,7 +74,14 @@ def _cleaner(*, pictures: bool) -> nh3.Cleaner:
         attributes=_ATTRIBUTES,
         # Called for every attribute, therefore only where an image or link was written.
         attribute_filter=_filter if pictures else None,
-        tag_attribute_values={"pre": {"tabindex": {"0"}}, "div": {"tabindex": {"0"}}},
+        tag_attribute_values={
+            "pre": {"tabindex": {"0"}},
+            "div": {"tabindex": {"0"}},
+            "button": {"type": {"button"}},
+            "img": {"loading": {"lazy"}},
+            "input": {"type": {"checkbox"}, "disabled": {""}},
+        },
+        # The writer writes these already: what is missing would be added in an order that differs between processes.
         set_tag_attribute_values={
             "a": {"target": "_blank"},
             "button": {"type": "button"},

@@ -14,6 +14,9 @@ from .labels import Labels, attribute, text, words
 
 # Highlighting costs about 1.5 us a character on the event loop, so a very long block stays plain.
 HIGHLIGHT_LIMIT = 20_000
+# Many lexers are quadratic in the length of a line, of a run of spaces or of empty lines (measured: 20,000 characters of
+# one kind take C++ 37 s). With these bounds the worst of them stays in the tens of milliseconds.
+_SLOW = re.compile(r"[^\n]{400}|\s{200}|(?:\n[ \t]*){20}")
 _CACHED_LIMIT = 4_000
 # Classes that would be coloured like plain text anyway: leaving them out makes the HTML a third smaller.
 _SILENT = frozenset({"", "w", "p", "n", "x", "esc"})
@@ -24,7 +27,7 @@ _NAME = re.compile(r"[\w+#.-]{1,40}")
 _LEXERS = words(
     """bash sh shell zsh console powershell ps1 pwsh bat c h cpp c++ csharp cs c# css scss less clojure cmake dart diff
     patch docker dockerfile elixir erlang fortran fsharp go golang graphql groovy haskell hs hcl terraform html http ini
-    java javascript js jsx json json5 jsonc jsonl julia kotlin kt latex tex lua makefile make markdown md matlab nginx
+    java javascript js jsx json json5 jsonc jsonl julia kotlin latex tex lua makefile make markdown md matlab nginx
     objective-c objc ocaml perl php plsql postgresql powerquery properties proto protobuf python py python3 pycon r rb
     ruby rs rust sas scala scheme sql sqlite3 svelte swift toml ts tsx typescript vb vbnet vue xml svg yaml yml
     zig"""
@@ -60,7 +63,7 @@ def _class(token: tuple[str, ...]) -> str:
 
 
 def _highlight(source: str, name: str) -> str:
-    lexer = _lexer(name) if len(source) <= HIGHLIGHT_LIMIT else None
+    lexer = _lexer(name) if len(source) <= HIGHLIGHT_LIMIT and not _SLOW.search(source) else None
     if lexer is None:
         return text(source)
     parts: list[str] = []

@@ -208,7 +208,8 @@ def _dollars(line: str, start: int, end: int) -> bool:
     """`$x$` is a formula, `$5 and $6` and `$HOME/$USER` are not."""
     before, first = line[start - 1 : start], line[start + 1]
     last, after = line[end - 1], line[end + 1 : end + 2]
-    return not (before.isalnum() or first.isspace() or last.isspace() or last == "\\" or after.isalnum())
+    wordy = any(side.isascii() and side.isalnum() for side in (before, after))
+    return not (wordy or first.isspace() or last.isspace() or last == "\\")
 
 
 def _bold(line: str, position: int, parts: list[str], done: int, missing: set[str]) -> int:

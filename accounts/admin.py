@@ -1,0 +1,126 @@
+"""Governance of people: who is here, who waits, which sessions and keys are open. Every change is a service's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+
+from accounts import services
+from accounts.forms import UserAdminForm
+from accounts.models import ApiKey, Role, Session, User
+from rbac.admin import ServiceAdmin
+
+
+@admin.register(User)
+class UserAdmin(ServiceAdmin[User]):
+    form = UserAdminForm
+    list_display = ("name", "email", "role", "group_names", "is_active", "last_active_at", "created_at")
+    list_filter = ("role", "is_active", ("last_active_at", admin.DateFieldListFilter), "direct_groups")
+    search_fields = ("name", "email")
+    ordering = ("name", "pk")
+    list_per_page = 50
+    readonly_fields = ("group_names", "last_active_at", "created_at")
+    fields = ("name", "email", "role", "is_active", "new_password", "group_names", "last_active_at", "created_at")
+    actions = ("approve", "end_sessions")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
+        return super().get_queryset(request).prefetch_related("direct_groups")
+
+    def get_fields(self, request: HttpRequest, obj: User | None = None) -> Any:
+        return ("name", "email", "role", "new_password") if obj is None else self.fields
+
+    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> Any:
+        return () if obj is None else self.readonly_fields
+
+    @admin.display(description=_("groups"))
+    def group_names(self, user: User) -> str:
+        return ", ".join(sorted({group.name for group in user.direct_groups.all()})) or "–"
+
+    def save_model(self, request: HttpRequest, obj: User, form: forms.ModelForm[User], change: bool) -> None:
+        by: Any = request.user
+        data = form.cleaned_data
+        password = data.get("new_password") or None
+        if change:
+            changed = {name: data[name] for name in form.changed_data if name in ("name", "email", "role", "is_active")}
+            services.update_user(obj, by=by, password=password, **changed)
+        else:
+            user = services.create_account(
+                name=data["name"], email=data["email"], password=password, role=data["role"], by=by
+            )
+            obj.pk, obj._state.adding = user.pk, False
+
+    def remove(self, request: HttpRequest, obj: User) -> None:
+        services.delete_user(obj, by=request.user)  # type: ignore[arg-type]
+
+    @admin.action(description=_("Approve (make user)"))
+    def approve(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        waiting = list(queryset.filter(role=Role.PENDING))
+        for user in waiting:
+            services.update_user(user, by=request.user, role=Role.USER)  # type: ignore[arg-type]
+        text = ngettext("%d person may come in now.", "%d people may come in now.", len(waiting)) % len(waiting)
+        self.message_user(request, text, messages.SUCCESS)
+
+    @admin.action(description=_("End all sessions"))
+    def end_sessions(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        users = list(queryset)
+        for user in users:
+            services.revoke_sessions(user, by=request.user)  # type: ignore[arg-type]
+        text = ngettext("Sessions of %d person were ended.", "Sessions of %d people were ended.", len(users)) % len(users)
+        self.message_user(request, text, messages.SUCCESS)
+
+
+class ReadOnlyAdmin(ServiceAdmin[Any]):
+    """A list to look at; its actions end things."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(Session)
+class SessionAdmin(ReadOnlyAdmin):
+    list_display = ("user", "auth_method", "ip", "user_agent", "created_at", "expires_at", "revoked_at")
+    list_filter = ("auth_method", ("created_at", admin.DateFieldListFilter), ("revoked_at", admin.EmptyFieldListFilter))
+    list_select_related = ("user",)
+    search_fields = ("user__name", "user__email", "ip")
+    ordering = ("-created_at",)
+    actions = ("end",)
+
+    @admin.action(description=_("End these sessions"), permissions=["view"])
+    def end(self, request: HttpRequest, queryset: QuerySet[Session]) -> None:
+        sessions = list(queryset.filter(revoked_at=None).select_related("user"))
+        for session in sessions:
+            services.end_session(session, by=request.user)  # type: ignore[arg-type]
+        text = ngettext("%d session was ended.", "%d sessions were ended.", len(sessions)) % len(sessions)
+        self.message_user(request, text, messages.SUCCESS)
+
+
+@admin.register(ApiKey)
+class ApiKeyAdmin(ReadOnlyAdmin):
+    list_display = ("user", "last_four", "created_at", "last_used_at", "expires_at")
+    list_filter = (("last_used_at", admin.DateFieldListFilter),)
+    list_select_related = ("user",)
+    search_fields = ("user__name", "user__email", "last_four")
+    ordering = ("-created_at",)
+    # The digest and the encrypted key stay out of every page.
+    fields = ("user", "last_four", "created_at", "last_used_at", "expires_at")
+    actions = ("revoke",)
+
+    @admin.action(description=_("Delete these keys"), permissions=["view"])
+    def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
+        keys = list(queryset.select_related("user"))
+        for key in keys:
+            services.delete_api_key(key.user, by=request.user)  # type: ignore[arg-type]
+        text = ngettext("%d key was deleted.", "%d keys were deleted.", len(keys)) % len(keys)
+        self.message_user(request, text, messages.SUCCESS)

@@ -1,0 +1,50 @@
+"""What every page needs to know: the product's name, the reader's theme, the banners."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.db import DatabaseError
+from django.http import HttpRequest
+
+from owui.config.sections import UiConfig
+from owui.health import VERSION
+from rbac.sharing import is_verified
+
+THEMES = ("light", "dark")
+BANNER_KINDS = ("info", "success", "warning", "error")
+
+
+def page(request: HttpRequest) -> dict[str, Any]:
+    """`page` for templates/base.html. An error page must also come out while the database is away."""
+    values: dict[str, Any] = {"name": settings.BOOT.webui_name, "version": VERSION, "theme": "", "banner_list": []}
+    try:
+        user: Any = getattr(request, "user", None)
+        if is_verified(user):
+            values |= {"theme": theme_of(user.settings), "banner_list": banners()}
+    except DatabaseError:
+        pass  # the page is shown plainly
+    return {"page": values}
+
+
+def theme_of(stored: Any) -> str:
+    """`light`, `dark`, or empty for the system's own."""
+    interface = stored.get("ui") if isinstance(stored, dict) else None
+    theme = interface.get("theme") if isinstance(interface, dict) else None
+    return theme if theme in THEMES else ""
+
+
+def banners() -> list[dict[str, Any]]:
+    """The configured banners in the shape templates know; entries without a text are left out."""
+    return [
+        {
+            "id": str(banner.get("id", "")),
+            "type": banner.get("type") if banner.get("type") in BANNER_KINDS else "info",
+            "title": str(banner.get("title") or ""),
+            "content": str(banner["content"]),
+            "dismissible": bool(banner.get("dismissible", banner.get("dismissable", True))),
+        }
+        for banner in UiConfig.load().banners
+        if banner.get("content")
+    ]

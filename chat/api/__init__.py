@@ -1,0 +1,1 @@
+"""REST of chats and completions."""

@@ -1,0 +1,49 @@
+"""`/api/v1/chats`: own chats. Lists and single chats in the field's shapes; the rest of the routes follow with the page."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from django.http import HttpRequest
+from ninja import Router
+
+from chat import services
+from chat.models import Chat, Message
+from chat.schemas import chat_json, item_json
+from owui.lib.errors import Missing
+from owui.lib.guards import verified
+
+router = Router(tags=["chats"])
+PAGE = 60
+
+
+@router.get("/", auth=verified)
+@router.get("/list", auth=verified, include_in_schema=False)
+def list_chats(request: HttpRequest, page: int | None = None) -> list[dict[str, Any]]:
+    chats = Chat.objects.filter(owner_id=request.user.pk, archived=False).order_by("-updated_at", "id")
+    if page is not None:
+        chats = chats[(max(1, page) - 1) * PAGE : max(1, page) * PAGE]
+    return [item_json(c) for c in chats]
+
+
+@router.get("/{chat_id}", auth=verified)
+def get_chat(request: HttpRequest, chat_id: uuid.UUID) -> dict[str, Any]:
+    return _json(_readable(request, chat_id))
+
+
+@router.delete("/{chat_id}", auth=verified)
+def delete_chat(request: HttpRequest, chat_id: uuid.UUID) -> bool:
+    services.delete_chat(by=request.user, chat_id=chat_id)  # type: ignore[arg-type]
+    return True
+
+
+def _readable(request: HttpRequest, chat_id: uuid.UUID) -> Chat:
+    chat = Chat.objects.readable_by(request.user).filter(pk=chat_id).first()  # type: ignore[arg-type]
+    if chat is None:
+        raise Missing(status=401)
+    return chat  # type: ignore[no-any-return]
+
+
+def _json(chat: Chat) -> dict[str, Any]:
+    return chat_json(chat, list(Message.objects.filter(chat=chat).order_by("created_at")))

@@ -1,0 +1,209 @@
+"""`POST /api/chat/completions` and its aliases: the field's one endpoint for answers, streamed and whole."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from typing import Any
+
+import orjson
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from ninja import Router, Schema
+from pydantic import ConfigDict
+
+from accounts.models import User
+from chat.dispatch import make_plan
+from chat.engine.events import Outcome, Sources
+from chat.engine.prompt import text_of
+from chat.engine.turn import Event, TurnPlan, run_turn
+from chat.services import check_text
+from inference.catalogue import Resolved, resolve_for
+from inference.providers.events import Finished, ReasoningDelta, TextDelta, ToolCallDelta, Usage
+from owui.audit.record import record
+from owui.lib.aio import in_thread
+from owui.lib.errors import UserError
+from owui.lib.guards import averified
+
+router = Router(tags=["completions"])
+KEEP_ALIVE_SECONDS = 15.0
+#: fields of the request that are OpenAI sampling parameters and go to the model server as they are
+SAMPLING = (
+    "temperature", "top_p", "top_k", "min_p", "max_tokens", "max_completion_tokens", "seed", "stop", "n", "presence_penalty",
+    "frequency_penalty", "repeat_penalty", "logit_bias", "response_format", "reasoning_effort", "tool_choice",
+    "parallel_tool_calls", "logprobs", "top_logprobs", "num_ctx", "keep_alive", "think",
+)  # fmt: skip
+
+
+class CompletionForm(Schema):
+    """The fields we know; others are ignored and never assigned."""
+
+    model_config = ConfigDict(extra="allow")
+
+    model: str
+    messages: list[dict[str, Any]]
+    stream: bool = False
+    params: dict[str, Any] | None = None
+    files: list[dict[str, Any]] | None = None
+    tools: list[dict[str, Any]] | None = None
+
+    def sampling(self) -> dict[str, Any]:
+        given = self.model_extra or {}
+        return {key: given[key] for key in SAMPLING if given.get(key) is not None}
+
+
+@router.post("/chat/completions", auth=averified)
+async def create_completion(request: HttpRequest, form: CompletionForm) -> Any:
+    """An answer in OpenAI's shape. The caller going away closes the connection to the model server at once."""
+    user: User = request.auth  # type: ignore[attr-defined]
+    if not form.messages:
+        raise UserError("messages must hold at least one message.")
+    check_text(text_of(form.messages[-1]) or ("x" if form.messages[-1].get("tool_calls") or form.messages[-1].get("content") else ""))
+    resolved = await resolve_for(user, form.model, status=400)
+    plan = make_plan(
+        user,
+        resolved,
+        form.messages,
+        form.files or [],
+        chat_params={**(form.params or {}), **form.sampling()},
+        tools=form.tools or (),
+        split_reasoning=False,
+    )
+    await in_thread(_note)(user, resolved, form.stream)
+    if form.stream:
+        return await _streamed(plan, form.model)
+    return await _whole(plan, form.model)
+
+
+def _note(user: User, resolved: Resolved, stream: bool) -> None:
+    """API answers leave no chat behind; the audit log says that they were given."""
+    with transaction.atomic():
+        record(
+            "completion.create",
+            by=user,
+            object_type="model",
+            object_id=resolved.model_id,
+            object_label=resolved.name,
+            detail={"stream": stream},
+        )
+
+
+async def _whole(plan: TurnPlan, model: str) -> HttpResponse | dict[str, Any]:
+    text, reasoning, usage, reason = [], [], {}, "stop"
+    calls: dict[int, dict[str, Any]] = {}
+    sources: list[dict[str, Any]] = []
+    async with aclosing(run_turn(plan)) as events:
+        async for event in events:
+            if isinstance(event, TextDelta):
+                text.append(event.text)
+            elif isinstance(event, ReasoningDelta):
+                reasoning.append(event.text)
+            elif isinstance(event, ToolCallDelta):
+                call = calls.setdefault(event.index, {"id": event.id, "type": "function", "function": {"name": event.name, "arguments": ""}})
+                call["function"]["arguments"] += event.arguments
+            elif isinstance(event, Usage):
+                usage = _usage(event)
+            elif isinstance(event, Finished):
+                reason = event.reason
+            elif isinstance(event, Sources):
+                sources = event.sources
+            elif isinstance(event, Outcome) and event.state == "failed":
+                raise UserError(event.error, status=event.status or 502, code="upstream")
+    message: dict[str, Any] = {"role": "assistant", "content": "".join(text)}
+    if reasoning:
+        message["reasoning_content"] = "".join(reasoning)
+    if calls:
+        message["tool_calls"] = [calls[i] for i in sorted(calls)]
+    answer = _head(f"chatcmpl-{uuid.uuid4().hex}", model, "chat.completion") | {
+        "choices": [{"index": 0, "message": message, "finish_reason": reason, "logprobs": None}],
+        "usage": usage or {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0},
+    }
+    return answer | ({"sources": sources} if sources else {})
+
+
+async def _streamed(plan: TurnPlan, model: str) -> HttpResponse:
+    """SSE. A fault before the first word is an HTTP error; later ones are a frame."""
+    events = run_turn(plan)
+    first: list[Event] = []
+    try:
+        async for event in events:
+            if isinstance(event, Outcome) and event.state == "failed":
+                raise UserError(event.error, status=event.status or 502, code="upstream")
+            first.append(event)
+            if isinstance(event, (TextDelta, ReasoningDelta, ToolCallDelta, Outcome)):
+                break
+    except BaseException:
+        await events.aclose()
+        raise
+    response = StreamingHttpResponse(_frames(first, events, model), content_type="text/event-stream")
+    response["Cache-Control"] = "no-cache"
+    response["X-Accel-Buffering"] = "no"
+    return response  # type: ignore[return-value]
+
+
+async def _chain(first: list[Event], events: AsyncGenerator[Event, None]) -> AsyncIterator[Event]:
+    for event in first:
+        yield event
+    if not isinstance(first[-1] if first else None, Outcome):
+        async for event in events:
+            yield event
+
+
+async def _frames(first: list[Event], events: AsyncGenerator[Event, None], model: str) -> AsyncIterator[bytes]:
+    head = _head(f"chatcmpl-{uuid.uuid4().hex}", model, "chat.completion.chunk")
+    reason, usage, begun = "stop", None, False
+    async with aclosing(events):
+        async for event in _chain(first, events):
+            delta: dict[str, Any] | None = None
+            if isinstance(event, TextDelta):
+                delta = {"content": event.text}
+            elif isinstance(event, ReasoningDelta):
+                delta = {"reasoning_content": event.text}
+            elif isinstance(event, ToolCallDelta):
+                call: dict[str, Any] = {"index": event.index, "function": {"arguments": event.arguments}}
+                if event.name:
+                    call |= {"id": event.id, "type": "function"}
+                    call["function"]["name"] = event.name
+                delta = {"tool_calls": [call]}
+            elif isinstance(event, Sources):
+                yield _frame({"sources": event.sources})
+            elif isinstance(event, Usage):
+                usage = _usage(event)
+            elif isinstance(event, Finished):
+                reason = event.reason
+            elif isinstance(event, Outcome) and event.state == "failed":
+                yield _frame({"error": {"message": event.error, "type": "upstream_error"}})
+                yield b"data: [DONE]\n\n"
+                return
+            if delta is not None:
+                if not begun:
+                    begun, delta = True, {"role": "assistant", **delta}
+                yield _frame(head | {"choices": [{"index": 0, "delta": delta, "finish_reason": None}]})
+        last = head | {"choices": [{"index": 0, "delta": {}, "finish_reason": reason}]}
+        yield _frame(last)
+        if usage:
+            yield _frame(head | {"choices": [], "usage": usage})
+        yield b"data: [DONE]\n\n"
+
+
+def _frame(value: dict[str, Any]) -> bytes:
+    return b"data: " + orjson.dumps(value) + b"\n\n"
+
+
+def _head(name: str, model: str, kind: str) -> dict[str, Any]:
+    return {"id": name, "object": kind, "created": int(time.time()), "model": model}
+
+
+def _usage(event: Usage) -> dict[str, Any]:
+    """`prompt/completion_tokens` of the last model call, `input/output_tokens` of the whole reply."""
+    total = event.prompt_tokens + event.completion_tokens
+    return {
+        **{k: v for k, v in event.raw.items() if k not in ("choices",)},
+        "prompt_tokens": event.prompt_tokens,
+        "completion_tokens": event.completion_tokens,
+        "total_tokens": total,
+        "input_tokens": event.prompt_tokens,
+        "output_tokens": event.completion_tokens,
+    }

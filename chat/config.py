@@ -1,0 +1,18 @@
+"""Stored settings of this app."""
+
+from django.utils.translation import gettext_lazy as _
+
+from owui.config.registry import Section, setting
+
+
+class ChatConfig(Section, prefix="chat"):
+    """Limits of a conversation."""
+
+    max_message_chars: int = setting(
+        500_000,
+        env="CHAT_MAX_MESSAGE_CHARS",
+        label=_("Longest message"),
+        help=_("Characters of one message; longer texts belong into a document."),
+        stored=True,
+        minimum=1000,
+    )

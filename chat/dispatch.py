@@ -1,0 +1,87 @@
+"""From a committed turn to a running one: the plan is made here, for pages and REST alike."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from django.conf import settings
+
+from accounts.models import User
+from chat.engine.events import Status
+from chat.engine.prompt import Message, system_prompt
+from chat.engine.turn import Found, TurnPlan
+from chat.runner import runner
+from chat.services import Started
+from inference.catalogue import Resolved
+from knowledge.chat import retrieve_for_chat
+
+PARAMETERS_OF_OURS = {"system", "stream_response", "function_calling", "reasoning_tags"}
+
+
+def make_plan(
+    user: User,
+    resolved: Resolved,
+    history: Sequence[Message],
+    items: Sequence[dict[str, Any]],
+    *,
+    chat_params: dict[str, Any] | None = None,
+    tools: Sequence[dict[str, Any]] = (),
+    extra: dict[str, Any] | None = None,
+    split_reasoning: bool = True,
+) -> TurnPlan:
+    """What the engine needs to know. Parameters: the chat's, then the model's on top (the administrator's win)."""
+    params = {**(chat_params or {}), **resolved.params}
+    own_prompt = (user.settings or {}).get("ui", {}).get("system", "") if isinstance(user.settings, dict) else ""
+    attached = [*items, *_model_knowledge(resolved)]
+    return TurnPlan(
+        connection=resolved.connection,
+        upstream_model=resolved.upstream_id,
+        history=history,
+        system=system_prompt(
+            model=str(resolved.params.get("system") or ""),
+            chat=str((chat_params or {}).get("system") or ""),
+            user=str(own_prompt or ""),
+        ),
+        params={k: v for k, v in params.items() if k not in PARAMETERS_OF_OURS},
+        tools=tools,
+        extra=extra or {},
+        retrieve=_retriever(user, attached) if attached else None,
+        context_in_system=settings.RAG_SYSTEM_CONTEXT,
+        split_reasoning=split_reasoning,
+    )
+
+
+def _model_knowledge(resolved: Resolved) -> list[dict[str, Any]]:
+    """Knowledge the model's owner attached to it (DECISIONS 16: injected)."""
+    return [
+        {"type": k.get("type") or "collection", "id": str(k.get("id", "")), "name": k.get("name", ""), "via_model": True}
+        for k in resolved.meta.get("knowledge") or []
+        if isinstance(k, dict) and k.get("id")
+    ]
+
+
+def _retriever(user: User, items: Sequence[dict[str, Any]]) -> Callable[[str], Awaitable[Found]]:
+    async def retrieve(question: str) -> Found:
+        found = await retrieve_for_chat(user, items, [question])
+        statuses = [
+            Status(s["action"], s["description"], bool(s.get("done", True)), bool(s.get("error", False)))
+            for s in found.statuses
+        ]
+        return Found(found.context, found.sources, found.citations, statuses)
+
+    return retrieve
+
+
+def run_started(user: User, resolved: Resolved, started: Started) -> uuid.UUID:
+    """Runs a turn whose rows are committed. Returns the turn's id."""
+    plan = make_plan(user, resolved, started.history, started.items, chat_params=started.chat.params)
+    runner.run(
+        plan,
+        turn_id=started.turn.pk,
+        chat_id=started.chat.pk,
+        message_id=started.message.pk,
+        user_id=user.pk,
+    )
+    return started.turn.pk

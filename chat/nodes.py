@@ -1,0 +1,110 @@
+"""What the processes tell one another: stop a turn, a chat changed, rights changed.
+
+One subscription a process, however many sockets it holds. Messages reach the readers of this process directly; the
+broker carries them to the others, best effort.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections import defaultdict
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol
+
+from channels.layers import get_channel_layer
+
+from owui.lib.bus import BROKER_ERRORS, publish, publish_sync
+
+log = logging.getLogger(__name__)
+GROUP = "nodes"
+Message = dict[str, Any]
+
+
+class Listener(Protocol):
+    """A socket that wants to hear of its person."""
+
+    user_id: uuid.UUID
+
+    async def hear(self, message: Message) -> None: ...
+
+
+class Nodes:
+    """The process's place among the others."""
+
+    def __init__(self) -> None:
+        self.id = uuid.uuid4().hex
+        self._listeners: dict[str, set[Listener]] = defaultdict(set)
+        self._handlers: dict[str, Callable[[Message], None]] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._told: set[asyncio.Task[None]] = set()
+
+    def on(self, kind: str, handler: Callable[[Message], None]) -> None:
+        """Registers a process-wide handler for one kind of message."""
+        self._handlers[kind] = handler
+
+    def join(self, listener: Listener) -> None:
+        self._listeners[str(listener.user_id)].add(listener)
+
+    def leave(self, listener: Listener) -> None:
+        group = self._listeners.get(str(listener.user_id))
+        if group is not None:
+            group.discard(listener)
+            if not group:
+                del self._listeners[str(listener.user_id)]
+
+    async def start(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._task = asyncio.create_task(self._listen(), name="nodes")
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        self._loop = None
+
+    async def announce(self, message: Message) -> None:
+        """Tells this process at once and the others through the broker."""
+        self._dispatch(message)
+        await publish(GROUP, {**message, "type": "node.message", "kind": message["kind"], "origin": self.id})
+
+    def announce_sync(self, message: Message) -> None:
+        """The same from a thread or a worker."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._dispatch, message)
+        publish_sync(GROUP, {**message, "type": "node.message", "kind": message["kind"], "origin": self.id})
+
+    def _dispatch(self, message: Message) -> None:
+        if handler := self._handlers.get(message["kind"]):
+            handler(message)
+        user_ids = message.get("user_ids")
+        groups = list(self._listeners) if user_ids is None else user_ids
+        for user_id in groups:
+            for listener in list(self._listeners.get(user_id, ())):
+                self._tell(listener.hear(message))
+
+    def _tell(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._told.add(task)
+        task.add_done_callback(self._told.discard)
+
+    async def _listen(self) -> None:
+        layer: Any = get_channel_layer()
+        while True:
+            try:
+                channel = await layer.new_channel()
+                await layer.group_add(GROUP, channel)
+                while True:
+                    message = await layer.receive(channel)
+                    if message.get("origin") != self.id:
+                        self._dispatch(message)
+            except BROKER_ERRORS:
+                await asyncio.sleep(1)
+            except Exception:
+                log.exception("hearing other processes")
+                await asyncio.sleep(1)
+
+
+nodes = Nodes()

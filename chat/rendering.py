@@ -1,0 +1,245 @@
+"""Messages and turns as what templates and sockets show. A fragment is written once and used by page, view and socket."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.template.loader import render_to_string
+from django.utils.safestring import SafeString, mark_safe
+
+
+from chat.engine.events import FINISH, REASONING, SOURCES, STATUS, TEXT, Logged, Transcript
+from chat.follow import Numbered
+from chat.models import Citation, Message, State
+from chat.tree import children_of
+from owui.lib.markdown import IncrementalRenderer, render, render_plain
+from rbac.permissions import may
+from rbac.sharing import Person
+
+Op = list[Any]
+
+
+def can_of(user: Person) -> dict[str, bool]:
+    """Which controls of a chat the person has; the server asks again at each action."""
+    keys = {
+        "edit": "chat.edit",
+        "delete": "chat.delete",
+        "regenerate": "chat.regenerate_response",
+        "continue": "chat.continue_response",
+        "file_upload": "chat.file_upload",
+    }
+    return {name: may(user, key) for name, key in keys.items()}
+
+
+def _safe(html: str) -> SafeString:
+    # Only what owui.lib.markdown returns comes here; it has been through the sanitiser.
+    return mark_safe(html)  # noqa: S308
+
+
+def message_view(
+    message: Message,
+    *,
+    siblings: Sequence[Message] = (),
+    citations: Sequence[Citation] = (),
+    turn_id: uuid.UUID | None = None,
+    running: tuple[Transcript, int] | None = None,
+    prefix_length: int = 0,
+) -> dict[str, Any]:
+    """One message as `chat/_message.html` wants it.
+
+    :param running: what the log of a running turn adds up to so far, and the number of its last event
+    """
+    index = next((i for i, s in enumerate(siblings) if s.pk == message.pk), 0)
+    view: dict[str, Any] = {
+        "id": message.pk,
+        "chat_id": message.chat_id,
+        "author": message.author,
+        "state": message.state,
+        "error": message.error,
+        "text": message.content,
+        "model_name": message.model_name,
+        "created_at": message.created_at,
+        "sibling_index": index + 1,
+        "sibling_count": max(1, len(siblings)),
+        "previous_id": siblings[index - 1].pk if index > 0 else None,
+        "next_id": siblings[index + 1].pk if index + 1 < len(siblings) else None,
+        "attached_list": [
+            {"name": item.get("name", ""), "kind": "file" if item.get("type") == "file" else "knowledge"}
+            for item in message.files or []
+        ],
+    }
+    if message.author == "user":
+        return view | {"html": _safe(render_plain(message.content))}
+    if running is not None:
+        transcript, seq = running
+        body = _Body(source_count(transcript.sources), message.content[:prefix_length] + transcript.text)
+        view |= {"html": _safe("".join(body.blocks)), "tail_html": _safe(body.tail), "sequence": seq, "turn_id": turn_id}
+        return view | extras(transcript.statuses, transcript.reasoning) | {"source_list": []}
+    count = max((c.number for c in citations), default=0)
+    view |= {"html": _safe(render(message.content, citations=count)), "tail_html": ""}
+    view |= extras(message.status_history, message.reasoning) | {"source_list": source_list(citations)}
+    searched = any(s.get("action") == "knowledge_search" for s in message.status_history or [])
+    return view | {"no_evidence": searched and not citations and message.state == State.DONE}
+
+
+class _Body:
+    """Finished blocks and the open tail of a text."""
+
+    def __init__(self, citations: int, text: str = "") -> None:
+        self.renderer = IncrementalRenderer(citations)
+        self.blocks: list[str] = []
+        self.tail = ""
+        if text:
+            self.feed(text)
+
+    def feed(self, text: str) -> str:
+        patch = self.renderer.feed(text)
+        if patch.append:
+            self.blocks.append(patch.append)
+        self.tail = patch.tail
+        return patch.append
+
+
+def extras(statuses: list[dict[str, Any]] | None, reasoning: str) -> dict[str, Any]:
+    """Status lines and thoughts."""
+    texts = [str(s.get("description", "")) for s in statuses or [] if s.get("description")]
+    return {"status_list": texts, "reasoning_html": _safe(render(reasoning)) if reasoning else ""}
+
+
+def source_count(sources: list[dict[str, Any]]) -> int:
+    """How many numbers an answer may cite: different documents, in order of first appearance."""
+    names = [m.get("source") or s.get("source", {}).get("id") for s in sources for m in s.get("metadata", [])]
+    return len(dict.fromkeys(names))
+
+
+def source_list(citations: Iterable[Citation]) -> list[dict[str, Any]]:
+    """The sources under an answer, one line a number; the first passage stands for the others."""
+    out: dict[int, dict[str, Any]] = {}
+    for c in citations:
+        out.setdefault(
+            c.number,
+            {
+                "number": c.number,
+                "name": c.document_name,
+                "page": c.page_number,
+                "label": c.page_label,
+                "excerpt": c.text[:300],
+                "relevance": round(c.score * 100) if c.score is not None and 0 <= c.score <= 1 else None,
+            },
+        )
+    return list(out.values())
+
+
+def branch_views(
+    branch: Sequence[Message],
+    everything: Sequence[Message],
+    citations: Iterable[Citation],
+    running: dict[uuid.UUID, tuple[uuid.UUID, int, Transcript, int]],
+) -> list[dict[str, Any]]:
+    """A branch for the page. `running` maps a message to its turn: id, prefix length, transcript, last number."""
+    children = children_of(everything)
+    by_message: dict[uuid.UUID, list[Citation]] = {}
+    for citation in citations:
+        by_message.setdefault(citation.message_id, []).append(citation)
+    out = []
+    for message in branch:
+        turn = running.get(message.pk)
+        out.append(
+            message_view(
+                message,
+                siblings=children[message.parent_id],
+                citations=by_message.get(message.pk, []),
+                turn_id=turn[0] if turn else None,
+                prefix_length=turn[1] if turn else 0,
+                running=(turn[2], turn[3]) if turn else None,
+            )
+        )
+    return out
+
+
+@dataclass(slots=True)
+class TurnView:
+    """A running answer as a socket shows it: events in, operations on the page out."""
+
+    message_id: uuid.UUID
+    prefix: str = ""
+    seq: int = 0
+    finished: bool = False
+    statuses: list[dict[str, Any]] = field(default_factory=list)
+    reasoning: str = ""
+    citations: int = 0
+    _body: _Body | None = None
+
+    def feed(self, batch: Sequence[Numbered]) -> list[Op]:
+        """Takes in events and gives the operations that bring a page which has everything before up to date."""
+        added, text = Transcript(), []
+        events: list[Logged] = []
+        for seq, event in batch:
+            self.seq = seq
+            events.append(event)
+            if event[0] == TEXT:
+                text.append(event[1])
+            elif event[0] == SOURCES:
+                self.citations = source_count(event[1])
+            elif event[0] == FINISH:
+                self.finished = True
+        added.add(events)
+        ops: list[Op] = []
+        if any(kind == STATUS for kind, _value in events):
+            self.statuses += added.statuses
+            ops.append(self._status())
+        if any(kind == REASONING for kind, _value in events):
+            self.reasoning += added.reasoning
+            ops.append(self._thoughts())
+        if text:
+            body = self._text()
+            if block := body.feed("".join(text)):
+                ops.append(["append", f"message-{self.message_id}-blocks", block])
+            ops.append(["replace", f"message-{self.message_id}-tail", body.tail])
+        return ops
+
+    def full(self) -> list[Op]:
+        """Everything there is so far, for a page that may have anything."""
+        body = self._text()
+        return [
+            self._status(),
+            self._thoughts(),
+            ["replace", f"message-{self.message_id}-blocks", "".join(body.blocks)],
+            ["replace", f"message-{self.message_id}-tail", body.tail],
+        ]
+
+    def _text(self) -> _Body:
+        # Made with the first text: by then the sources are known, and with them which [n] are citations.
+        if self._body is None:
+            self._body = _Body(self.citations, self.prefix)
+        return self._body
+
+    def _status(self) -> Op:
+        view = {"id": self.message_id, "state": State.RUNNING, **extras(self.statuses, "")}
+        return ["replace", f"message-{self.message_id}-status", render_to_string("chat/_status.html", {"message": view})]
+
+    def _thoughts(self) -> Op:
+        has_text = self._body is not None
+        view = {"id": self.message_id, "state": State.RUNNING, "html": has_text, **extras(None, self.reasoning)}
+        html = render_to_string("chat/_reasoning.html", {"message": view})
+        return ["replace", f"message-{self.message_id}-reasoning", html]
+
+
+def final_ops(view: dict[str, Any], can: dict[str, bool]) -> list[Op]:
+    """The last operations of a turn, from the saved message: exactly what a reload would show."""
+    name, context = f"message-{view['id']}", {"message": view, "can": can}
+    parts = {
+        "status": "chat/_status.html",
+        "reasoning": "chat/_reasoning.html",
+        "error": "chat/_message_error.html",
+        "sources": "chat/_source_list.html",
+        "foot": "chat/_message_actions.html",
+    }
+    ops: list[Op] = [["replace", f"{name}-blocks", view["html"]], ["replace", f"{name}-tail", ""]]
+    ops += [["replace", f"{name}-{part}", render_to_string(template, context)] for part, template in parts.items()]
+    return [*ops, ["attr", name, "aria-busy", None], ["attr", name, "data-turn", None]]
+
+

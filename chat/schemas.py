@@ -1,0 +1,72 @@
+"""JSON shapes of chats, as the field's clients know them."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+from chat.models import Chat, Message, State
+from chat.tree import branch_to, children_of
+
+
+def item_json(chat: Chat) -> dict[str, Any]:
+    """A line of a list."""
+    return {
+        "id": str(chat.pk),
+        "title": chat.title,
+        "updated_at": int(chat.updated_at.timestamp()),
+        "created_at": int(chat.created_at.timestamp()),
+        "archived": chat.archived,
+        "pinned": chat.pinned,
+    }
+
+
+def chat_json(chat: Chat, messages: Sequence[Message]) -> dict[str, Any]:
+    """A chat whole: the tree under `history`, the shown branch again as the legacy flat list."""
+    children = children_of(messages)
+    nodes = {m.pk: m for m in messages}
+    tree = {str(m.pk): _message_json(m, [str(c.pk) for c in children.get(m.pk, [])]) for m in messages}
+    flat = [tree[str(m.pk)] for m in branch_to(nodes, chat.current_id)]
+    return item_json(chat) | {
+        "user_id": str(chat.owner_id),
+        "chat": {
+            "title": chat.title,
+            "models": chat.model_ids,
+            "params": chat.params,
+            "history": {"currentId": _text(chat.current_id), "messages": tree},
+            "messages": flat,
+        },
+        "share_id": None,
+        "meta": chat.meta or {"tags": []},
+        "folder_id": _text(chat.folder_id),
+    }
+
+
+def _text(value: uuid.UUID | None) -> str | None:
+    return str(value) if value else None
+
+
+def _message_json(message: Message, children: list[str]) -> dict[str, Any]:
+    out: dict[str, Any] = {
+        "id": str(message.pk),
+        "parentId": _text(message.parent_id),
+        "childrenIds": children,
+        "role": message.author,
+        "content": message.content,
+        "timestamp": int(message.created_at.timestamp()),
+    }
+    if message.files:
+        out["files"] = message.files
+    if message.author == "assistant":
+        out |= {
+            "model": message.model_id,
+            "modelName": message.model_name,
+            "done": message.state != State.RUNNING,
+            "statusHistory": message.status_history,
+            "sources": message.meta.get("sources", []),
+            "usage": message.usage or None,
+        }
+        if message.error:
+            out["error"] = {"content": message.error}
+    return out

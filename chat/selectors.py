@@ -1,0 +1,117 @@
+"""Reading a chat for a page: few statements, whatever its size."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from chat.engine.events import Logged, Transcript
+from chat.models import Chat, Citation, Message, State, Turn, TurnEvent
+from chat.tree import branch_to
+from rbac.sharing import Person
+
+SIDEBAR = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """A chat as shown: its branch, the nodes around it, citations, and the turns being written."""
+
+    chat: Chat
+    messages: list[Message]
+    everything: list[Message]
+    citations: list[Citation]
+    running: dict[uuid.UUID, tuple[uuid.UUID, int, Transcript, int]]
+
+
+def load_branch(chat: Chat, *, leaf: uuid.UUID | None = None, only: uuid.UUID | None = None) -> Branch:
+    """Five statements at most. `only` narrows texts to one message (its siblings are known all the same)."""
+    outline = {m.pk: m for m in chat.messages.only("id", "parent_id", "chat_id", "author").order_by("created_at")}
+    shown = [m.pk for m in branch_to(outline, leaf or chat.current_id)] if only is None else [only]
+    messages = {m.pk: m for m in chat.messages.filter(pk__in=shown)}
+    citations = list(Citation.objects.filter(message_id__in=shown))
+    return Branch(
+        chat,
+        [messages[pk] for pk in shown if pk in messages],
+        list(outline.values()),
+        citations,
+        _running([m for m in messages.values() if m.state == State.RUNNING]),
+    )
+
+
+def _running(messages: list[Message]) -> dict[uuid.UUID, tuple[uuid.UUID, int, Transcript, int]]:
+    if not messages:
+        return {}
+    out: dict[uuid.UUID, tuple[uuid.UUID, int, Transcript, int]] = {}
+    turns = {t.pk: t for t in Turn.objects.filter(message__in=messages, state=State.RUNNING)}
+    events: dict[uuid.UUID, list[Logged]] = {pk: [] for pk in turns}
+    last: dict[uuid.UUID, int] = dict.fromkeys(turns, 0)
+    rows = TurnEvent.objects.filter(turn__in=turns).order_by("first_seq")
+    for turn_id, last_seq, batch in rows.values_list("turn_id", "last_seq", "events"):
+        events[turn_id] += [(e[0], e[1]) for e in batch]
+        last[turn_id] = last_seq
+    for turn in turns.values():
+        out[turn.message_id] = (turn.pk, turn.prefix_length, Transcript().add(events[turn.pk]), last[turn.pk])
+    return out
+
+
+def sidebar_of(user: Person, current: uuid.UUID | None = None, query: str = "") -> dict[str, Any]:
+    """The person's chats: pinned ones, then by age. Two statements."""
+    chats = Chat.objects.filter(owner_id=user.id, archived=False)
+    if query:
+        chats = chats.filter(title__icontains=query)
+    rows = chats.order_by("-updated_at", "id").values("id", "title", "updated_at", "pinned")
+    pinned = [_item(r, current) for r in rows.filter(pinned=True)[:SIDEBAR]]
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for row in rows.filter(pinned=False)[:SIDEBAR]:
+        groups.setdefault(age_of(row["updated_at"]), []).append(_item(row, current))
+    return {"pinned": pinned, "group_list": [{"label": label, "chats": items} for label, items in groups.items()]}
+
+
+def _item(row: dict[str, Any], current: uuid.UUID | None) -> dict[str, Any]:
+    return {"id": row["id"], "title": row["title"], "active": row["id"] == current}
+
+
+def age_of(moment: datetime) -> str:
+    """Today, Yesterday, 7 days, 30 days, then the month."""
+    now, local = timezone.localtime(), timezone.localtime(moment)
+    days = (now.date() - local.date()).days
+    if days <= 0:
+        return _("Today")
+    if days == 1:
+        return _("Yesterday")
+    if days <= 7:
+        return _("Last 7 days")
+    return _("Last 30 days") if now - local < timedelta(days=30) else local.strftime("%B %Y")
+
+
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """What a socket needs to show a turn: the message, its text before this turn, and whether it still runs."""
+
+    chat_id: uuid.UUID
+    message_id: uuid.UUID
+    prefix: str
+    running: bool
+
+
+def attachable_turn(user: Person, turn_id: uuid.UUID) -> Attached | None:
+    """The turn, if the person may read its chat."""
+    turn = (
+        Turn.objects.filter(pk=turn_id, chat__in=Chat.objects.readable_by(user))
+        .select_related("message")
+        .only("chat_id", "message_id", "prefix_length", "state", "message__content")
+        .first()
+    )
+    if turn is None:
+        return None
+    return Attached(
+        turn.chat_id, turn.message_id, turn.message.content[: turn.prefix_length], turn.state == State.RUNNING
+    )
+
+

@@ -1,0 +1,265 @@
+"""What people do with chats. Keyword-only, atomic; the turn itself is run by `chat.runner`."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
+
+from accounts.models import User
+from chat.config import ChatConfig
+from chat.engine.prompt import Message as PromptMessage
+from chat.models import Chat, Message, State, Turn
+from chat.tree import branch_to, newest_leaf
+from knowledge.models import Document, KnowledgeBase
+from owui.audit.record import record
+from owui.lib.errors import Missing, UserError
+from rbac.permissions import require
+
+TITLE_CHARS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A turn whose rows are committed and that waits to be run."""
+
+    chat: Chat
+    message: Message
+    turn: Turn
+    question: Message | None
+    history: list[PromptMessage]
+    items: list[dict[str, Any]]
+    is_new_chat: bool = False
+
+
+def check_text(text: str) -> str:
+    """The text of a message, cleaned. 400 when there is nothing to send, 413 when it is too long."""
+    text = text.replace("\x00", "").replace("\r\n", "\n")
+    if not text.strip():
+        raise UserError(_("Please write a message first."), code="empty_message")
+    limit = ChatConfig.load().max_message_chars
+    if len(text) > limit:
+        raise UserError(
+            _("This message has %(have)s characters; at most %(limit)s can be sent. Put long texts into a document and attach it.")
+            % {"have": f"{len(text):,}", "limit": f"{limit:,}"},
+            status=413,
+            code="message_too_long",
+        )
+    return text
+
+
+@transaction.atomic
+def start_turn(
+    *,
+    by: User,
+    runner_id: uuid.UUID,
+    text: str,
+    model_id: str,
+    model_name: str,
+    chat_id: uuid.UUID | None = None,
+    knowledge_ids: Sequence[str] = (),
+    file_ids: Sequence[str] = (),
+    parent_id: uuid.UUID | None = None,
+) -> Started:
+    """A question and the empty answer to it; a new chat when `chat_id` is None.
+
+    :param parent_id: the message the question follows; the end of the shown branch by default
+    :raises UserError: 400 empty, 413 too long, 404 no such chat, 409 while the branch is still being answered
+    """
+    text = check_text(text)
+    items = attachable(by, knowledge_ids, file_ids)
+    if chat_id is None:
+        chat, is_new = Chat.objects.create(owner=by, title=title_of(text), model_ids=[model_id]), True
+    else:
+        chat, is_new = _own_chat(by, chat_id), False
+    parent = parent_id or chat.current_id
+    if parent and Message.objects.filter(chat=chat, pk=parent, state=State.RUNNING).exists():
+        raise UserError(_("Wait for the answer, or stop it, before you write on."), status=409, code="still_answering")
+    question = Message.objects.create(chat=chat, parent_id=parent, author="user", content=text, files=items)
+    return _answer(chat, question, by, runner_id, model_id, model_name, is_new)
+
+
+def _answer(
+    chat: Chat, question: Message, by: User, runner_id: uuid.UUID, model_id: str, model_name: str, is_new: bool = False
+) -> Started:
+    answer = Message.objects.create(
+        chat=chat,
+        parent=question,
+        author="assistant",
+        model_id=model_id,
+        model_name=model_name,
+        state=State.RUNNING,
+    )
+    turn = Turn.objects.create(chat=chat, message=answer, user=by, runner_id=runner_id)
+    chat.current, chat.model_ids = answer, [model_id]
+    chat.save(update_fields=["current", "model_ids", "updated_at"])
+    branch = _branch(chat, question.pk)
+    return Started(chat, answer, turn, question, _history(branch), _items(branch), is_new)
+
+
+@transaction.atomic
+def regenerate(
+    *, by: User, runner_id: uuid.UUID, message_id: uuid.UUID, model_id: str, model_name: str
+) -> Started:
+    """Another answer to the same question, beside the first. 401 without the permission."""
+    require(by, "chat.regenerate_response")
+    answer = _own_message(by, message_id)
+    if answer.author != "assistant" or answer.parent is None:
+        raise UserError(_("Only an answer can be asked for again."))
+    return _answer(answer.chat, answer.parent, by, runner_id, model_id, model_name)
+
+
+@transaction.atomic
+def edit_question(
+    *, by: User, runner_id: uuid.UUID, message_id: uuid.UUID, text: str, model_id: str, model_name: str
+) -> Started:
+    """The question in other words, as a sibling, and an answer to it. The former one stays. 401 without the permission."""
+    require(by, "chat.edit")
+    former = _own_message(by, message_id)
+    if former.author != "user":
+        raise UserError(_("Only a question can be asked in other words."))
+    question = Message.objects.create(
+        chat=former.chat, parent_id=former.parent_id, author="user", content=check_text(text), files=former.files
+    )
+    return _answer(former.chat, question, by, runner_id, model_id, model_name)
+
+
+@transaction.atomic
+def continue_answer(*, by: User, runner_id: uuid.UUID, message_id: uuid.UUID) -> Started:
+    """Goes on writing an answer where it ended. 401 without the permission, 409 while it is being written."""
+    require(by, "chat.continue_response")
+    answer = _own_message(by, message_id)
+    if answer.author != "assistant":
+        raise UserError(_("Only an answer can be continued."))
+    try:
+        with transaction.atomic():
+            turn = Turn.objects.create(
+                chat=answer.chat, message=answer, user=by, runner_id=runner_id, prefix_length=len(answer.content)
+            )
+    except IntegrityError as error:
+        raise UserError(_("This answer is being written already."), status=409, code="still_answering") from error
+    answer.state, answer.error = State.RUNNING, ""
+    answer.save(update_fields=["state", "error", "updated_at"])
+    branch = _branch(answer.chat, answer.pk)
+    history = _history(branch)
+    if not answer.content.strip():
+        history = history[:-1]
+    return Started(answer.chat, answer, turn, None, history, _items(branch))
+
+
+def request_stop(*, by: User, chat_id: uuid.UUID) -> list[uuid.UUID]:
+    """Asks every running turn of a chat to stop, wherever it runs. Returns their ids."""
+    chat = _own_chat(by, chat_id, lock=False)
+    running = list(Turn.objects.filter(chat=chat, state=State.RUNNING).values_list("pk", flat=True))
+    Turn.objects.filter(pk__in=running).update(stop_requested=True)
+    return running
+
+
+@transaction.atomic
+def select_branch(*, by: User, message_id: uuid.UUID) -> Chat:
+    """Shows the branch that a sibling lies on, down to its newest leaf."""
+    message = _own_message(by, message_id)
+    chat = message.chat
+    nodes = list(chat.messages.only("id", "parent_id", "created_at").order_by("created_at"))
+    chat.current_id = newest_leaf(nodes, message.pk)
+    chat.save(update_fields=["current"])
+    return chat
+
+
+@transaction.atomic
+def rename_chat(*, by: User, chat_id: uuid.UUID, title: str) -> Chat:
+    title = " ".join(title.split())[:500]
+    if not title:
+        raise UserError(_("A chat needs a title."))
+    chat = _own_chat(by, chat_id)
+    chat.title = title
+    chat.save(update_fields=["title"])
+    return chat
+
+
+@transaction.atomic
+def toggle_pin(*, by: User, chat_id: uuid.UUID) -> Chat:
+    chat = _own_chat(by, chat_id)
+    chat.pinned = not chat.pinned
+    chat.save(update_fields=["pinned"])
+    return chat
+
+
+@transaction.atomic
+def delete_chat(*, by: User, chat_id: uuid.UUID) -> None:
+    """Removes a chat with its messages. 401 without the permission `chat.delete`: nothing is lost then."""
+    require(by, "chat.delete")
+    chat = _own_chat(by, chat_id)
+    record(
+        "chat.delete", by=by, object_type="chat", object_id=str(chat.pk), detail={"messages": chat.messages.count()}
+    )
+    chat.delete()
+
+
+def attachable(user: User, knowledge_ids: Sequence[str], file_ids: Sequence[str]) -> list[dict[str, Any]]:
+    """The knowledge and files of a message, in the field's form. What the person may not read is 404, as if it were not."""
+    bases = KnowledgeBase.objects.readable_by(user).filter(pk__in=_uuids(knowledge_ids))
+    documents = Document.objects.readable_by(user).filter(pk__in=_uuids(file_ids)) if file_ids else Document.objects.none()
+    items = [{"type": "collection", "id": str(b.pk), "name": b.name} for b in bases] if knowledge_ids else []
+    items += [{"type": "file", "id": str(d.pk), "name": d.filename} for d in documents]
+    if len(items) < len(set(knowledge_ids)) + len(set(file_ids)):
+        raise Missing(_("Some of the attached knowledge does not exist or is not shared with you. Remove it and send again."))
+    return items
+
+
+def _uuids(texts: Sequence[str]) -> list[uuid.UUID]:
+    out = []
+    for text in texts:
+        try:
+            out.append(uuid.UUID(str(text)))
+        except ValueError:
+            continue
+    return out
+
+
+def _own_chat(user: User, chat_id: uuid.UUID, *, lock: bool = True) -> Chat:
+    chats = Chat.objects.writable_by(user)
+    chat = (chats.select_for_update() if lock else chats).filter(pk=chat_id).first()
+    if chat is None:
+        raise Missing(_("This chat does not exist."))
+    return chat  # type: ignore[no-any-return]
+
+
+def _own_message(user: User, message_id: uuid.UUID) -> Message:
+    message = Message.objects.writable_by(user).select_related("chat", "parent").filter(pk=message_id).first()
+    if message is None:
+        raise Missing(_("This message does not exist."))
+    return message  # type: ignore[no-any-return]
+
+
+def _branch(chat: Chat, leaf: uuid.UUID) -> list[Message]:
+    nodes = {m.pk: m for m in chat.messages.only("id", "parent_id", "author", "content", "files", "chat_id")}
+    return branch_to(nodes, leaf)
+
+
+def _history(branch: Sequence[Message]) -> list[PromptMessage]:
+    """The branch as the model gets it. Empty answers (failed ones) are left out."""
+    return [
+        {"role": m.author, "content": m.content} for m in branch if m.author in ("user", "assistant") and m.content
+    ]
+
+
+def _items(branch: Sequence[Message]) -> list[dict[str, Any]]:
+    """Knowledge attached anywhere on the branch, once each: it stays in force for the rest of the conversation."""
+    seen: dict[tuple[str, str], dict[str, Any]] = {}
+    for message in branch:
+        for item in message.files or []:
+            seen.setdefault((item.get("type", ""), item.get("id", "")), item)
+    return list(seen.values())
+
+
+def title_of(text: str) -> str:
+    """A first title: the beginning of the question, cut at a word."""
+    line = " ".join(text.split())
+    if len(line) <= TITLE_CHARS:
+        return line
+    return line[:TITLE_CHARS].rsplit(" ", 1)[0] + "…"

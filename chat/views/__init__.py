@@ -1,0 +1,1 @@
+"""HTML of chats: pages, and the fragments htmx asks for."""

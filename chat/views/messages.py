@@ -1,0 +1,175 @@
+"""Sending, stopping, asking again: the views that begin or end turns. Async, because a turn runs on the event loop."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.template.loader import render_to_string
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from accounts.web import asigned_in, signed_in
+from chat import rendering, selectors, services
+from chat.dispatch import run_started
+from chat.models import Chat, Message
+from chat.nodes import nodes
+from chat.runner import runner
+from chat.services import Started
+from inference.catalogue import resolve_for
+from owui.lib.aio import in_thread
+from owui.lib.errors import Missing
+
+
+@require_POST
+@asigned_in
+async def message_create(request: HttpRequest, chat_id: uuid.UUID | None = None) -> HttpResponse:
+    """A question from the composer. Answers with the question and the running answer; a new chat gets its address."""
+    user: Any = await request.auser()
+    form = await in_thread(lambda: request.POST)()
+    resolved = await resolve_for(user, form.get("model", ""), status=404)
+    started = await in_thread(services.start_turn)(
+        by=user,
+        runner_id=runner.id,
+        text=form.get("text", ""),
+        model_id=resolved.model_id,
+        model_name=resolved.name,
+        chat_id=chat_id,
+        knowledge_ids=form.getlist("knowledge"),
+        file_ids=form.getlist("file"),
+    )
+    run_started(user, resolved, started)
+    html = await in_thread(_started_html)(user, started, with_question=True)
+    await _tell_tabs(user, started, html)
+    response = HttpResponse(html)
+    if started.is_new_chat:
+        response["HX-Push-Url"] = f"/c/{started.chat.pk}"
+    return response
+
+
+@require_POST
+@asigned_in
+async def message_regenerate(request: HttpRequest, chat_id: uuid.UUID, message_id: uuid.UUID) -> HttpResponse:
+    """Another answer; the page shows the new branch."""
+    user: Any = await request.auser()
+    resolved = await _model_for(request, user, message_id)
+    started = await in_thread(services.regenerate)(
+        by=user,
+        runner_id=runner.id,
+        message_id=message_id,
+        model_id=resolved.model_id,
+        model_name=resolved.name,
+    )
+    run_started(user, resolved, started)
+    return await in_thread(_branch_response)(request, user, started.chat)
+
+
+@require_http_methods(["GET", "POST"])
+@asigned_in
+async def message_edit(request: HttpRequest, chat_id: uuid.UUID, message_id: uuid.UUID) -> HttpResponse:
+    """GET: the question as a form. POST: asked in other words, as a sibling."""
+    user: Any = await request.auser()
+    if request.method == "GET":
+        return await in_thread(_edit_form)(request, user, message_id)
+    form = await in_thread(lambda: request.POST)()
+    resolved = await _model_for(request, user, message_id)
+    started = await in_thread(services.edit_question)(
+        by=user,
+        runner_id=runner.id,
+        message_id=message_id,
+        text=form.get("text", ""),
+        model_id=resolved.model_id,
+        model_name=resolved.name,
+    )
+    run_started(user, resolved, started)
+    return await in_thread(_branch_response)(request, user, started.chat)
+
+
+@require_POST
+@asigned_in
+async def message_continue(request: HttpRequest, chat_id: uuid.UUID, message_id: uuid.UUID) -> HttpResponse:
+    """Goes on with an answer; it is replaced by the running one."""
+    user: Any = await request.auser()
+    resolved = await _model_for(request, user, message_id)
+    started = await in_thread(services.continue_answer)(by=user, runner_id=runner.id, message_id=message_id)
+    run_started(user, resolved, started)
+    return HttpResponse(await in_thread(_started_html)(user, started, with_question=False))
+
+
+@require_POST
+@asigned_in
+async def message_stop(request: HttpRequest, chat_id: uuid.UUID, message_id: uuid.UUID) -> HttpResponse:
+    """Stops every running answer of the chat, wherever it runs."""
+    user: Any = await request.auser()
+    for turn_id in await in_thread(services.request_stop)(by=user, chat_id=chat_id):
+        await nodes.announce({"kind": "turn.stop", "turn_id": str(turn_id), "user_ids": []})
+    return HttpResponse(status=204)
+
+
+@require_GET
+@signed_in
+def message(request: HttpRequest, chat_id: uuid.UUID, message_id: uuid.UUID) -> HttpResponse:
+    """One message as it stands: what a page without a socket asks once a second."""
+    return HttpResponse(_message_html(request.user, _readable(request.user, message_id)))
+
+
+@require_POST
+@signed_in
+def message_select(request: HttpRequest, chat_id: uuid.UUID, message_id: uuid.UUID) -> HttpResponse:
+    """The sibling pager."""
+    chat = services.select_branch(by=request.user, message_id=message_id)  # type: ignore[arg-type]
+    return _branch_response(request, request.user, chat)
+
+
+async def _model_for(request: HttpRequest, user: Any, message_id: uuid.UUID) -> Any:
+    """The model the composer names, else the one that answered before."""
+    form = await in_thread(lambda: request.POST)()
+    former = await in_thread(_model_of)(user, message_id)
+    return await resolve_for(user, form.get("model") or former, status=404)
+
+
+def _model_of(user: Any, message_id: uuid.UUID) -> str:
+    message = _readable(user, message_id)
+    return message.model_id or (message.chat.model_ids or [""])[0]
+
+
+def _readable(user: Any, message_id: uuid.UUID) -> Message:
+    message = Message.objects.readable_by(user).select_related("chat").filter(pk=message_id).first()
+    if message is None:
+        raise Missing(_("This message does not exist."))
+    return message  # type: ignore[no-any-return]
+
+
+def _message_html(user: Any, message: Message) -> str:
+    branch = selectors.load_branch(message.chat, only=message.pk)
+    view = rendering.branch_views(branch.messages, branch.everything, branch.citations, branch.running)[0]
+    return render_to_string("chat/_message.html", {"message": view, "can": rendering.can_of(user)})
+
+
+def _started_html(user: Any, started: Started, *, with_question: bool) -> str:
+    parts = [_message_html(user, started.question)] if with_question and started.question else []
+    return "".join([*parts, _message_html(user, started.message)])
+
+
+def _branch_response(request: HttpRequest, user: Any, chat: Chat) -> HttpResponse:
+    branch = selectors.load_branch(chat)
+    views = rendering.branch_views(branch.messages, branch.everything, branch.citations, branch.running)
+    context = {"message_list": views, "can": rendering.can_of(user)}
+    response = render(request, "chat/_message_list.html", context)
+    response["HX-Retarget"], response["HX-Reswap"] = "#messages", "innerHTML"
+    return response
+
+
+def _edit_form(request: HttpRequest, user: Any, message_id: uuid.UUID) -> HttpResponse:
+    message = _readable(user, message_id)
+    return render(request, "chat/_message_edit.html", {"message": rendering.message_view(message)})
+
+
+async def _tell_tabs(user: Any, started: Started, html: str) -> None:
+    """The person's other tabs on the same chat show the new turn too; the tab that sent it has it by then."""
+    if started.is_new_chat:
+        return
+    ops = [["append-new", "messages", html, str(started.chat.pk)]]
+    await nodes.announce({"kind": "chat.message", "user_ids": [str(user.pk)], "chat_id": str(started.chat.pk), "ops": ops})

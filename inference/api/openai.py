@@ -1,0 +1,126 @@
+"""`/openai`: the OpenAI-compatible servers as they are, behind the same check as everything else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from ninja import Router
+
+from inference.api.relay import aadmin, ask, json_body, model_of, relay
+from inference.catalogue import Resolved, resolve_for
+from inference.config import OpenAIConfig
+from inference.connections import connection_info, load_setup
+from inference.listing import models_for
+from inference.presets import for_openai
+from inference.schemas import OpenAIConfigForm, VerifyForm, listed_json
+from owui.config.registry import InvalidSetting
+from owui.lib.aio import in_thread
+from owui.lib.errors import Missing, UserError
+from owui.lib.guards import admin, averified
+
+router = Router(tags=["openai"])
+DISABLED = "The OpenAI API is switched off. Ask your administrator."
+
+
+@router.get("/config", auth=admin)
+def get_config(request: HttpRequest) -> dict[str, Any]:
+    config = OpenAIConfig.load()
+    keys = [*config.api_keys, *[""] * len(config.api_base_urls)][: len(config.api_base_urls)]
+    return {
+        "ENABLE_OPENAI_API": config.enable,
+        "OPENAI_API_BASE_URLS": config.api_base_urls,
+        "OPENAI_API_KEYS": keys,
+        "OPENAI_API_CONFIGS": config.api_configs,
+    }
+
+
+@router.post("/config/update", auth=admin)
+def update_config(request: HttpRequest, form: OpenAIConfigForm) -> dict[str, Any]:
+    urls = [url.strip().rstrip("/") for url in form.OPENAI_API_BASE_URLS]
+    places = {str(i) for i in range(len(urls))}
+    changes: dict[str, Any] = {
+        "api_base_urls": urls,
+        "api_keys": [*form.OPENAI_API_KEYS, *[""] * len(urls)][: len(urls)],
+        "api_configs": {k: v for k, v in form.OPENAI_API_CONFIGS.items() if k in places or k in urls},
+    }
+    if form.ENABLE_OPENAI_API is not None:
+        changes["enable"] = form.ENABLE_OPENAI_API
+    try:
+        OpenAIConfig.save(by=request.user, **changes)
+    except InvalidSetting as error:
+        raise UserError(error.message) from error
+    return get_config(request)
+
+
+@router.post("/verify", auth=aadmin)
+async def verify(request: HttpRequest, form: VerifyForm) -> dict[str, Any]:
+    info = connection_info("openai", form.url.strip().rstrip("/"), form.key or "", form.config or {})
+    return await ask(info, "GET", "/models")
+
+
+@router.get("/models", auth=averified)
+async def list_models(request: HttpRequest) -> dict[str, Any]:
+    await _enabled()
+    listed = await models_for(request.auth, grants=True)  # type: ignore[attr-defined]
+    data = [listed_json(m) for m in listed if m.live.kind == "openai" and not m.is_preset]
+    return {"object": "list", "data": data}
+
+
+@router.get("/models/{int:index}", auth=aadmin)
+async def list_models_of(request: HttpRequest, index: int) -> dict[str, Any]:
+    connection = (await in_thread(load_setup)()).connection("openai", index)
+    if connection is None:
+        raise Missing()
+    return await ask(connection.info, "GET", "/models")
+
+
+@router.post("/chat/completions", auth=averified)
+async def chat_completions(request: HttpRequest) -> HttpResponseBase:
+    body = json_body(request)
+    resolved = await _resolve(request, body)
+    sent = for_openai(body, resolved, resolved.upstream_id)
+    return await relay(resolved.connection, "POST", _path(resolved, "chat/completions"), sent, stream=is_stream(body))
+
+
+@router.post("/completions", auth=averified)
+async def completions(request: HttpRequest) -> HttpResponseBase:
+    return await _pass_on(request, "completions")
+
+
+@router.post("/embeddings", auth=averified)
+async def embeddings(request: HttpRequest) -> HttpResponseBase:
+    return await _pass_on(request, "embeddings")
+
+
+@router.post("/responses", auth=averified)
+async def responses(request: HttpRequest) -> HttpResponseBase:
+    return await _pass_on(request, "responses")
+
+
+def is_stream(body: dict[str, Any], *, default: bool = False) -> bool:
+    """Whether the caller asked for a stream."""
+    return bool(body.get("stream", default))
+
+
+async def _pass_on(request: HttpRequest, name: str) -> HttpResponseBase:
+    body = json_body(request)
+    resolved = await _resolve(request, body)
+    sent = body | {"model": resolved.upstream_id}
+    return await relay(resolved.connection, "POST", _path(resolved, name), sent, stream=is_stream(body))
+
+
+async def _resolve(request: HttpRequest, body: dict[str, Any]) -> Resolved:
+    await _enabled()
+    return await resolve_for(request.auth, model_of(body), status=403)  # type: ignore[attr-defined]
+
+
+def _path(resolved: Resolved, name: str) -> str:
+    """Ollama speaks OpenAI's protocol too, below `/v1`."""
+    return f"/v1/{name}" if resolved.connection.kind == "ollama" else f"/{name}"
+
+
+async def _enabled() -> None:
+    if not (await in_thread(OpenAIConfig.load)()).enable:
+        raise UserError(DISABLED, status=503, code="disabled")

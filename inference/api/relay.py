@@ -1,0 +1,119 @@
+"""Requests that pass through to a model server, and its answer on the way back, byte for byte."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import orjson
+from django.core.exceptions import RequestDataTooBig
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+
+from inference.providers import get_provider
+from inference.providers.base import ConnectionInfo, PassthroughResponse
+from inference.providers.errors import ProviderError
+from owui.lib.errors import UserError
+from owui.lib.guards import AsyncGuard
+
+aadmin = AsyncGuard("admin")
+UPSTREAM_DOWN = 502
+_SSE = "text/event-stream"
+
+
+def json_body(request: HttpRequest) -> dict[str, Any]:
+    """The body as an object; a proxy must not know all its fields."""
+    try:
+        body = orjson.loads(request.body or b"{}")
+    except RequestDataTooBig as error:
+        raise UserError("The request is too large.", status=413, code="too_large") from error
+    except orjson.JSONDecodeError as error:
+        raise UserError("The body of the request is not valid JSON.") from error
+    if not isinstance(body, dict):
+        raise UserError("The body of the request must be a JSON object.")
+    return body
+
+
+def model_of(body: Mapping[str, Any], *names: str) -> str:
+    """The model a body asks for, under the first of the names it has."""
+    for name in names or ("model",):
+        value = body.get(name)
+        if isinstance(value, str) and value:
+            return value
+    raise UserError("The request does not name a model.", code="model_missing")
+
+
+async def relay(
+    connection: ConnectionInfo, method: str, path: str, body: Mapping[str, Any] | None = None, *, stream: bool = False
+) -> HttpResponseBase:
+    """Sends the request on and gives the answer back: as it comes with `stream`, else whole.
+
+    Closing our answer closes the server's. A server's own error keeps its status, and loses our key if it repeats it.
+    """
+    payload = None if body is None else orjson.dumps(body)
+    try:
+        answer = await get_provider(connection.kind).passthrough(connection, method, path, payload, stream)
+    except ProviderError as error:
+        raise unavailable(error) from error
+    if stream and answer.status < 400:
+        response = StreamingHttpResponse(_pieces(answer), status=answer.status, content_type=answer.content_type)
+        response["X-Accel-Buffering"] = "no"
+        response["Cache-Control"] = "no-cache"
+        return response
+    data = await _whole(answer)
+    if answer.status >= 400:
+        data = _without_secrets(connection, data)
+    return HttpResponse(data, status=answer.status, content_type=answer.content_type)
+
+
+async def ask(
+    connection: ConnectionInfo, method: str, path: str, body: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """The answer as an object, for operations that read it; 502 when there is none."""
+    response = await relay(connection, method, path, body)
+    assert isinstance(response, HttpResponse)
+    if response.status_code != 200:
+        raise UserError(f"The model server answered with status {response.status_code}.", status=UPSTREAM_DOWN)
+    try:
+        data = orjson.loads(response.content)
+    except orjson.JSONDecodeError:
+        data = None
+    if not isinstance(data, dict):
+        raise UserError(
+            "The server at this address does not speak the protocol of a model server.", status=UPSTREAM_DOWN
+        )
+    return data
+
+
+def unavailable(error: ProviderError) -> UserError:
+    """A server that cannot be reached, as REST says it."""
+    return UserError(error.message, status=UPSTREAM_DOWN, code="upstream")
+
+
+async def _pieces(answer: PassthroughResponse) -> AsyncIterator[bytes]:
+    try:
+        async for piece in answer.aiter_bytes():
+            yield piece
+    except ProviderError as error:
+        # The status is long sent; both protocols have a way to say it inside the stream.
+        said = orjson.dumps({"error": {"message": error.message} if _SSE in answer.content_type else error.message})
+        yield b"\n\ndata: " + said + b"\n\n" if _SSE in answer.content_type else b"\n" + said + b"\n"
+    finally:
+        await answer.aclose()
+
+
+async def _whole(answer: PassthroughResponse) -> bytes:
+    try:
+        return b"".join([piece async for piece in answer.aiter_bytes()])
+    except ProviderError as error:
+        raise unavailable(error) from error
+    finally:
+        await answer.aclose()
+
+
+def _without_secrets(connection: ConnectionInfo, data: bytes) -> bytes:
+    headers = connection.config.get("headers") or {}
+    for secret in (connection.api_key, *map(str, headers.values())):
+        if len(secret) >= 4:
+            data = data.replace(secret.encode(), "…".encode())
+    return data

@@ -1,0 +1,130 @@
+"""JSON shapes of models and connections."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from ninja import Schema
+from pydantic import ConfigDict, Field
+
+from inference.catalogue import LiveModel
+from inference.listing import ListedModel
+from inference.models import AIModel
+from rbac.grants import Grant
+from rbac.schemas import AccessForm, grants_json
+
+# Servers that do not say when a model was made get the time of our start, so that the answer does not change.
+_STARTED = int(time.time())
+
+
+class ModelForm(AccessForm):
+    """The field's form of a model; what the record has besides (owner, times) is ignored on input."""
+
+    model_config = ConfigDict(protected_namespaces=())
+
+    id: str
+    base_model_id: str | None = None
+    name: str
+    meta: dict[str, Any] = Field(default_factory=dict)
+    params: dict[str, Any] = Field(default_factory=dict)
+    is_active: bool = True
+
+
+class ModelAccessForm(AccessForm):
+    id: str
+    name: str | None = None
+
+
+class ModelIdForm(Schema):
+    id: str
+
+
+class ModelsForm(Schema):
+    """A list of records for import and sync; each is read as a `ModelForm` by the service's caller."""
+
+    models: list[dict[str, Any]]
+
+
+class OpenAIConfigForm(Schema):
+    ENABLE_OPENAI_API: bool | None = None
+    OPENAI_API_BASE_URLS: list[str]
+    OPENAI_API_KEYS: list[str]
+    OPENAI_API_CONFIGS: dict[str, Any] = Field(default_factory=dict)
+
+
+class OllamaConfigForm(Schema):
+    ENABLE_OLLAMA_API: bool | None = None
+    OLLAMA_BASE_URLS: list[str]
+    OLLAMA_API_CONFIGS: dict[str, Any] = Field(default_factory=dict)
+
+
+class VerifyForm(Schema):
+    url: str
+    key: str | None = None
+    config: dict[str, Any] | None = None
+
+
+def record_json(row: AIModel, grants: Iterable[Grant]) -> dict[str, Any]:
+    """A stored model. `base_model` must be loaded."""
+    return {
+        "id": row.model_id,
+        "user_id": str(row.owner_id) if row.owner_id else None,
+        "base_model_id": row.base_model.model_id if row.base_model else None,
+        "name": row.name,
+        "params": row.params or {},
+        "meta": {"profile_image_url": None, "description": None, "capabilities": None, **(row.meta or {})},
+        "is_active": row.is_active,
+        "created_at": int(row.created_at.timestamp()),
+        "updated_at": int(row.updated_at.timestamp()),
+        **grants_json(grants),
+    }
+
+
+def live_json(live: LiveModel) -> dict[str, Any]:
+    """A model as its server offers it."""
+    raw = dict(live.raw)
+    first = live.connections[0]
+    created = raw.get("created")
+    entry: dict[str, Any] = {
+        "id": live.id,
+        "name": live.name,
+        "object": "model",
+        "created": created if isinstance(created, int) else _STARTED,
+        "owned_by": live.owned_by,
+        "connection_type": first.connection_type,
+        "tags": list(first.tags),
+        "urlIdx": first.index,
+        "actions": [],
+        "filters": [],
+    }
+    if live.kind == "ollama":
+        return entry | {"ollama": ollama_json(live)}
+    return raw | entry | {"openai": raw}
+
+
+def ollama_json(live: LiveModel) -> dict[str, Any]:
+    """A model in Ollama's own list: its id is shown with the prefix, and `urls` says which servers have it."""
+    shown = {"name": live.id, "model": live.id, "connection_type": live.connections[0].connection_type}
+    return dict(live.raw) | shown | {"urls": [c.index for c in live.connections]}
+
+
+def listed_json(listed: ListedModel) -> dict[str, Any]:
+    """A model as a person sees it in `/api/models`."""
+    entry = live_json(listed.live)
+    row = listed.row
+    if row is None:
+        return entry
+    entry |= {"name": row.name, "info": record_json(row, listed.grants)}
+    entry["tags"] = _tags(row) or entry["tags"]
+    if row.base_model_id:
+        # A preset is its own thing; the server's description belongs to its base.
+        kept = ("name", "object", "owned_by", "connection_type", "tags", "actions", "filters", "info")
+        entry = {"id": row.model_id, "preset": True} | {key: entry[key] for key in kept}
+        entry["created"] = int(row.created_at.timestamp())
+    return entry
+
+
+def _tags(row: AIModel) -> list[dict[str, Any]]:
+    return [tag for tag in (row.meta or {}).get("tags") or [] if isinstance(tag, dict)]

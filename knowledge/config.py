@@ -1,0 +1,150 @@
+"""Stored settings of this app: how documents are read, split, embedded and found."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from django.utils.translation import gettext_lazy as _
+
+from owui.config.registry import Section, setting
+
+
+class RagConfig(Section, prefix="rag", label=_("Documents")):
+    """Documents and retrieval. Chunking and embedding settings hold for new documents; older ones need a reindex."""
+
+    embedding_engine: Literal["", "openai", "ollama"] = setting(
+        "",
+        env="RAG_EMBEDDING_ENGINE",
+        label=_("Embedding engine"),
+        help=_("Which kind of server turns text into vectors. Empty: none, documents cannot be searched."),
+    )
+    embedding_model: str = setting(
+        "sentence-transformers/all-MiniLM-L6-v2",
+        env="RAG_EMBEDDING_MODEL",
+        label=_("Embedding model"),
+        help=_("After a change run a reindex: vectors of two models cannot be compared."),
+    )
+    embedding_batch_size: int = setting(
+        1,
+        env="RAG_EMBEDDING_BATCH_SIZE",
+        aliases=("RAG_EMBEDDING_OPENAI_BATCH_SIZE",),
+        label=_("Texts per embedding request"),
+        minimum=1,
+        maximum=2048,
+    )
+    enable_async_embedding: bool = setting(
+        True, env="ENABLE_ASYNC_EMBEDDING", label=_("Send embedding requests side by side")
+    )
+    embedding_concurrent_requests: int = setting(
+        0,
+        env="RAG_EMBEDDING_CONCURRENT_REQUESTS",
+        label=_("Embedding requests at once"),
+        help=_("0: four for each document."),
+        minimum=0,
+        maximum=256,
+    )
+    embedding_timeout: int = setting(
+        300,
+        env="RAG_EMBEDDING_TIMEOUT",
+        label=_("Seconds one embedding request may take"),
+        minimum=1,
+    )
+    embedding_query_prefix: str = setting("", env="RAG_EMBEDDING_QUERY_PREFIX", label=_("Put before a question"))
+    embedding_content_prefix: str = setting("", env="RAG_EMBEDDING_CONTENT_PREFIX", label=_("Put before a text"))
+    openai_api_base_url: str = setting(
+        "https://api.openai.com/v1",
+        env="RAG_OPENAI_API_BASE_URL",
+        aliases=("OPENAI_API_BASE_URL",),
+        label=_("Address of the OpenAI-compatible embedding server"),
+    )
+    openai_api_key: str = setting(
+        "", env="RAG_OPENAI_API_KEY", aliases=("OPENAI_API_KEY",), label=_("Its key"), secret=True
+    )
+    ollama_base_url: str = setting(
+        "http://localhost:11434",
+        env="RAG_OLLAMA_BASE_URL",
+        aliases=("OLLAMA_BASE_URL",),
+        label=_("Address of the Ollama embedding server"),
+    )
+    ollama_api_key: str = setting("", env="RAG_OLLAMA_API_KEY", label=_("Its key"), secret=True)
+
+    top_k: int = setting(
+        3,
+        env="RAG_TOP_K",
+        label=_("Results kept"),
+        help=_("How many chunks an answer may use."),
+        minimum=1,
+        maximum=200,
+    )
+    top_k_reranker: int = setting(
+        3, env="RAG_TOP_K_RERANKER", label=_("Results kept by hybrid search"), minimum=1, maximum=200
+    )
+    relevance_threshold: float = setting(
+        0.0,
+        env="RAG_RELEVANCE_THRESHOLD",
+        label=_("Least relevance"),
+        help=_("From 0 (off) to 1; used by hybrid search."),
+        minimum=0,
+        maximum=1,
+    )
+    enable_hybrid_search: bool = setting(
+        False,
+        env="ENABLE_RAG_HYBRID_SEARCH",
+        label=_("Hybrid search"),
+        help=_("Also search by words: finds exact codes and names that vectors miss."),
+    )
+    hybrid_bm25_weight: float = setting(
+        0.5,
+        env="RAG_HYBRID_BM25_WEIGHT",
+        label=_("Weight of words in hybrid search"),
+        help=_("0: vectors only; 1: words only."),
+    )
+    full_context: bool = setting(
+        False,
+        env="RAG_FULL_CONTEXT",
+        label=_("Always give whole documents"),
+        help=_("No search; needs a long context."),
+    )
+    bypass_embedding_and_retrieval: bool = setting(
+        False,
+        env="BYPASS_EMBEDDING_AND_RETRIEVAL",
+        label=_("No embedding"),
+        help=_("Documents are only read, and given to the model as a whole."),
+    )
+    template: str = setting(
+        "",
+        env="RAG_TEMPLATE",
+        label=_("Text around the sources"),
+        help=_("{{CONTEXT}} stands for the sources, {{QUERY}} for the question. Empty: the built-in text."),
+        multiline=True,
+    )
+
+    text_splitter: Literal["", "character", "token"] = setting("", env="RAG_TEXT_SPLITTER", label=_("Split by"))
+    tiktoken_encoding_name: str = setting("cl100k_base", env="TIKTOKEN_ENCODING_NAME", label=_("Token encoding"))
+    chunk_size: int = setting(1000, env="CHUNK_SIZE", label=_("Chunk size"), minimum=1)
+    chunk_overlap: int = setting(100, env="CHUNK_OVERLAP", label=_("Chunk overlap"), minimum=0)
+    chunk_min_size_target: int = setting(
+        0, env="CHUNK_MIN_SIZE_TARGET", label=_("Join sections shorter than"), help=_("0: never."), minimum=0
+    )
+    enable_markdown_header_text_splitter: bool = setting(
+        True, env="ENABLE_MARKDOWN_HEADER_TEXT_SPLITTER", label=_("Split at headings first")
+    )
+
+    file_max_size: int | None = setting(
+        None, env="RAG_FILE_MAX_SIZE", label=_("Largest file in MB"), help=_("Empty: no limit."), minimum=1
+    )
+    file_max_count: int | None = setting(
+        None, env="RAG_FILE_MAX_COUNT", label=_("Most files in one message"), help=_("Empty: no limit."), minimum=1
+    )
+    allowed_file_extensions: list[str] = setting(
+        [],
+        env="RAG_ALLOWED_FILE_EXTENSIONS",
+        label=_("Allowed file endings"),
+        help=_("Such as pdf, docx; empty: all."),
+    )
+    enable_knowledge_file_retention: bool = setting(
+        False,
+        env="ENABLE_KNOWLEDGE_FILE_RETENTION",
+        label=_("Keep a file that is removed from a knowledge base"),
+        stored=False,
+    )
