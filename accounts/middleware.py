@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from asgiref.sync import iscoroutinefunction
+from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
@@ -33,17 +34,15 @@ def _user(request: HttpRequest) -> User | AnonymousUser:
     return identity.user if identity else AnonymousUser()
 
 
-class TokenAuthenticationMiddleware:
-    """`request.user` and `await request.auser()`; nothing is read until somebody asks."""
+class TokenAuthenticationMiddleware(AuthenticationMiddleware):
+    """`request.user` and `await request.auser()`; nothing is read until somebody asks.
 
-    sync_capable = True
-    async_capable = True
+    A subclass because Django admin insists on one; `__call__` is our own, since the mixin's costs async requests a hop.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
-        self.get_response = get_response
+        super().__init__(get_response)
         self.is_async = iscoroutinefunction(get_response)
-        if self.is_async:
-            markcoroutinefunction(self)
 
     def __call__(self, request: HttpRequest) -> Any:
         request.user = SimpleLazyObject(lambda: _user(request))  # type: ignore[assignment]

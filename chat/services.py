@@ -75,7 +75,7 @@ def start_turn(
     if chat_id is None:
         chat, is_new = Chat.objects.create(owner=by, title=title_of(text), model_ids=[model_id]), True
     else:
-        chat, is_new = _own_chat(by, chat_id), False
+        chat, is_new = own_chat(by, chat_id), False
     parent = parent_id or chat.current_id
     if parent and Message.objects.filter(chat=chat, pk=parent, state=State.RUNNING).exists():
         raise UserError(_("Wait for the answer, or stop it, before you write on."), status=409, code="still_answering")
@@ -98,7 +98,7 @@ def _answer(
     chat.current, chat.model_ids = answer, [model_id]
     chat.save(update_fields=["current", "model_ids", "updated_at"])
     branch = _branch(chat, question.pk)
-    return Started(chat, answer, turn, question, _history(branch), _items(branch), is_new)
+    return Started(chat, answer, turn, question, _history(branch), attached_items(branch), is_new)
 
 
 @transaction.atomic
@@ -148,12 +148,12 @@ def continue_answer(*, by: User, runner_id: uuid.UUID, message_id: uuid.UUID) ->
     history = _history(branch)
     if not answer.content.strip():
         history = history[:-1]
-    return Started(answer.chat, answer, turn, None, history, _items(branch))
+    return Started(answer.chat, answer, turn, None, history, attached_items(branch))
 
 
 def request_stop(*, by: User, chat_id: uuid.UUID) -> list[uuid.UUID]:
     """Asks every running turn of a chat to stop, wherever it runs. Returns their ids."""
-    chat = _own_chat(by, chat_id, lock=False)
+    chat = own_chat(by, chat_id, lock=False)
     running = list(Turn.objects.filter(chat=chat, state=State.RUNNING).values_list("pk", flat=True))
     Turn.objects.filter(pk__in=running).update(stop_requested=True)
     return running
@@ -175,7 +175,7 @@ def rename_chat(*, by: User, chat_id: uuid.UUID, title: str) -> Chat:
     title = " ".join(title.split())[:500]
     if not title:
         raise UserError(_("A chat needs a title."))
-    chat = _own_chat(by, chat_id)
+    chat = own_chat(by, chat_id)
     chat.title = title
     chat.save(update_fields=["title"])
     return chat
@@ -183,7 +183,7 @@ def rename_chat(*, by: User, chat_id: uuid.UUID, title: str) -> Chat:
 
 @transaction.atomic
 def toggle_pin(*, by: User, chat_id: uuid.UUID) -> Chat:
-    chat = _own_chat(by, chat_id)
+    chat = own_chat(by, chat_id)
     chat.pinned = not chat.pinned
     chat.save(update_fields=["pinned"])
     return chat
@@ -193,7 +193,7 @@ def toggle_pin(*, by: User, chat_id: uuid.UUID) -> Chat:
 def delete_chat(*, by: User, chat_id: uuid.UUID) -> None:
     """Removes a chat with its messages. 401 without the permission `chat.delete`: nothing is lost then."""
     require(by, "chat.delete")
-    chat = _own_chat(by, chat_id)
+    chat = own_chat(by, chat_id)
     record(
         "chat.delete", by=by, object_type="chat", object_id=str(chat.pk), detail={"messages": chat.messages.count()}
     )
@@ -202,8 +202,8 @@ def delete_chat(*, by: User, chat_id: uuid.UUID) -> None:
 
 def attachable(user: User, knowledge_ids: Sequence[str], file_ids: Sequence[str]) -> list[dict[str, Any]]:
     """The knowledge and files of a message, in the field's form. What the person may not read is 404, as if it were not."""
-    bases = KnowledgeBase.objects.readable_by(user).filter(pk__in=_uuids(knowledge_ids))
-    documents = Document.objects.readable_by(user).filter(pk__in=_uuids(file_ids)) if file_ids else Document.objects.none()
+    bases = KnowledgeBase.objects.readable_by(user).filter(pk__in=uuids(knowledge_ids))
+    documents = Document.objects.readable_by(user).filter(pk__in=uuids(file_ids)) if file_ids else Document.objects.none()
     items = [{"type": "collection", "id": str(b.pk), "name": b.name} for b in bases] if knowledge_ids else []
     items += [{"type": "file", "id": str(d.pk), "name": d.filename} for d in documents]
     if len(items) < len(set(knowledge_ids)) + len(set(file_ids)):
@@ -211,7 +211,7 @@ def attachable(user: User, knowledge_ids: Sequence[str], file_ids: Sequence[str]
     return items
 
 
-def _uuids(texts: Sequence[str]) -> list[uuid.UUID]:
+def uuids(texts: Sequence[str]) -> list[uuid.UUID]:
     out = []
     for text in texts:
         try:
@@ -221,7 +221,7 @@ def _uuids(texts: Sequence[str]) -> list[uuid.UUID]:
     return out
 
 
-def _own_chat(user: User, chat_id: uuid.UUID, *, lock: bool = True) -> Chat:
+def own_chat(user: User, chat_id: uuid.UUID, *, lock: bool = True) -> Chat:
     chats = Chat.objects.writable_by(user)
     chat = (chats.select_for_update() if lock else chats).filter(pk=chat_id).first()
     if chat is None:
@@ -248,7 +248,7 @@ def _history(branch: Sequence[Message]) -> list[PromptMessage]:
     ]
 
 
-def _items(branch: Sequence[Message]) -> list[dict[str, Any]]:
+def attached_items(branch: Sequence[Message]) -> list[dict[str, Any]]:
     """Knowledge attached anywhere on the branch, once each: it stays in force for the rest of the conversation."""
     seen: dict[tuple[str, str], dict[str, Any]] = {}
     for message in branch:

@@ -9,8 +9,8 @@ from typing import Any
 from ninja import Schema
 from pydantic import ConfigDict, Field
 
-from inference.catalogue import LiveModel
-from inference.listing import ListedModel
+from inference.catalogue import ListedModel
+from inference.live import LiveModel
 from inference.models import AIModel
 from rbac.grants import Grant
 from rbac.schemas import AccessForm, grants_json

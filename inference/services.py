@@ -12,7 +12,7 @@ from django.db import transaction
 from django.db.models import ProtectedError
 from django.utils.translation import gettext as _
 
-from inference.catalogue import offered_ids
+from inference.live import offered_ids
 from inference.models import AIModel
 from owui.audit.record import record
 from owui.lib.errors import ACCESS_PROHIBITED, Refused, UserError
@@ -24,7 +24,7 @@ from rbac.sharing import Person, SharedResource, resource_types
 MAX_HOPS = 3
 ID_TAKEN = "Uh-oh! This model id is already registered. Please choose another model id string."
 EVERYONE_READS = [Grant("user", "*", READ)]
-# Letters of any language, digits and what servers put into their ids; no quotes, brackets for tags, or control characters.
+# Letters of any language, digits and what servers put into their ids; no quotes, no angle brackets.
 _ID = re.compile(r"[\w@/~.][\w ./:@+~#=,()\[\]-]{0,254}")
 # What `meta` may attach: shared type, key in `meta`, column of the ids.
 _ATTACHED = (("knowledge", "knowledge", "pk"), ("tool", "toolIds", "tool_id"), ("skill", "skillIds", "skill_id"))
@@ -260,9 +260,7 @@ def _check_attachments(before: Mapping[str, Any], after: Mapping[str, Any], by: 
     for kind, key, column in _ATTACHED:
         new = _attached(after.get(key)) - _attached(before.get(key))
         if new and kind in types and not _all_readable(types[kind], column, new, by):
-            text = _(
-                "You attached something that you may not read, or that does not exist. Take it out and save again."
-            )
+            text = _("You attached something that does not exist or that you may not read. Remove it and save again.")
             raise Refused(text, code="attachment")
 
 

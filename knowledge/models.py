@@ -9,7 +9,7 @@ from django.conf import settings
 from django.contrib.postgres.indexes import GinIndex
 from django.contrib.postgres.search import SearchVectorField
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 from pgvector.django import HalfVectorField
 
@@ -52,6 +52,10 @@ class KnowledgeBaseGroupGrant(GroupGrant):
         verbose_name_plural = _("grants to groups")
 
 
+#: words are indexed with this configuration of PostgreSQL, and questions read with it
+TEXT_SEARCH = "english"
+
+
 class EmbeddingSpace(models.Model):
     """One embedding model's vector space. Vectors of different spaces are never compared."""
 
@@ -88,17 +92,23 @@ class DocumentQuerySet(models.QuerySet[Any, Any]):
         return self._allowed(user, KnowledgeBase.objects.readable_by(user))
 
     def writable_by(self, user: Person | None) -> Self:
-        """Own documents, and those in a base the person may change."""
-        return self._allowed(user, KnowledgeBase.objects.writable_by(user))
+        """Own documents, and those that their owner put into a base the person may change (or that are in a base of
+        the same owner): whoever may read a document can add it to a base of his own, and must not win it by that."""
+        by_owner = (
+            Q(added_by_id=F("document__owner_id"))
+            | Q(knowledge_base__owner_id=F("document__owner_id"))
+            | Q(added_by=None, document__owner=None)
+        )
+        return self._allowed(user, KnowledgeBase.objects.writable_by(user), by_owner)
 
-    def _allowed(self, user: Person | None, bases: Any) -> Self:
+    def _allowed(self, user: Person | None, bases: Any, links: Q = Q()) -> Self:
         if not is_verified(user):
             return self.none()
         assert user is not None
         if bypasses_access(user):
             return self
-        links = KnowledgeDocument.objects.filter(knowledge_base__in=bases).values("document_id")
-        return self.filter(Q(owner_id=user.id) | Q(pk__in=links))
+        linked = KnowledgeDocument.objects.filter(links, knowledge_base__in=bases.values("pk")).values("document_id")
+        return self.filter(Q(owner_id=user.id) | Q(pk__in=linked))
 
 
 class Document(models.Model):
@@ -148,6 +158,18 @@ class Document(models.Model):
     @property
     def in_work(self) -> bool:
         return self.state not in (DocumentState.LIVE, DocumentState.FAILED)
+
+    @property
+    def progress(self) -> int:
+        """Percent, for people."""
+        match self.state:
+            case DocumentState.LIVE:
+                return 100
+            case DocumentState.EXTRACTED:
+                return 10
+            case DocumentState.CHUNKED:
+                return 15 + 84 * self.chunks_done // max(1, self.chunk_count)
+        return 0
 
 
 class DocumentPage(models.Model):

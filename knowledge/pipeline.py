@@ -32,7 +32,7 @@ from knowledge.ingest.hashing import hash_text
 from knowledge.ingest.isolated import extract_isolated
 from knowledge.ingest.split import SplitSettings, split
 from knowledge.lease import Lease, LeaseLost
-from knowledge.models import Chunk, Document, DocumentPage, DocumentState, KnowledgeBase, PendingChunk
+from knowledge.models import TEXT_SEARCH, Chunk, Document, DocumentPage, DocumentState, KnowledgeBase, PendingChunk
 from knowledge.spaces import activate_space
 
 log = logging.getLogger(__name__)
@@ -41,8 +41,6 @@ ATTEMPTS = 3
 RETRY_SECONDS = 30
 # After so long a document goes back to the queue, so that one of 10,000 chunks does not keep the others waiting.
 SLICE_SECONDS = 120.0
-# Words are indexed with this configuration, and questions read with it.
-TEXT_SEARCH = "english"
 EMPTY = "The content provided is empty. Please ensure that there is text or data present before proceeding."
 DUPLICATE = "Duplicate content detected. Please provide unique content to proceed."
 

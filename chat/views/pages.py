@@ -13,6 +13,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from accounts.web import go, signed_in
 from chat import rendering, selectors, services
+from chat.forms import TitleForm
 from chat.models import Chat
 from chat.views.models import model_choices, suggestions
 from knowledge.models import KnowledgeBase
@@ -25,7 +26,7 @@ from owui.lib.errors import Missing
 def home(request: HttpRequest) -> HttpResponse:
     """`/`: a new chat. `?knowledge=` puts a base on it, `?model=` chooses one, `?q=` fills the composer."""
     asked = request.GET.getlist("knowledge")
-    bases = KnowledgeBase.objects.readable_by(request.user).filter(pk__in=services._uuids(asked)) if asked else []
+    bases = KnowledgeBase.objects.readable_by(request.user).filter(pk__in=services.uuids(asked)) if asked else []
     return _page(request, None, knowledge_list=[{"id": b.pk, "name": b.name} for b in bases])
 
 
@@ -37,7 +38,7 @@ def chat_page(request: HttpRequest, chat_id: uuid.UUID) -> HttpResponse:
         raise Missing(_("This chat does not exist, or it is not yours."))
     branch = selectors.load_branch(chat)
     views = rendering.branch_views(branch.messages, branch.everything, branch.citations, branch.running)
-    items = services._items([m for m in branch.messages if m.author == "user"])
+    items = services.attached_items([m for m in branch.messages if m.author == "user"])
     chosen = [{"id": i["id"], "name": i["name"]} for i in items if i.get("type") == "collection"]
     return _page(request, chat, message_list=views, knowledge_list=chosen)
 
@@ -87,8 +88,9 @@ def rename(request: HttpRequest, chat_id: uuid.UUID) -> HttpResponse:
     if request.method == "POST":
         services.rename_chat(by=user, chat_id=chat_id, title=request.POST.get("title", ""))
         return _chat_list(request)
-    chat = services._own_chat(user, chat_id, lock=False)
-    return render(request, "components/_rename_dialog.html", {"action": request.path, "value": chat.title, "chat": chat})
+    chat = services.own_chat(user, chat_id, lock=False)
+    context = {"title": _("Rename chat"), "action_url": request.path, "form": TitleForm(initial={"title": chat.title})}
+    return render(request, "components/_rename_dialog.html", context)
 
 
 @require_http_methods(["GET", "POST"])
@@ -98,12 +100,12 @@ def delete(request: HttpRequest, chat_id: uuid.UUID) -> HttpResponse:
     if request.method == "POST":
         services.delete_chat(by=user, chat_id=chat_id)
         return go(request, reverse("chat:chat-new"))
-    chat = services._own_chat(user, chat_id, lock=False)
+    chat = services.own_chat(user, chat_id, lock=False)
     context = {
         "title": _("Delete this chat?"),
         "text": _("“%(title)s” and all its messages will be deleted. This cannot be undone.") % {"title": chat.title},
-        "action": request.path,
-        "label": _("Delete chat"),
+        "action_url": request.path,
+        "verb": _("Delete chat"),
     }
     return render(request, "components/_confirm_dialog.html", context)
 

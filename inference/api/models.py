@@ -16,8 +16,8 @@ from pydantic import ValidationError
 from inference import services
 from inference.api import openai
 from inference.api.relay import aadmin
-from inference.catalogue import live_models
-from inference.listing import models_for
+from inference.catalogue import models_for
+from inference.live import live_models
 from inference.models import AIModel
 from inference.schemas import ModelAccessForm, ModelForm, ModelIdForm, ModelsForm, listed_json, live_json, record_json
 from inference.services import ModelValues

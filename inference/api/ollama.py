@@ -10,13 +10,13 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from ninja import Router
 
-from inference import catalogue
+from inference import live as lists
 from inference.api.openai import is_stream
 from inference.api.relay import aadmin, ask, json_body, model_of, relay
-from inference.catalogue import NOT_FOUND, Resolved, live_models, resolve_for
+from inference.catalogue import NOT_FOUND, Resolved, models_for, resolve_for
 from inference.config import OllamaConfig
 from inference.connections import Connection, connection_info, load_setup
-from inference.listing import models_for
+from inference.live import live_models
 from inference.presets import for_ollama, for_openai
 from inference.schemas import OllamaConfigForm, VerifyForm, listed_json, ollama_json
 from owui.config.registry import InvalidSetting
@@ -272,5 +272,5 @@ async def _administer(request: HttpRequest, method: str, verb: str, index: int |
         stream=is_stream(body, default=verb in ("pull", "create", "push")),
     )
     if verb in _CHANGING:
-        catalogue.forget()
+        lists.forget()
     return response

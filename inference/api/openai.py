@@ -9,10 +9,9 @@ from django.http.response import HttpResponseBase
 from ninja import Router
 
 from inference.api.relay import aadmin, ask, json_body, model_of, relay
-from inference.catalogue import Resolved, resolve_for
+from inference.catalogue import Resolved, models_for, resolve_for
 from inference.config import OpenAIConfig
 from inference.connections import connection_info, load_setup
-from inference.listing import models_for
 from inference.presets import for_openai
 from inference.schemas import OpenAIConfigForm, VerifyForm, listed_json
 from owui.config.registry import InvalidSetting

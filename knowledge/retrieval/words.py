@@ -14,7 +14,7 @@ from typing import Any
 from django.core.exceptions import EmptyResultSet
 from django.db import connection
 
-from knowledge.pipeline import TEXT_SEARCH
+from knowledge.models import TEXT_SEARCH
 from knowledge.retrieval.scope import Chunks
 
 CANDIDATES = 2000

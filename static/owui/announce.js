@@ -1,6 +1,6 @@
 // Reads a running answer to screen readers sentence by sentence, never token by token.
 (() => {
-  const END = /[.!?:;…。！？](?=["'”’)\]]*(\s|$))/g;
+  const END = /[.!?:…。！？](?=["'”’)\]]*(\s|$))/g;
   const progress = new WeakMap();
 
   function words(node) {

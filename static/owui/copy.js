@@ -41,7 +41,11 @@
 
   function message(id) {
     const prose = document.getElementById(id).querySelector(":scope > .prose").cloneNode(true);
-    for (const extra of prose.querySelectorAll(".code-head, .cite, .math-source")) extra.remove();
+    for (const extra of prose.querySelectorAll(".code-head, .cite, .math-source")) {
+      const before = extra.previousSibling;
+      if (extra.matches(".cite") && before?.nodeType === Node.TEXT_NODE) before.nodeValue = before.nodeValue.trimEnd();
+      extra.remove();
+    }
     const html = prose.innerHTML;
     prose.className = "vh";
     document.body.append(prose); // innerText needs a place in the page to know where lines break

@@ -1,0 +1,1 @@
+"""Every write about knowledge bases and documents, by subject: `bases`, `links`, `documents`, `files`, `reindex`."""
