@@ -227,8 +227,9 @@ def _base(row: AIModel | None, base_id: str | None, by: Person) -> AIModel | Non
             raise UserError(_("Choose the model that this one is based on."), code="base_missing")
         return None
     if row is not None and row.base_model_id and row.base_model and row.base_model.model_id == base_id:
-        return row.base_model  # was allowed before; whoever edits the name need not be allowed to use the base
-    base = AIModel.objects.filter(model_id=base_id).first()
+        kept: AIModel = row.base_model  # was allowed before; whoever edits the name need not be allowed to use the base
+        return kept
+    base: AIModel | None = AIModel.objects.filter(model_id=base_id).first()
     if base is None and by.role == "admin":
         return register_live({check_id(base_id): base_id}, by=by)[0]
     if base is None or not AIModel.objects.usable_by(by).filter(pk=base.pk).exists():
@@ -278,7 +279,7 @@ def _attached(items: Any) -> set[str]:
 
 def _all_readable(model: type[SharedResource], column: str, ids: set[str], by: Person) -> bool:
     wanted = {i for i in ids if column != "pk" or _is_uuid(i)}
-    readable: Any = model._default_manager.readable_by(by)  # type: ignore[attr-defined]
+    readable: Any = model.objects.readable_by(by)
     known = {str(v) for v in readable.filter(**{f"{column}__in": wanted}).values_list(column, flat=True)}
     return len(wanted) == len(ids) == len(known)
 

@@ -101,14 +101,14 @@ class DocumentQuerySet(models.QuerySet[Any, Any]):
         )
         return self._allowed(user, KnowledgeBase.objects.writable_by(user), by_owner)
 
-    def _allowed(self, user: Person | None, bases: Any, links: Q = Q()) -> Self:
+    def _allowed(self, user: Person | None, bases: Any, links: Q | None = None) -> Self:
         if not is_verified(user):
             return self.none()
         assert user is not None
         if bypasses_access(user):
             return self
-        linked = KnowledgeDocument.objects.filter(links, knowledge_base__in=bases.values("pk")).values("document_id")
-        return self.filter(Q(owner_id=user.id) | Q(pk__in=linked))
+        linked = KnowledgeDocument.objects.filter(links or Q(), knowledge_base__in=bases.values("pk"))
+        return self.filter(Q(owner_id=user.id) | Q(pk__in=linked.values("document_id")))
 
 
 class Document(models.Model):

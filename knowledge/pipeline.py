@@ -182,7 +182,7 @@ def set_text(document: Document, found: Extracted) -> None:
 
 
 def refuse_duplicate(document: Document, text_hash: str) -> None:
-    """One text is in one base once. The bases' rows are locked, so that two uploads of one text cannot pass together."""
+    """One text is in one base once. The bases' rows are locked: two uploads of one text cannot pass together."""
     bases = KnowledgeBase.objects.filter(links__document=document).order_by("pk")
     ids = [base.pk for base in bases.select_for_update(of=("self",))]
     twin = Document.objects.filter(links__knowledge_base__in=ids, text_hash=text_hash).exclude(pk=document.pk).first()
@@ -229,6 +229,10 @@ def _split(document: Document, config: RagConfig, lease: Lease) -> None:
     if not rows:
         raise IngestError(EMPTY, "empty")
     with lease.step():
+        if not document.text_hash:  # tried again after a failure, which took the hash
+            text_hash = hash_text(" ".join(document.pages.order_by("position").values_list("text", flat=True)))
+            refuse_duplicate(document, text_hash)
+            _save(document, text_hash=text_hash)
         PendingChunk.objects.filter(document=document).delete()
         PendingChunk.objects.bulk_create(rows, batch_size=500)
         _save(document, state=DocumentState.CHUNKED, chunk_count=len(rows), chunks_done=0)
@@ -272,8 +276,8 @@ def publish(document: Document) -> None:
     Chunk.objects.filter(document=document).delete()
     with connection.cursor() as cursor:
         cursor.execute(
-            "INSERT INTO knowledge_chunk (document_id, knowledge_base_id, space_id, position, page_id, start_index, text,"
-            " headings, embedding, tsv) "
+            "INSERT INTO knowledge_chunk (document_id, knowledge_base_id, space_id, position, page_id, start_index, "
+            "text, headings, embedding, tsv) "
             "SELECT document_id, base, space_id, position, page_id, start_index, text, headings, embedding, "
             "to_tsvector(%s, left(concat_ws(' ', translate(%s, '._', '  '), "
             "(SELECT string_agg(h, ' ') FROM jsonb_array_elements_text(headings) h), text), 200000)) "

@@ -12,6 +12,7 @@ http_application = get_asgi_application()
 
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 
+import owui.urls  # noqa: E402, F401  (a fault in any route stops the start, and no first request waits for imports)
 from chat.routing import websocket_urlpatterns  # noqa: E402
 from owui.lifespan import Lifespan  # noqa: E402
 from owui.sockets import TokenAuthSocket  # noqa: E402

@@ -10,6 +10,7 @@ import django_stubs_ext
 from csp.constants import NONE, SELF
 
 from owui import env
+from owui.lib import http
 
 django_stubs_ext.monkeypatch()
 
@@ -108,7 +109,8 @@ LOGIN_URL = "accounts:sign-in"
 LOGIN_REDIRECT_URL = "/"
 ANONYMOUS_USER_NAME = None
 # guardian's own backend is replaced by rbac.backends.GrantBackend, so that `has_perm` agrees with the querysets.
-SILENCED_SYSTEM_CHECKS = ["guardian.W001"]
+# Django admin asks for its own AuthenticationMiddleware; ours puts the person on the request from the session token.
+SILENCED_SYSTEM_CHECKS = ["guardian.W001", "admin.E408"]
 
 SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"
 SESSION_COOKIE_HTTPONLY = True
@@ -139,6 +141,7 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 STATIC_URL = "/static/"
 STATIC_ROOT = OWUI_HOME / "static"
 STATICFILES_DIRS = [BASE_DIR / "static"]
+WHITENOISE_KEEP_ONLY_HASHED_FILES = True
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": DATA_DIR / "uploads"}},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
@@ -168,6 +171,10 @@ CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+
+http.configure(
+    ca_file=BOOT.aiohttp_client_ssl_cert_file or None, verify=env.truth(BOOT.aiohttp_client_session_ssl, default=True)
+)
 
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"

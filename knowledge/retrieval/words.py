@@ -72,7 +72,7 @@ def _frequencies(words: list[str], sql: str, params: tuple[Any, ...]) -> dict[st
         cursor.execute(
             "SELECT word.lexeme, (SELECT count(*) FROM (SELECT 1 FROM (" + sql + ") AS chunk(id, tsv) "
             "WHERE tsv @@ word.query LIMIT %s) AS counted) "
-            "FROM (SELECT * FROM unnest(%s::text[], %s::tsquery[]) AS w(lexeme, query)) AS word",
+            "FROM (SELECT * FROM unnest(%s::text[], %s::tsquery[]) AS w(lexeme, query)) AS word",  # noqa: S608
             [*params, 10 * CANDIDATES, words, [quoted(w) for w in words]],
         )
         return dict(cursor.fetchall())
@@ -106,11 +106,12 @@ def _scored(sql: str, params: tuple[Any, ...], rare: list[str], idf: dict[str, f
             + sql
             + ") AS chunk(id, tsv) WHERE tsv @@ %s::tsquery LIMIT %s), "
             "mean AS (SELECT greatest(avg(length(tsv)), 1) AS length FROM found) "
-            "SELECT found.id, sum(word.idf * tf * 2.2 / (tf + 1.2 * (0.25 + 0.75 * length(found.tsv) / mean.length))) score "
+            "SELECT found.id, sum(word.idf * tf * 2.2 "
+            "/ (tf + 1.2 * (0.25 + 0.75 * length(found.tsv) / mean.length))) AS score "
             "FROM found CROSS JOIN mean CROSS JOIN unnest(found.tsv) AS held(lexeme, positions, weights) "
             "CROSS JOIN LATERAL (SELECT coalesce(cardinality(positions), 1)) AS frequency(tf) "
             "JOIN unnest(%s::text[], %s::float8[]) AS word(lexeme, idf) ON word.lexeme = held.lexeme "
-            "GROUP BY found.id ORDER BY score DESC, found.id LIMIT %s",
+            "GROUP BY found.id ORDER BY score DESC, found.id LIMIT %s",  # noqa: S608
             [*params, " | ".join(quoted(w) for w in rare), 5 * CANDIDATES, list(idf), list(idf.values()), limit],
         )
         return [row[0] for row in cursor.fetchall()]

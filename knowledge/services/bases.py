@@ -9,6 +9,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from inference.models import AIModel
+from knowledge.config import RagConfig
 from knowledge.models import Document, KnowledgeBase
 from knowledge.services.documents import delete_document
 from knowledge.services.links import unlink
@@ -64,6 +65,20 @@ def update_base(
     if grants is not None:
         set_grants(kb, grants, by=by, strict=False)
     return kb
+
+
+@transaction.atomic
+def remove_document(document: Document, kb: KnowledgeBase, *, by: Person, delete_file: bool | None = None) -> None:
+    """Takes a document out of a base. The file goes too when the person may change it and no other base has it.
+
+    :param delete_file: None leaves it to ENABLE_KNOWLEDGE_FILE_RETENTION
+    """
+    if delete_file is None:
+        delete_file = not RagConfig.load().enable_knowledge_file_retention
+    may_delete = Document.objects.writable_by(by).filter(pk=document.pk).exists()
+    unlink(document, kb, by=by)
+    if delete_file and may_delete and not document.links.exists():
+        delete_document(document, by=by)
 
 
 @transaction.atomic

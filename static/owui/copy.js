@@ -1,6 +1,6 @@
 // Copying: a code block, a whole message, a value in the page. The button says that it is done.
 (() => {
-  const done = document.body.dataset.copied || "✓";
+  const done = document.getElementById("announcer").dataset.copied;
 
   async function copy(button, text, html) {
     try {
@@ -58,7 +58,7 @@
     const button = event.target.closest(".code-copy, [data-copy-message], [data-copy-from]");
     if (!button) return;
     if (button.dataset.copyMessage) copy(button, ...message(button.dataset.copyMessage));
-    else if (button.dataset.copyFrom) copy(button, document.querySelector(button.dataset.copyFrom).textContent);
+    else if (button.dataset.copyFrom) copy(button, document.querySelector(button.dataset.copyFrom).textContent.trim());
     else copy(button, button.closest(".code").querySelector("pre").textContent);
   });
 })();

@@ -7,13 +7,29 @@
       if (from.getAttribute(name) !== value) from.setAttribute(name, value);
   }
 
+  const blank = (child) => child.nodeType === Node.TEXT_NODE && !child.nodeValue.trim();
+
+  // The old child that `wanted` belongs to: the one in turn, or one further on that has its id.
+  function counterpart(old, wanted) {
+    if (!wanted.id || old.id === wanted.id) return old;
+    let later = old.nextSibling;
+    while (later && later.id !== wanted.id) later = later.nextSibling;
+    while (later && old !== later) {
+      const next = old.nextSibling;
+      old.remove();
+      old = next;
+    }
+    return old;
+  }
+
   function children(from, to) {
     let old = from.firstChild;
     for (const wanted of [...to.childNodes]) {
-      if (!old) {
-        from.append(wanted);
+      if (!old || (blank(wanted) && old.nodeType === Node.ELEMENT_NODE)) {
+        from.insertBefore(wanted, old);
         continue;
       }
+      old = counterpart(old, wanted);
       const next = old.nextSibling;
       node(old, wanted);
       old = next;

@@ -20,9 +20,8 @@
   }
 
   function size(bytes) {
-    const unit = bytes < 1e6 ? "kilobyte" : "megabyte";
-    const value = bytes / (bytes < 1e6 ? 1024 : 1048576);
-    return new Intl.NumberFormat(document.documentElement.lang, { style: "unit", unit, maximumFractionDigits: 1 }).format(value);
+    const [divisor, unit] = bytes < 1048576 ? [1024, "KB"] : [1048576, "MB"];
+    return `${(bytes / divisor).toLocaleString(document.documentElement.lang, { maximumFractionDigits: 1 })} ${unit}`;
   }
 
   function say(row, state, reason = "") {

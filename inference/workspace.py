@@ -1,0 +1,69 @@
+"""The models page of the workspace: what is stored and readable, and for administrators all that is live."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from django.utils.translation import gettext as _
+
+from inference.catalogue import CHAIN, bases_of
+from inference.live import LiveModel
+from inference.models import AIModel
+from rbac.sentences import access_sentences
+from rbac.sharing import Person
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One row of the page. `id` is the model's id, `pk` the row's; without a row `pk` is empty."""
+
+    id: str
+    pk: str
+    name: str
+    connection: str
+    access_sentence: str
+    is_active: bool
+    writable: bool
+    is_preset: bool = False
+
+
+def entries(user: Person, models: Mapping[str, LiveModel]) -> list[Entry]:
+    """Rows by name, then what nobody registered yet. A fixed number of statements."""
+    rows = list(AIModel.objects.readable_by(user).select_related(CHAIN).order_by("name", "pk"))
+    sentences = access_sentences(rows)
+    writable = set(AIModel.objects.writable_by(user).values_list("pk", flat=True))
+    is_admin = user.role == "admin"
+    found = [
+        Entry(
+            id=row.model_id,
+            pk=str(row.pk),
+            name=row.name,
+            connection=_connection(models.get(bases_of(row)[-1].model_id), with_address=is_admin),
+            access_sentence=sentences[row.pk],
+            is_active=row.is_active,
+            writable=row.pk in writable,
+            is_preset=row.base_model_id is not None,
+        )
+        for row in rows
+    ]
+    if is_admin:
+        stored = set(AIModel.objects.values_list("model_id", flat=True))
+        found += (_bare(live) for id, live in sorted(models.items()) if id not in stored)
+    return found
+
+
+def _bare(live: LiveModel) -> Entry:
+    connection = _connection(live, with_address=True)
+    return Entry(live.id, "", live.name, connection, _("Only administrators."), is_active=True, writable=True)
+
+
+def _connection(live: LiveModel | None, *, with_address: bool) -> str:
+    if live is None:
+        return _("Not available now")
+    kind = "Ollama" if live.kind == "ollama" else _("OpenAI-compatible")
+    if not with_address:
+        return kind
+    hosts = sorted({urlsplit(c.info.base_url).netloc.rpartition("@")[2] for c in live.connections})
+    return f"{kind}, {', '.join(hosts)}"

@@ -1,0 +1,1 @@
+"""REST: files, knowledge bases, retrieval."""
