@@ -26,10 +26,6 @@ Answer the question with the help of the sources below, and mark what you take f
 <context>
 {{CONTEXT}}
 </context>
-
-<question>
-{{QUERY}}
-</question>
 """
 EXCERPT = 2000
 _PLACEHOLDER = re.compile(r"\{\{\s*(CONTEXT|QUERY)\s*\}\}|\[(context|query)\]")
@@ -70,15 +66,19 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class Retrieved:
-    """What one question found. `citations` are keyword values for rows of `chat.Citation`, message apart."""
+    """What one question found.
 
-    context_text: str = ""
-    sources_json: list[dict[str, Any]] = field(default_factory=list)
+    `context` is the filled template, ready to stand before the question, empty when nothing was found; `sources` the
+    field's JSON; `citations` keyword values for rows of `chat.Citation`, message apart; `statuses` the field's events.
+    """
+
+    context: str = ""
+    sources: list[dict[str, Any]] = field(default_factory=list)
     citations: list[dict[str, Any]] = field(default_factory=list)
     statuses: list[dict[str, Any]] = field(default_factory=list)
 
     def __bool__(self) -> bool:
-        return bool(self.context_text)
+        return bool(self.context)
 
 
 def fenced(text: str) -> str:
@@ -97,7 +97,13 @@ def apply_template(template: str, context: str, query: str) -> str:
     return filled
 
 
-def assemble(groups: Sequence[tuple[dict[str, Any], Sequence[Passage]]], statuses: list[dict[str, Any]]) -> Retrieved:
+def assemble(
+    groups: Sequence[tuple[dict[str, Any], Sequence[Passage]]],
+    statuses: list[dict[str, Any]],
+    *,
+    template: str = "",
+    query: str = "",
+) -> Retrieved:
     """Passages by the item they were found for, as context block, the field's `sources`, and citations.
 
     Numbers follow the first appearance of `metadata.source`, over all items; two documents of one name are told apart
@@ -128,7 +134,8 @@ def assemble(groups: Sequence[tuple[dict[str, Any], Sequence[Passage]]], statuse
         if all(passage.score is not None for passage in found):
             source["distances"] = [passage.score for passage in found]
         sources.append(source)
-    return Retrieved("\n".join(blocks), sources, citations, statuses)
+    context = apply_template(template, "\n".join(blocks), query) if blocks else ""
+    return Retrieved(context, sources, citations, statuses)
 
 
 def _source_keys(passages: Sequence[Passage]) -> dict[str, str]:

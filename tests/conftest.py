@@ -25,6 +25,10 @@ def _clean_start(settings: Any) -> Iterator[None]:
         "django.contrib.auth.hashers.MD5PasswordHasher",
         "django.contrib.auth.hashers.Argon2PasswordHasher",
     ]
+    # Pages name static files; nothing is collected for tests.
+    settings.STORAGES = settings.STORAGES | {
+        "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+    }
     environment_defaults.cache_clear()
     cache.clear()
     store._invalidate()

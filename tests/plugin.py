@@ -62,6 +62,8 @@ def _prepare() -> None:
         atexit.register(_end, _start(directory / "var"), directory)
     else:
         atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    # whitenoise warns when there is no place for collected files
+    (directory / "var" / "static").mkdir(parents=True, exist_ok=True)
     os.environ["WEBUI_SECRET_KEY"] = "a-key-for-tests-that-is-long-enough-for-every-algorithm"
     url = os.environ["DATABASE_URL"]
     if "owui.allow_audit_truncate" not in url:

@@ -73,7 +73,7 @@ def upload_file(
 ) -> dict[str, Any]:
     data = _metadata(metadata)
     document = services.add_document(
-        file.file,  # type: ignore[arg-type]
+        file=file,  # type: ignore[arg-type]
         filename=file.name or "",
         content_type=file.content_type or "",
         by=request.user,  # type: ignore[arg-type]

@@ -33,8 +33,8 @@ MAX_TEXT = 20_000_000
 
 
 def add_document(
-    stream: BinaryIO,
     *,
+    file: BinaryIO,
     filename: str,
     by: Person,
     content_type: str = "",
@@ -52,7 +52,7 @@ def add_document(
     """
     if knowledge_base is None:
         require(by, "chat.file_upload", status=403)
-    stored = store(stream, filename, RagConfig.load(), any_extension=not process)
+    stored = store(file, filename, RagConfig.load(), any_extension=not process)
     try:
         with transaction.atomic():
             if knowledge_base is not None:
@@ -62,7 +62,7 @@ def add_document(
                 filename=stored.filename,
                 content_type=content_type.partition(";")[0].strip()[:255],
                 size=stored.size,
-                file=stored.name,
+                file=stored.name,  # a FileField takes the name of what the storage holds
                 bytes_hash=stored.sha256,
                 meta={"data": meta or {}},
                 state=DocumentState.RECEIVED if process else DocumentState.LIVE,
@@ -103,7 +103,7 @@ def add_text(
     """A text as a document, as if it had been uploaded."""
     filename = name if "." in name else f"{name}.txt"
     return add_document(
-        io.BytesIO(text.encode(errors="replace")),
+        file=io.BytesIO(text.encode(errors="replace")),
         filename=filename,
         by=by,
         content_type="text/plain",

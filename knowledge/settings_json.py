@@ -1,0 +1,92 @@
+"""The field's settings objects of `/retrieval/config` and `/retrieval/embedding`, from and to our setting names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from knowledge.config import RagConfig
+from owui.config.registry import InvalidSetting
+from owui.lib.errors import UserError
+
+_CONFIG = {
+    "RAG_TEMPLATE": "template",
+    "TOP_K": "top_k",
+    "BYPASS_EMBEDDING_AND_RETRIEVAL": "bypass_embedding_and_retrieval",
+    "RAG_FULL_CONTEXT": "full_context",
+    "ENABLE_RAG_HYBRID_SEARCH": "enable_hybrid_search",
+    "TOP_K_RERANKER": "top_k_reranker",
+    "RELEVANCE_THRESHOLD": "relevance_threshold",
+    "HYBRID_BM25_WEIGHT": "hybrid_bm25_weight",
+    "TEXT_SPLITTER": "text_splitter",
+    "CHUNK_SIZE": "chunk_size",
+    "CHUNK_OVERLAP": "chunk_overlap",
+    "CHUNK_MIN_SIZE_TARGET": "chunk_min_size_target",
+    "ENABLE_MARKDOWN_HEADER_TEXT_SPLITTER": "enable_markdown_header_text_splitter",
+    "FILE_MAX_SIZE": "file_max_size",
+    "FILE_MAX_COUNT": "file_max_count",
+    "ALLOWED_FILE_EXTENSIONS": "allowed_file_extensions",
+}
+_EMBEDDING = {
+    "RAG_EMBEDDING_ENGINE": "embedding_engine",
+    "RAG_EMBEDDING_MODEL": "embedding_model",
+    "RAG_EMBEDDING_BATCH_SIZE": "embedding_batch_size",
+    "ENABLE_ASYNC_EMBEDDING": "enable_async_embedding",
+    "RAG_EMBEDDING_CONCURRENT_REQUESTS": "embedding_concurrent_requests",
+}
+_SERVERS = {
+    "openai_config": {"url": "openai_api_base_url", "key": "openai_api_key"},
+    "ollama_config": {"url": "ollama_base_url", "key": "ollama_api_key"},
+}
+# Names of the field that stand for what this release does not have; sent back so that its clients find them.
+_FIXED: dict[str, Any] = {
+    "ENABLE_RAG_HYBRID_SEARCH_ENRICHED_TEXTS": True,
+    "CONTENT_EXTRACTION_ENGINE": "",
+    "PDF_EXTRACT_IMAGES": False,
+    "PDF_LOADER_MODE": "page",
+    "RAG_RERANKING_ENGINE": "",
+    "RAG_RERANKING_MODEL": "",
+    "ENABLE_GOOGLE_DRIVE_INTEGRATION": False,
+    "ENABLE_ONEDRIVE_INTEGRATION": False,
+    "web": {"ENABLE_WEB_SEARCH": False, "WEB_SEARCH_ENGINE": ""},
+}
+
+
+def config_json(config: RagConfig) -> dict[str, Any]:
+    return {"status": True, **_FIXED, **{theirs: getattr(config, ours) for theirs, ours in _CONFIG.items()}}
+
+
+def embedding_json(config: RagConfig) -> dict[str, Any]:
+    """With the keys: only administrators get here, as in the field."""
+    servers = {
+        name: {part: getattr(config, ours) for part, ours in fields.items()} for name, fields in _SERVERS.items()
+    }
+    return {"status": True, **{theirs: getattr(config, ours) for theirs, ours in _EMBEDDING.items()}, **servers}
+
+
+def config_changes(form: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings to store; names we do not know are ignored, `null` means "as it was" except where it is a value."""
+    return _clean({ours: form[theirs] for theirs, ours in _CONFIG.items() if theirs in form})
+
+
+def embedding_changes(form: Mapping[str, Any]) -> dict[str, Any]:
+    changes = {ours: form[theirs] for theirs, ours in _EMBEDDING.items() if theirs in form}
+    for name, fields in _SERVERS.items():
+        given = form.get(name)
+        if isinstance(given, Mapping):
+            changes |= {ours: given[part] for part, ours in fields.items() if part in given}
+    return _clean(changes)
+
+
+def _clean(changes: dict[str, Any]) -> dict[str, Any]:
+    cleaned = {}
+    for name, value in changes.items():
+        setting = RagConfig.settings[name]
+        if value in (None, "") and setting.optional:
+            cleaned[name] = None
+        elif value is not None:
+            try:
+                cleaned[name] = setting.clean(value)
+            except InvalidSetting as error:
+                raise UserError(error.message, code="setting") from error
+    return cleaned

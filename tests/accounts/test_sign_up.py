@@ -1,0 +1,171 @@
+"""Coming in: the first account, later ones, and what the form refuses."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from django.contrib.auth.hashers import identify_hasher
+from django.db import connection
+
+from accounts import services
+from accounts.models import User
+from owui.audit.models import AuditEvent
+from owui.lib.errors import Refused, UserError
+from tests.factories.accounts import PASSWORD, UserFactory
+
+pytestmark = pytest.mark.django_db
+FORM = {"name": "Ana Costa", "email": "Ana@Example.org", "password": PASSWORD}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_fifty_people_racing_for_the_first_account_make_exactly_one_administrator(settings):
+    start = threading.Barrier(50)
+    errors: list[Exception] = []
+
+    def join(number: int) -> None:
+        try:
+            start.wait(20)
+            services.sign_up(name=f"P{number}", email=f"p{number}@example.org", password=PASSWORD)
+        except Exception as error:
+            errors.append(error)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=join, args=(number,)) for number in range(50)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert errors == []
+    roles = list(User.objects.order_by("created_at").values_list("role", flat=True))
+    assert sorted(roles) == ["admin"] + ["pending"] * 49
+    assert services.primary_admin_id() == User.objects.get(role="admin").pk
+
+
+def test_the_first_account_is_signed_in_and_lands_on_the_start_page(client_for):
+    client = client_for()
+    page = client.get("/auth/signup")
+    assert page.status_code == 200 and page.context["is_first"] is True
+    answer = client.post("/auth/signup", FORM)
+    assert answer.status_code == 302 and answer["Location"] == "/"
+    user = User.objects.get(email="ana@example.org")
+    assert user.role == "admin"
+    cookie = answer.cookies["token"]
+    assert cookie["httponly"] and cookie["samesite"].lower() == "lax"
+    assert client.get("/settings").status_code == 200
+
+
+def test_the_second_account_waits(client_for, dana):
+    client = client_for()
+    assert client.post("/auth/signup", FORM).status_code == 302
+    assert User.objects.get(email="ana@example.org").role == "pending"
+    assert client.get("/settings")["Location"] == "/auth/pending"
+    page = client.get("/auth/pending")
+    assert page.status_code == 200 and b"dana@example.org" in page.content
+    assert page["Refresh"]
+
+
+def test_the_role_and_group_of_new_accounts_are_settings(dana, set_config):
+    from tests.factories.rbac import make_group
+
+    group = make_group("Everyone")
+    set_config("auth.default_user_role", "user")
+    set_config("auth.default_group_id", str(group.pk))
+    user = services.sign_up(**FORM)
+    assert user.role == "user" and list(user.direct_groups.all()) == [group]
+
+
+def test_a_default_role_that_makes_no_sense_means_waiting(dana, set_config):
+    set_config("auth.default_user_role", "emperor")
+    assert services.sign_up(**FORM).role == "pending"
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"email": "no address"}, "email"),
+        ({"email": "DANA@example.org"}, "email"),
+        ({"name": "   "}, "name"),
+        ({"password": ""}, "password"),
+        ({"password": "x" * 1025}, "password"),
+    ],
+)
+@pytest.mark.parametrize(("htmx", "status"), [(False, 400), (True, 422)])
+def test_the_form_says_at_the_field_what_is_wrong(client_for, dana, change, field, htmx, status):
+    answer = client_for(htmx=htmx).post("/auth/signup", FORM | change)
+    assert answer.status_code == status
+    assert list(answer.context["form"].errors) == [field]
+    assert User.objects.count() == 6
+
+
+def test_rest_refuses_the_same(api_for, dana):
+    api = api_for()
+    for change in ({"email": "no address"}, {"email": "dana@example.org"}, {"password": ""}, {"name": " "}):
+        answer = api.post("/api/v1/auths/signup", FORM | change)
+        assert answer.status_code == 400 and answer.json()["detail"]
+
+
+def test_the_rule_for_passwords_holds_when_it_is_on(boot, dana):
+    boot(enable_password_validation=True, password_validation_hint="Twelve signs, please.")
+    with pytest.raises(UserError, match="Twelve"):
+        services.sign_up(**FORM)
+    assert services.sign_up(**FORM | {"password": "Abcdef1!"}).pk
+
+
+@pytest.mark.parametrize("key", ["auth.enable_signup", "auth.enable_login_form"])
+def test_closed_sign_up_is_refused_at_every_face(client_for, api_for, dana, set_config, key):
+    set_config(key, False)
+    assert client_for().get("/auth/signup")["Location"] == "/auth?error=signup_closed"
+    assert client_for().post("/auth/signup", FORM).status_code == 403
+    answer = api_for().post("/api/v1/auths/signup", FORM)
+    assert answer.status_code == 403 and "permission" in answer.json()["detail"]
+    assert b"signup" not in client_for().get("/auth?form=true").content
+
+
+def test_the_first_account_needs_no_open_sign_up_but_a_form(set_config, boot):
+    set_config("auth.enable_signup", False)
+    assert services.signup_open()
+    set_config("auth.enable_login_form", False)
+    assert not services.signup_open(), "behind single sign-on no stranger becomes administrator"
+    boot(enable_initial_admin_signup=True)
+    assert services.signup_open()
+    UserFactory()
+    assert not services.signup_open()
+
+
+def test_new_passwords_are_hashed_with_argon2(settings):
+    from owui import settings as ours
+
+    settings.PASSWORD_HASHERS = ours.PASSWORD_HASHERS
+    user = services.sign_up(**FORM)
+    assert identify_hasher(user.password).algorithm == "argon2"
+    assert user.check_password(PASSWORD)
+
+
+def test_an_old_hash_is_renewed_at_sign_in(settings, dana):
+    from django.contrib.auth.hashers import make_password
+
+    from owui import settings as ours
+
+    settings.PASSWORD_HASHERS = ours.PASSWORD_HASHERS
+    User.objects.filter(pk=dana.pk).update(password=make_password(PASSWORD, hasher="bcrypt_sha256"))
+    services.sign_in(email=dana.email, password=PASSWORD)
+    dana.refresh_from_db()
+    assert identify_hasher(dana.password).algorithm == "argon2"
+
+
+def test_signing_up_is_recorded(dana):
+    user = services.sign_up(**FORM)
+    event = AuditEvent.objects.get(action="user.sign_up")
+    assert event.actor_id == user.pk and event.detail == {"role": "pending"}
+
+
+def test_the_configured_administrator_is_made_once_and_closes_sign_up(boot):
+    boot(webui_admin_email="root@example.org", webui_admin_password=PASSWORD)
+    user = services.ensure_configured_admin()
+    assert user is not None and user.role == "admin" and user.check_password(PASSWORD)
+    assert not services.signup_open()
+    assert services.ensure_configured_admin() is None
+    with pytest.raises(Refused):
+        services.sign_up(**FORM)
