@@ -71,7 +71,9 @@ class UserAdmin(ServiceAdmin[User]):
         users = list(queryset)
         for user in users:
             services.revoke_sessions(user, by=request.user)  # type: ignore[arg-type]
-        text = ngettext("Sessions of %d person were ended.", "Sessions of %d people were ended.", len(users)) % len(users)
+        text = ngettext("Sessions of %d person were ended.", "Sessions of %d people were ended.", len(users)) % len(
+            users
+        )
         self.message_user(request, text, messages.SUCCESS)
 
 

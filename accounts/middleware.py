@@ -62,6 +62,11 @@ class TokenAuthenticationMiddleware(AuthenticationMiddleware):
     def _clean(request: HttpRequest, response: Any) -> Any:
         """A dead cookie is taken away, so that the browser stops sending it."""
         failure = getattr(request, "auth_failure", None)
-        if failure is not None and failure.status == 401 and COOKIE in request.COOKIES and COOKIE not in response.cookies:
+        if (
+            failure is not None
+            and failure.status == 401
+            and COOKIE in request.COOKIES
+            and COOKIE not in response.cookies
+        ):
             response.delete_cookie(COOKIE)
         return response

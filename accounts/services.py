@@ -59,7 +59,13 @@ def sign_up(*, name: str, email: str, password: str) -> User:
 
 @transaction.atomic
 def create_account(
-    *, name: str, email: str, password: str | None, by: User | None, role: str | None = None, action: str = "user.create"
+    *,
+    name: str,
+    email: str,
+    password: str | None,
+    by: User | None,
+    role: str | None = None,
+    action: str = "user.create",
 ) -> User:
     """The one way an account comes to be; decides the role of the first and of later ones."""
     email = clean_email(email)
@@ -72,7 +78,9 @@ def create_account(
         # Serialises only the question "am I the first?"; later accounts hold it for a millisecond.
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_FIRST_ACCOUNT_LOCK])
     if User.objects.filter(email=email).exists():
-        raise UserError(_("This e-mail address is already registered. Sign in instead, or use another address."), code="email_taken")
+        raise UserError(
+            _("This e-mail address is already registered. Sign in instead, or use another address."), code="email_taken"
+        )
     config = SignInConfig.load()
     if not has_users():
         role = Role.ADMIN
@@ -133,9 +141,7 @@ def sign_in(*, email: str, password: str, user_agent: str = "", ip: str | None =
     if user is None:
         SignInFailure.objects.filter(at__lt=since).delete()
         SignInFailure.objects.create(email=email)
-        raise UserError(
-            _("The e-mail or password is wrong. Check both and try again."), code="credentials"
-        )
+        raise UserError(_("The e-mail or password is wrong. Check both and try again."), code="credentials")
     assert isinstance(user, User)
     token, session = open_session(user, auth_method="password", user_agent=user_agent, ip=ip)
     return user, token, session
@@ -177,17 +183,13 @@ def revoke_sessions(user: User, *, by: User) -> None:
 
 
 def _note(action: str, user: User, by: User | None, detail: dict[str, Any] | None = None) -> None:
-    record(
-        action, by=by, object_type="user", object_id=str(user.pk), object_label=user.email, detail=detail or {}
-    )
+    record(action, by=by, object_type="user", object_id=str(user.pk), object_label=user.email, detail=detail or {})
 
 
 def _tell(user: User) -> None:
     """Sockets of the person ask again who they serve."""
     pk = str(user.pk)
-    transaction.on_commit(
-        lambda: access_changed.send(sender=User, resource_type="user", resource_id=pk, user_ids=[pk])
-    )
+    transaction.on_commit(lambda: access_changed.send(sender=User, resource_type="user", resource_id=pk, user_ids=[pk]))
 
 
 def primary_admin_id() -> uuid.UUID | None:

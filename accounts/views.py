@@ -71,7 +71,9 @@ def sign_in(request: HttpRequest) -> HttpResponseBase:
     if request.user.is_authenticated:
         return go(request, target)
     reason = request.GET.get("error")
-    return _sign_in_page(request, SignInForm(notice=str(REASONS.get(reason, UNKNOWN_REASON)) if reason else ""), target, 200)
+    return _sign_in_page(
+        request, SignInForm(notice=str(REASONS.get(reason, UNKNOWN_REASON)) if reason else ""), target, 200
+    )
 
 
 def _sign_in_page(request: HttpRequest, form: SignInForm, target: str, status: int) -> HttpResponse:
@@ -144,9 +146,7 @@ def pending(request: HttpRequest) -> HttpResponseBase:
 @signed_in
 def settings_page(request: HttpRequest) -> HttpResponseBase:
     user = _me(request)
-    form = ProfileForm(
-        request.POST if request.method == "POST" else None, initial={"name": user.name, "bio": user.bio}
-    )
+    form = ProfileForm(request.POST if request.method == "POST" else None, initial={"name": user.name, "bio": user.bio})
     if form.is_bound and form.is_valid():
         services.update_profile(user, **form.cleaned_data)
         return go(request, reverse("accounts:settings"))
@@ -154,7 +154,11 @@ def settings_page(request: HttpRequest) -> HttpResponseBase:
 
 
 def _settings(
-    request: HttpRequest, *, form: ServiceForm | None = None, password_form: ServiceForm | None = None, status: int = 200
+    request: HttpRequest,
+    *,
+    form: ServiceForm | None = None,
+    password_form: ServiceForm | None = None,
+    status: int = 200,
 ) -> HttpResponse:
     user = _me(request)
     allowed = settings.BOOT.enable_password_auth and user.has_usable_password()
@@ -206,5 +210,3 @@ def api_key(request: HttpRequest) -> HttpResponseBase:
         key = services.create_api_key(user)
     context = {"api_key": key, "has_api_key": bool(key), "api_keys_allowed": True}
     return render(request, "accounts/_api_key.html", context)
-
-

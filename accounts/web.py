@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from functools import wraps
 from ipaddress import ip_address
 from typing import Any
@@ -16,6 +16,8 @@ from django.utils.http import urlencode
 from accounts.models import Session
 from accounts.tokens import COOKIE
 from owui.audit.middleware import request_info
+
+_AsyncView = Callable[..., Coroutine[Any, Any, HttpResponseBase]]
 
 
 def client_of(request: HttpRequest) -> dict[str, Any]:
@@ -67,7 +69,7 @@ def signed_in(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpRespon
     return page
 
 
-def asigned_in(view: Callable[..., Awaitable[HttpResponseBase]]) -> Callable[..., Awaitable[HttpResponseBase]]:
+def asigned_in(view: _AsyncView) -> _AsyncView:
     """The same door for async views."""
 
     @wraps(view)

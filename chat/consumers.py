@@ -74,7 +74,9 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             return
         task = asyncio.create_task(self._read(turn_id, seq), name=f"reader-{turn_id}")
         self.readers[turn_id] = task
-        task.add_done_callback(lambda done: self.readers.pop(turn_id, None) if self.readers.get(turn_id) is done else None)
+        task.add_done_callback(
+            lambda done: self.readers.pop(turn_id, None) if self.readers.get(turn_id) is done else None
+        )
 
     async def _read(self, turn_id: uuid.UUID, seq: int) -> None:
         try:

@@ -34,7 +34,7 @@ def make_plan(
     """What the engine needs to know. Parameters: the chat's, then the model's on top (the administrator's win)."""
     params = {**(chat_params or {}), **resolved.params}
     own_prompt = (user.settings or {}).get("ui", {}).get("system", "") if isinstance(user.settings, dict) else ""
-    attached = [*items, *_model_knowledge(resolved)]
+    of_model = _model_knowledge(resolved)
     return TurnPlan(
         connection=resolved.connection,
         upstream_model=resolved.upstream_id,
@@ -47,7 +47,7 @@ def make_plan(
         params={k: v for k, v in params.items() if k not in PARAMETERS_OF_OURS},
         tools=tools,
         extra=extra or {},
-        retrieve=_retriever(user, attached) if attached else None,
+        retrieve=_retriever(user, items, of_model, resolved) if items or of_model else None,
         context_in_system=settings.RAG_SYSTEM_CONTEXT,
         split_reasoning=split_reasoning,
     )
@@ -56,17 +56,32 @@ def make_plan(
 def _model_knowledge(resolved: Resolved) -> list[dict[str, Any]]:
     """Knowledge the model's owner attached to it (DECISIONS 16: injected)."""
     return [
-        {"type": k.get("type") or "collection", "id": str(k.get("id", "")), "name": k.get("name", ""), "via_model": True}
+        {
+            "type": k.get("type") or "collection",
+            "id": str(k.get("id", "")),
+            "name": k.get("name", ""),
+            "via_model": True,
+        }
         for k in resolved.meta.get("knowledge") or []
         if isinstance(k, dict) and k.get("id")
     ]
 
 
-def _retriever(user: User, items: Sequence[dict[str, Any]]) -> Callable[[str], Awaitable[Found]]:
+def _retriever(
+    user: User, items: Sequence[dict[str, Any]], of_model: Sequence[dict[str, Any]], resolved: Resolved
+) -> Callable[[str], Awaitable[Found]]:
+    owner = resolved.row.owner_id if resolved.row else None
+
     async def retrieve(question: str) -> Found:
-        found = await retrieve_for_chat(user, items, [question])
+        found = await retrieve_for_chat(user, items, [question], model_items=of_model, model_owner_id=owner)
         statuses = [
-            Status(s["action"], s["description"], bool(s.get("done", True)), bool(s.get("error", False)))
+            Status(
+                s["action"],
+                s["description"],
+                bool(s.get("done", True)),
+                bool(s.get("error", False)),
+                {k: v for k, v in s.items() if k not in ("action", "description", "done", "error")},
+            )
             for s in found.statuses
         ]
         return Found(found.context, found.sources, found.citations, statuses)

@@ -17,7 +17,13 @@ class LiveTurn:
     """
 
     def __init__(
-        self, turn_id: uuid.UUID, chat_id: uuid.UUID, message_id: uuid.UUID, user_id: uuid.UUID, *, interval: Callable[[], float]
+        self,
+        turn_id: uuid.UUID,
+        chat_id: uuid.UUID,
+        message_id: uuid.UUID,
+        user_id: uuid.UUID,
+        *,
+        interval: Callable[[], float],
     ) -> None:
         self.turn_id, self.chat_id, self.message_id, self.user_id = turn_id, chat_id, message_id, user_id
         self.log: list[Logged] = []

@@ -76,7 +76,12 @@ def message_view(
     if running is not None:
         transcript, seq = running
         body = _Body(source_count(transcript.sources), message.content[:prefix_length] + transcript.text)
-        view |= {"html": _safe("".join(body.blocks)), "tail_html": _safe(body.tail), "sequence": seq, "turn_id": turn_id}
+        view |= {
+            "html": _safe("".join(body.blocks)),
+            "tail_html": _safe(body.tail),
+            "sequence": seq,
+            "turn_id": turn_id,
+        }
         return view | extras(transcript.statuses, transcript.reasoning) | {"source_list": []}
     count = max((c.number for c in citations), default=0)
     view |= {"html": _safe(render(message.content, citations=count)), "tail_html": ""}
@@ -219,7 +224,11 @@ class TurnView:
 
     def _status(self) -> Op:
         view = {"id": self.message_id, "state": State.RUNNING, **extras(self.statuses, "")}
-        return ["replace", f"message-{self.message_id}-status", render_to_string("chat/_status.html", {"message": view})]
+        return [
+            "replace",
+            f"message-{self.message_id}-status",
+            render_to_string("chat/_status.html", {"message": view}),
+        ]
 
     def _thoughts(self) -> Op:
         has_text = self._body is not None
@@ -241,5 +250,3 @@ def final_ops(view: dict[str, Any], can: dict[str, bool]) -> list[Op]:
     ops: list[Op] = [["replace", f"{name}-blocks", view["html"]], ["replace", f"{name}-tail", ""]]
     ops += [["replace", f"{name}-{part}", render_to_string(template, context)] for part, template in parts.items()]
     return [*ops, ["attr", name, "aria-busy", None], ["attr", name, "data-turn", None]]
-
-

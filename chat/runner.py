@@ -14,6 +14,7 @@ import os
 import socket
 import time
 import uuid
+from typing import Any
 
 from django.db import DatabaseError, InterfaceError
 
@@ -48,7 +49,7 @@ class Runner:
         with contextlib.suppress(DatabaseError, InterfaceError):
             await self._beat()
         self._tasks = [asyncio.create_task(self._keep(), name="turn-keeper")]
-        nodes.on("turn.stop", lambda message: self.stop_turn(uuid.UUID(message["turn_id"])) and None)
+        nodes.on("turn.stop", self._on_stop)
 
     async def stop(self) -> None:
         """Lets running turns finish for a while, then stops them with their text kept."""
@@ -84,6 +85,9 @@ class Runner:
             return False
         self._cancel(turn, "stopped")
         return True
+
+    def _on_stop(self, message: dict[str, Any]) -> None:
+        self.stop_turn(uuid.UUID(message["turn_id"]))
 
     @staticmethod
     def _cancel(turn: LiveTurn, reason: str) -> None:
@@ -123,7 +127,16 @@ class Runner:
                     await in_thread(turnlog.save_citations)(turn.message_id, event.citations)
                     turn.add((SOURCES, event.sources))
                 elif isinstance(event, Usage):
-                    turn.add((USAGE, {**event.raw, "prompt_tokens": event.prompt_tokens, "completion_tokens": event.completion_tokens}))
+                    turn.add(
+                        (
+                            USAGE,
+                            {
+                                **event.raw,
+                                "prompt_tokens": event.prompt_tokens,
+                                "completion_tokens": event.completion_tokens,
+                            },
+                        )
+                    )
                 elif isinstance(event, Outcome):
                     return event
         except asyncio.CancelledError:
@@ -163,7 +176,8 @@ class Runner:
             if not events:
                 return
             await publish(
-                f"turn.{turn.turn_id}", {"type": "turn.news", "first_seq": sent + 1, "events": [list(e) for e in events]}
+                f"turn.{turn.turn_id}",
+                {"type": "turn.news", "first_seq": sent + 1, "events": [list(e) for e in events]},
             )
             sent += len(events)
 

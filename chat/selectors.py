@@ -113,5 +113,3 @@ def attachable_turn(user: Person, turn_id: uuid.UUID) -> Attached | None:
     return Attached(
         turn.chat_id, turn.message_id, turn.message.content[: turn.prefix_length], turn.state == State.RUNNING
     )
-
-

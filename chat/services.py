@@ -44,7 +44,9 @@ def check_text(text: str) -> str:
     limit = ChatConfig.load().max_message_chars
     if len(text) > limit:
         raise UserError(
-            _("This message has %(have)s characters; at most %(limit)s can be sent. Put long texts into a document and attach it.")
+            _(
+                "This message has %(have)s characters; at most %(limit)s can be sent. Put long texts into a document and attach it."
+            )
             % {"have": f"{len(text):,}", "limit": f"{limit:,}"},
             status=413,
             code="message_too_long",
@@ -102,9 +104,7 @@ def _answer(
 
 
 @transaction.atomic
-def regenerate(
-    *, by: User, runner_id: uuid.UUID, message_id: uuid.UUID, model_id: str, model_name: str
-) -> Started:
+def regenerate(*, by: User, runner_id: uuid.UUID, message_id: uuid.UUID, model_id: str, model_name: str) -> Started:
     """Another answer to the same question, beside the first. 401 without the permission."""
     require(by, "chat.regenerate_response")
     answer = _own_message(by, message_id)
@@ -194,20 +194,22 @@ def delete_chat(*, by: User, chat_id: uuid.UUID) -> None:
     """Removes a chat with its messages. 401 without the permission `chat.delete`: nothing is lost then."""
     require(by, "chat.delete")
     chat = own_chat(by, chat_id)
-    record(
-        "chat.delete", by=by, object_type="chat", object_id=str(chat.pk), detail={"messages": chat.messages.count()}
-    )
+    record("chat.delete", by=by, object_type="chat", object_id=str(chat.pk), detail={"messages": chat.messages.count()})
     chat.delete()
 
 
 def attachable(user: User, knowledge_ids: Sequence[str], file_ids: Sequence[str]) -> list[dict[str, Any]]:
     """The knowledge and files of a message, in the field's form. What the person may not read is 404, as if it were not."""
     bases = KnowledgeBase.objects.readable_by(user).filter(pk__in=uuids(knowledge_ids))
-    documents = Document.objects.readable_by(user).filter(pk__in=uuids(file_ids)) if file_ids else Document.objects.none()
+    documents = (
+        Document.objects.readable_by(user).filter(pk__in=uuids(file_ids)) if file_ids else Document.objects.none()
+    )
     items = [{"type": "collection", "id": str(b.pk), "name": b.name} for b in bases] if knowledge_ids else []
     items += [{"type": "file", "id": str(d.pk), "name": d.filename} for d in documents]
     if len(items) < len(set(knowledge_ids)) + len(set(file_ids)):
-        raise Missing(_("Some of the attached knowledge does not exist or is not shared with you. Remove it and send again."))
+        raise Missing(
+            _("Some of the attached knowledge does not exist or is not shared with you. Remove it and send again.")
+        )
     return items
 
 
@@ -243,9 +245,7 @@ def _branch(chat: Chat, leaf: uuid.UUID) -> list[Message]:
 
 def _history(branch: Sequence[Message]) -> list[PromptMessage]:
     """The branch as the model gets it. Empty answers (failed ones) are left out."""
-    return [
-        {"role": m.author, "content": m.content} for m in branch if m.author in ("user", "assistant") and m.content
-    ]
+    return [{"role": m.author, "content": m.content} for m in branch if m.author in ("user", "assistant") and m.content]
 
 
 def attached_items(branch: Sequence[Message]) -> list[dict[str, Any]]:

@@ -34,7 +34,10 @@ def append(batches: Iterable[Batch]) -> None:
     TurnEvent.objects.bulk_create(
         [
             TurnEvent(
-                turn_id=b.turn_id, first_seq=b.first_seq, last_seq=b.first_seq + len(b.events) - 1, events=list(b.events)
+                turn_id=b.turn_id,
+                first_seq=b.first_seq,
+                last_seq=b.first_seq + len(b.events) - 1,
+                events=list(b.events),
             )
             for b in batches
         ],
@@ -80,9 +83,7 @@ def finish(turn_id: uuid.UUID, *, state: str, error: str, added: Transcript) -> 
 
 def beat(runner_id: uuid.UUID, *, host: str, pid: int) -> None:
     """Says that this process lives."""
-    Runner.objects.update_or_create(
-        pk=runner_id, defaults={"host": host, "pid": pid, "heartbeat_at": timezone.now()}
-    )
+    Runner.objects.update_or_create(pk=runner_id, defaults={"host": host, "pid": pid, "heartbeat_at": timezone.now()})
 
 
 def sign_off(runner_id: uuid.UUID) -> None:
@@ -101,7 +102,7 @@ def mark_interrupted(limit: int = 100) -> list[tuple[uuid.UUID, uuid.UUID]]:
     :returns: (turn id, chat id) of what was marked
     """
     alive = Runner.objects.filter(heartbeat_at__gte=timezone.now() - DEAD_AFTER).values("pk")
-    marked = []
+    marked: list[tuple[uuid.UUID, uuid.UUID]] = []
     while len(marked) < limit:
         with transaction.atomic():
             turn = (

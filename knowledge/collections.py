@@ -29,7 +29,8 @@ def resolve(user: Person, names: Sequence[str]) -> Collections:
 
     :raises UserError: 400 for characters that no name has; 403 for one that may not be read, or that nobody knows
     """
-    bases, documents = [], []
+    bases: list[uuid.UUID] = []
+    documents: list[uuid.UUID] = []
     for name in dict.fromkeys(names):
         if not _LEGAL.fullmatch(name):
             raise UserError("Invalid collection name.", code="collection_name")

@@ -128,13 +128,14 @@ def _postpone(lease: Lease, error: ProviderError) -> None:
 @contextmanager
 def local_file(document: Document) -> Iterator[Path]:
     """The document's bytes as a file; fetched first where the storage has no paths."""
+    name = document.file.name or ""
     try:
         try:
-            yield Path(default_storage.path(document.file.name))
+            yield Path(default_storage.path(name))
             return
         except NotImplementedError:
             pass
-        with tempfile.TemporaryDirectory() as folder, default_storage.open(document.file.name) as source:
+        with tempfile.TemporaryDirectory() as folder, default_storage.open(name) as source:
             path = Path(folder) / "document"
             with path.open("wb") as target:
                 shutil.copyfileobj(source, target)
@@ -272,7 +273,8 @@ def _store(document: Document, config: RagConfig, rows: list[PendingChunk], vect
 def publish(document: Document) -> None:
     """Moves the finished chunks to where they are searched, once for each base of the document, in one statement; the
     chunks of an earlier run go in the same transaction. The caller holds the document's row."""
-    bases = list(document.links.order_by("knowledge_base_id").values_list("knowledge_base_id", flat=True)) or [None]
+    links = document.links.order_by("knowledge_base_id").values_list("knowledge_base_id", flat=True)
+    bases: list[uuid.UUID | None] = [*links] or [None]
     Chunk.objects.filter(document=document).delete()
     with connection.cursor() as cursor:
         cursor.execute(

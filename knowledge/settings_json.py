@@ -79,7 +79,7 @@ def embedding_changes(form: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _clean(changes: dict[str, Any]) -> dict[str, Any]:
-    cleaned = {}
+    cleaned: dict[str, Any] = {}
     for name, value in changes.items():
         setting = RagConfig.settings[name]
         if value in (None, "") and setting.optional:

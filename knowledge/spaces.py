@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import connection, transaction
 from django.utils.translation import gettext as _
 
@@ -40,7 +42,7 @@ def active_space(config: RagConfig) -> EmbeddingSpace | None:
 @transaction.atomic
 def activate_space(*, engine: str, model: str, dimensions: int) -> EmbeddingSpace:
     """The space of this model, from now on the one that is searched. Cheap when it is so already."""
-    wanted = {"engine": engine, "model": model, "dimensions": dimensions}
+    wanted: dict[str, Any] = {"engine": engine, "model": model, "dimensions": dimensions}
     space = EmbeddingSpace.objects.filter(**wanted).first()
     if space is not None and space.is_active:
         return space

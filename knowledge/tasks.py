@@ -7,10 +7,9 @@ import uuid
 from functools import partial
 from typing import Any
 
-from amqp.exceptions import ChannelError
 from celery import current_app, shared_task
 from django.db import transaction
-from kombu.exceptions import OperationalError
+from kombu.exceptions import ChannelError, OperationalError
 
 from knowledge import pipeline
 

@@ -65,7 +65,11 @@ def user_error(request: HttpRequest, error: UserError) -> HttpResponse:
 def validation_error(request: HttpRequest, error: ValidationError) -> HttpResponse:
     """422 with the field named. What was sent is not repeated: it may hold a password."""
     detail = [
-        {"loc": [part for part in item["loc"] if part not in ("form", "payload")], "msg": item["msg"], "type": item["type"]}
+        {
+            "loc": [part for part in item["loc"] if part not in ("form", "payload")],
+            "msg": item["msg"],
+            "type": item["type"],
+        }
         for item in error.errors
     ]
     return api.create_response(request, {"detail": detail}, status=422)
@@ -76,5 +80,7 @@ def unexpected(request: HttpRequest, error: Exception) -> HttpResponse:
     """A bug: the log has everything, the caller a reference."""
     ref = reference()
     log.exception("reference %s: %s %s", ref, request.method, request.path)
-    body: dict[str, Any] = {"detail": f"Something went wrong on the server. Tell your administrator this reference: {ref}"}
+    body: dict[str, Any] = {
+        "detail": f"Something went wrong on the server. Tell your administrator this reference: {ref}"
+    }
     return api.create_response(request, body, status=500)

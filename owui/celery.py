@@ -20,7 +20,7 @@ app.conf.beat_schedule = {
 }
 
 
-@app.task(name="owui.seal_audit")
+@app.task(name="owui.seal_audit")  # type: ignore[untyped-decorator]
 def seal_audit() -> int:
     """The web processes seal within a second; this one covers a time without any."""
     from owui.audit.sealer import seal_batch

@@ -92,7 +92,9 @@ TEMPLATES = [
 
 DATABASES = {
     "default": env.database(
-        BOOT.database_url or "postgresql://unconfigured@127.0.0.1:1/owui", BOOT.database_pool_size, BOOT.database_pool_timeout
+        BOOT.database_url or "postgresql://unconfigured@127.0.0.1:1/owui",
+        BOOT.database_pool_size,
+        BOOT.database_pool_timeout,
     )
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -143,7 +145,10 @@ STATIC_ROOT = OWUI_HOME / "static"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 WHITENOISE_KEEP_ONLY_HASHED_FILES = True
 STORAGES = {
-    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": DATA_DIR / "uploads"}},
+    "default": {
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": {"location": DATA_DIR / "uploads"},
+    },
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
 # Uploads above this size are spooled to disk by Django, so a large file never sits in memory.

@@ -103,7 +103,13 @@ class GroupAdmin(ServiceAdmin[Group]):
 
     @admin.display(description=_("permissions"))
     def granted(self, group: Group) -> str:
-        keys = [f"{s}.{k}" for s, branch in group.permissions.items() if isinstance(branch, dict) for k, v in branch.items() if v is True]
+        keys = [
+            f"{s}.{k}"
+            for s, branch in group.permissions.items()
+            if isinstance(branch, dict)
+            for k, v in branch.items()
+            if v is True
+        ]
         return ", ".join(sorted(keys)) or "–"
 
     def save_model(self, request: HttpRequest, obj: Group, form: Any, change: bool) -> None:
@@ -201,5 +207,3 @@ class SharedAdmin(ServiceAdmin[M]):
                 if data.get(kind) and not data.get("DELETE"):
                     grants.append(Grant(kind, str(data[kind].pk), data.get("access", READ)))
         services.set_grants(resource, grants, by=request.user)  # type: ignore[arg-type]
-
-

@@ -43,7 +43,9 @@ def parse_grants(items: Iterable[Any] | None) -> list[Grant]:
         data: Mapping[str, Any] = item if isinstance(item, Mapping) else getattr(item, "__dict__", {})
         kind, principal = str(data.get("principal_type", "")), str(data.get("principal_id", ""))
         permission = str(data.get("permission", ""))
-        valid_principal = principal == "*" if kind == "anyone" else (principal == "*" and kind == "user") or _is_uuid(principal)
+        valid_principal = (
+            principal == "*" if kind == "anyone" else (principal == "*" and kind == "user") or _is_uuid(principal)
+        )
         if kind in ("user", "group", "anyone") and valid_principal and permission in (READ, WRITE):
             if kind == "anyone" and permission == WRITE:
                 continue
@@ -60,8 +62,14 @@ def parse_access_control(value: Mapping[str, Any] | None) -> list[Grant]:
         branch = value.get(permission)
         if not isinstance(branch, Mapping):
             continue
-        items += [{"principal_type": "group", "principal_id": i, "permission": permission} for i in branch.get("group_ids") or []]
-        items += [{"principal_type": "user", "principal_id": i, "permission": permission} for i in branch.get("user_ids") or []]
+        items += [
+            {"principal_type": "group", "principal_id": i, "permission": permission}
+            for i in branch.get("group_ids") or []
+        ]
+        items += [
+            {"principal_type": "user", "principal_id": i, "permission": permission}
+            for i in branch.get("user_ids") or []
+        ]
     return parse_grants(items)
 
 

@@ -27,7 +27,12 @@ class Group(models.Model):
     name = models.CharField(_("name"), max_length=255, unique=True)
     description = models.TextField(_("description"), blank=True)
     parent = models.ForeignKey(
-        "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="children", verbose_name=_("parent group")
+        "self",
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="children",
+        verbose_name=_("parent group"),
     )
     permissions = models.JSONField(_("permissions"), default=dict, blank=True)
     data = models.JSONField(default=dict, blank=True)

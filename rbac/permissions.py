@@ -95,9 +95,7 @@ _ROWS = (
         _("Share skills with everyone"),
     ),
     _row("sharing.notes", "NOTES_ALLOW_SHARING", False, "", _("Share own notes")),
-    _row(
-        "sharing.public_notes", "NOTES_ALLOW_PUBLIC_SHARING", False, "sharing.notes", _("Share notes with everyone")
-    ),
+    _row("sharing.public_notes", "NOTES_ALLOW_PUBLIC_SHARING", False, "sharing.notes", _("Share notes with everyone")),
     _row("sharing.folders", "FOLDERS_ALLOW_SHARING", False, "", _("Share own folders")),
     _row(
         "sharing.public_chats",
@@ -201,7 +199,9 @@ def effective_permissions(user: Person) -> Tree:
     if cached is not None:
         return cached  # type: ignore[no-any-return]
     trees: list[Any] = [default_permissions()]
-    trees += Group.objects.filter(pk__in=groups_of(user.id)).exclude(permissions={}).values_list("permissions", flat=True)
+    trees += (
+        Group.objects.filter(pk__in=groups_of(user.id)).exclude(permissions={}).values_list("permissions", flat=True)
+    )
     answer = nested({key: any(is_true(tree, key) for tree in trees) for key in PERMISSIONS})
     user._effective_permissions = answer  # type: ignore[attr-defined]
     return answer

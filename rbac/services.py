@@ -288,9 +288,7 @@ def delete_group(group: Group, *, by: Person) -> None:
 
 
 def _member_ids(group: Group) -> list[uuid.UUID]:
-    return list(
-        Membership.objects.filter(group__ancestry__ancestor=group).values_list("user_id", flat=True).distinct()
-    )
+    return list(Membership.objects.filter(group__ancestry__ancestor=group).values_list("user_id", flat=True).distinct())
 
 
 @transaction.atomic

@@ -23,7 +23,11 @@ router = Router(tags=["users"])
 def list_users(
     request: HttpRequest, query: str = "", order_by: str = "created_at", direction: str = "desc", page: int = 1
 ) -> dict[str, Any]:
-    field = order_by if order_by in ("name", "email", "role", "created_at", "last_active_at", "updated_at") else "created_at"
+    field = (
+        order_by
+        if order_by in ("name", "email", "role", "created_at", "last_active_at", "updated_at")
+        else "created_at"
+    )
     users = services.search_users(query).order_by(("-" if direction == "desc" else "") + field, "pk")
     rows = list(page_of(users, page).prefetch_related("memberships"))
     items = [user_json(u) | {"group_ids": sorted({str(m.group_id) for m in u.memberships.all()})} for u in rows]

@@ -60,7 +60,6 @@ async def create_completion(request: HttpRequest, form: CompletionForm) -> Any:
     user: User = request.auth  # type: ignore[attr-defined]
     if not form.messages:
         raise UserError("messages must hold at least one message.")
-    check_text(text_of(form.messages[-1]) or ("x" if form.messages[-1].get("tool_calls") or form.messages[-1].get("content") else ""))
     resolved = await resolve_for(user, form.model, status=400)
     plan = make_plan(
         user,
@@ -71,14 +70,17 @@ async def create_completion(request: HttpRequest, form: CompletionForm) -> Any:
         tools=form.tools or (),
         split_reasoning=False,
     )
-    await in_thread(_note)(user, resolved, form.stream)
+    await in_thread(_admit)(user, resolved, form)
     if form.stream:
         return await _streamed(plan, form.model)
     return await _whole(plan, form.model)
 
 
-def _note(user: User, resolved: Resolved, stream: bool) -> None:
-    """API answers leave no chat behind; the audit log says that they were given."""
+def _admit(user: User, resolved: Resolved, form: CompletionForm) -> None:
+    """Checks the question, and notes it: API answers leave no chat behind, so the audit log says that they were given."""
+    last = form.messages[-1]
+    if not isinstance(last.get("content"), list) and not last.get("tool_calls"):
+        check_text(text_of(last))
     with transaction.atomic():
         record(
             "completion.create",
@@ -86,7 +88,7 @@ def _note(user: User, resolved: Resolved, stream: bool) -> None:
             object_type="model",
             object_id=resolved.model_id,
             object_label=resolved.name,
-            detail={"stream": stream},
+            detail={"stream": form.stream},
         )
 
 
@@ -101,7 +103,9 @@ async def _whole(plan: TurnPlan, model: str) -> HttpResponse | dict[str, Any]:
             elif isinstance(event, ReasoningDelta):
                 reasoning.append(event.text)
             elif isinstance(event, ToolCallDelta):
-                call = calls.setdefault(event.index, {"id": event.id, "type": "function", "function": {"name": event.name, "arguments": ""}})
+                call = calls.setdefault(
+                    event.index, {"id": event.id, "type": "function", "function": {"name": event.name, "arguments": ""}}
+                )
                 call["function"]["arguments"] += event.arguments
             elif isinstance(event, Usage):
                 usage = _usage(event)

@@ -73,7 +73,12 @@ class Chat(models.Model):
     title = models.CharField(_("title"), max_length=500, default="New Chat")
     folder = models.ForeignKey(Folder, null=True, blank=True, on_delete=models.SET_NULL, related_name="chats")
     current = models.ForeignKey(
-        "chat.Message", null=True, blank=True, on_delete=models.SET_NULL, related_name="+", help_text=_("leaf of the shown branch")
+        "chat.Message",
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        help_text=_("leaf of the shown branch"),
     )
     model_ids = models.JSONField(default=list, blank=True)
     params = models.JSONField(default=dict, blank=True)
@@ -94,4 +99,3 @@ class Chat(models.Model):
 
     def __str__(self) -> str:
         return self.title
-

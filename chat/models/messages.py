@@ -72,7 +72,9 @@ class Citation(models.Model):
     number = models.PositiveIntegerField()
     ordinal = models.PositiveIntegerField(default=0)
     document = models.ForeignKey("knowledge.Document", null=True, on_delete=models.SET_NULL, related_name="+")
-    knowledge_base = models.ForeignKey("knowledge.KnowledgeBase", null=True, on_delete=models.SET_NULL, related_name="+")
+    knowledge_base = models.ForeignKey(
+        "knowledge.KnowledgeBase", null=True, on_delete=models.SET_NULL, related_name="+"
+    )
     document_name = models.CharField(max_length=255)
     page_position = models.PositiveIntegerField(null=True)
     page_number = models.PositiveIntegerField(null=True)
@@ -119,7 +121,9 @@ class Turn(models.Model):
         ]
         constraints = [
             # Two tabs, one press each: only one answer is written into a message at a time.
-            models.UniqueConstraint(fields=["message"], condition=models.Q(state="running"), name="one_turn_per_message")
+            models.UniqueConstraint(
+                fields=["message"], condition=models.Q(state="running"), name="one_turn_per_message"
+            )
         ]
 
 

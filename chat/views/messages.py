@@ -172,4 +172,6 @@ async def _tell_tabs(user: Any, started: Started, html: str) -> None:
     if started.is_new_chat:
         return
     ops = [["append-new", "messages", html, str(started.chat.pk)]]
-    await nodes.announce({"kind": "chat.message", "user_ids": [str(user.pk)], "chat_id": str(started.chat.pk), "ops": ops})
+    await nodes.announce(
+        {"kind": "chat.message", "user_ids": [str(user.pk)], "chat_id": str(started.chat.pk), "ops": ops}
+    )

@@ -21,5 +21,11 @@ def suggestions() -> list[dict[str, str]]:
     for item in UiConfig.load().default_prompt_suggestions[:4]:
         title = item.get("title") or [item.get("content", "")]
         parts = title if isinstance(title, list) else [title]
-        out.append({"title": str(parts[0]), "subtitle": str(parts[1]) if len(parts) > 1 else "", "text": item.get("content", "")})
+        out.append(
+            {
+                "title": str(parts[0]),
+                "subtitle": str(parts[1]) if len(parts) > 1 else "",
+                "text": item.get("content", ""),
+            }
+        )
     return out

@@ -25,15 +25,17 @@ from owui.lib.errors import Missing
 @signed_in
 def home(request: HttpRequest) -> HttpResponse:
     """`/`: a new chat. `?knowledge=` puts a base on it, `?model=` chooses one, `?q=` fills the composer."""
+    user: Any = request.user
     asked = request.GET.getlist("knowledge")
-    bases = KnowledgeBase.objects.readable_by(request.user).filter(pk__in=services.uuids(asked)) if asked else []
+    bases = KnowledgeBase.objects.readable_by(user).filter(pk__in=services.uuids(asked)) if asked else []
     return _page(request, None, knowledge_list=[{"id": b.pk, "name": b.name} for b in bases])
 
 
 @require_GET
 @signed_in
 def chat_page(request: HttpRequest, chat_id: uuid.UUID) -> HttpResponse:
-    chat = Chat.objects.readable_by(request.user).filter(pk=chat_id).first()
+    user: Any = request.user
+    chat = Chat.objects.readable_by(user).filter(pk=chat_id).first()
     if chat is None:
         raise Missing(_("This chat does not exist, or it is not yours."))
     branch = selectors.load_branch(chat)

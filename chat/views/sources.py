@@ -42,7 +42,11 @@ def _view(citation: Citation, document: Document) -> dict[str, Any]:
     if citation.page_position is not None:
         page = DocumentPage.objects.filter(document=document, position=citation.page_position).first()
     text = page.text if page else citation.text
-    start = citation.start_index if text[citation.start_index :].startswith(citation.text[:50]) else max(0, text.find(citation.text))
+    start = (
+        citation.start_index
+        if text[citation.start_index :].startswith(citation.text[:50])
+        else max(0, text.find(citation.text))
+    )
     end = start + len(citation.text)
     score = citation.score
     return {
@@ -55,5 +59,6 @@ def _view(citation: Citation, document: Document) -> dict[str, Any]:
         "passage": citation.text,
         "text_after": text[end : end + AROUND] + ("…" if end + AROUND < len(text) else ""),
         "relevance": round(score * 100) if score is not None and 0 <= score <= 1 else None,
-        "document_url": f"/api/v1/files/{document.pk}/content" + (f"#page={citation.page_number}" if citation.page_number else ""),
+        "document_url": f"/api/v1/files/{document.pk}/content"
+        + (f"#page={citation.page_number}" if citation.page_number else ""),
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from django.http import HttpRequest
@@ -27,6 +28,27 @@ from owui.lib.guards import admin, averified
 router = Router(tags=["ollama"])
 DISABLED = "The Ollama API is switched off. Ask your administrator."
 _CHANGING = ("pull", "create", "copy", "delete")
+Operation = Callable[[HttpRequest, int | None], Awaitable[Any]]
+
+
+def at_each(
+    methods: list[str], path: str, *, auth: Any, default: int | None = None
+) -> Callable[[Operation], Operation]:
+    """An operation with and without the server's place at the end of the path."""
+
+    def register(operation: Operation) -> Operation:
+        async def anywhere(request: HttpRequest) -> Any:
+            return await operation(request, default)
+
+        async def at(request: HttpRequest, index: int) -> Any:
+            return await operation(request, index)
+
+        name = operation.__name__
+        for route, view, suffix in ((path, anywhere, ""), (f"{path}/{{int:index}}", at, "_at")):
+            router.api_operation(methods, route, auth=auth, operation_id=f"ollama_{name}{suffix}")(view)
+        return operation
+
+    return register
 
 
 @router.api_operation(["GET", "HEAD"], "/", auth=None)
@@ -66,18 +88,16 @@ async def verify(request: HttpRequest, form: VerifyForm) -> dict[str, Any]:
 
 
 # ------------------------------------------------------------------------------------------------------------ lists
-@router.get("/api/tags", auth=averified)
-@router.get("/api/tags/{int:index}", auth=averified)
-async def list_tags(request: HttpRequest, index: int | None = None) -> dict[str, Any]:
+@at_each(["GET"], "/api/tags", auth=averified)
+async def list_tags(request: HttpRequest, index: int | None) -> dict[str, Any]:
     await _connections()
     listed = await models_for(request.auth)  # type: ignore[attr-defined]
     shown = [m.live for m in listed if m.live.kind == "ollama" and not m.is_preset]
     return {"models": [ollama_json(m) for m in shown if index is None or any(c.index == index for c in m.connections)]}
 
 
-@router.get("/v1/models", auth=averified)
-@router.get("/v1/models/{int:index}", auth=averified)
-async def list_openai_models(request: HttpRequest, index: int | None = None) -> dict[str, Any]:
+@at_each(["GET"], "/v1/models", auth=averified)
+async def list_openai_models(request: HttpRequest, index: int | None) -> dict[str, Any]:
     await _connections()
     listed = await models_for(request.auth, grants=True)  # type: ignore[attr-defined]
     shown = [m for m in listed if m.live.kind == "ollama" and not m.is_preset]
@@ -86,9 +106,8 @@ async def list_openai_models(request: HttpRequest, index: int | None = None) -> 
     return {"object": "list", "data": [listed_json(m) for m in shown]}
 
 
-@router.get("/api/version", auth=averified)
-@router.get("/api/version/{int:index}", auth=averified)
-async def get_version(request: HttpRequest, index: int | None = None) -> dict[str, Any]:
+@at_each(["GET"], "/api/version", auth=averified)
+async def get_version(request: HttpRequest, index: int | None) -> dict[str, Any]:
     answers = await _ask_all("/api/version", index)
     versions = sorted((str(a["version"]) for a in answers if a.get("version")), key=_version_key)
     if not versions:
@@ -96,41 +115,36 @@ async def get_version(request: HttpRequest, index: int | None = None) -> dict[st
     return {"version": versions[0]}
 
 
-@router.get("/api/ps", auth=aadmin)
-@router.get("/api/ps/{int:index}", auth=aadmin)
-async def list_loaded(request: HttpRequest, index: int | None = None) -> dict[str, Any]:
+@at_each(["GET"], "/api/ps", auth=aadmin)
+async def list_loaded(request: HttpRequest, index: int | None) -> dict[str, Any]:
     answers = await _ask_all("/api/ps", index)
     return {"models": [model for answer in answers for model in answer.get("models") or []]}
 
 
 # ------------------------------------------------------------------------------------------------------- use a model
-@router.post("/api/chat", auth=averified)
-@router.post("/api/chat/{int:index}", auth=averified)
-async def chat(request: HttpRequest, index: int | None = None) -> HttpResponseBase:
+@at_each(["POST"], "/api/chat", auth=averified)
+async def chat(request: HttpRequest, index: int | None) -> HttpResponseBase:
     body = json_body(request)
     resolved = await _resolve(request, model_of(body))
     sent = for_ollama(body, resolved, resolved.upstream_id)
     return await relay(_server(resolved, index), "POST", "/api/chat", sent, stream=is_stream(body, default=True))
 
 
-@router.post("/api/generate", auth=averified)
-@router.post("/api/generate/{int:index}", auth=averified)
-async def generate(request: HttpRequest, index: int | None = None) -> HttpResponseBase:
+@at_each(["POST"], "/api/generate", auth=averified)
+async def generate(request: HttpRequest, index: int | None) -> HttpResponseBase:
     body = json_body(request)
     resolved = await _resolve(request, model_of(body))
     sent = for_ollama(body, resolved, resolved.upstream_id)
     return await relay(_server(resolved, index), "POST", "/api/generate", sent, stream=is_stream(body, default=True))
 
 
-@router.post("/api/embed", auth=averified)
-@router.post("/api/embed/{int:index}", auth=averified)
-async def embed(request: HttpRequest, index: int | None = None) -> HttpResponseBase:
+@at_each(["POST"], "/api/embed", auth=averified)
+async def embed(request: HttpRequest, index: int | None) -> HttpResponseBase:
     return await _pass_on(request, "/api/embed", index)
 
 
-@router.post("/api/embeddings", auth=averified)
-@router.post("/api/embeddings/{int:index}", auth=averified)
-async def embeddings(request: HttpRequest, index: int | None = None) -> HttpResponseBase:
+@at_each(["POST"], "/api/embeddings", auth=averified)
+async def embeddings(request: HttpRequest, index: int | None) -> HttpResponseBase:
     return await _pass_on(request, "/api/embeddings", index)
 
 
@@ -139,55 +153,47 @@ async def show(request: HttpRequest) -> HttpResponseBase:
     return await _pass_on(request, "/api/show", None)
 
 
-@router.post("/v1/chat/completions", auth=averified)
-@router.post("/v1/chat/completions/{int:index}", auth=averified)
-async def openai_chat(request: HttpRequest, index: int | None = None) -> HttpResponseBase:
+@at_each(["POST"], "/v1/chat/completions", auth=averified)
+async def openai_chat(request: HttpRequest, index: int | None) -> HttpResponseBase:
     body = json_body(request)
     resolved = await _resolve(request, model_of(body))
     sent = for_openai(body, resolved, resolved.upstream_id)
     return await relay(_server(resolved, index), "POST", "/v1/chat/completions", sent, stream=is_stream(body))
 
 
-@router.post("/v1/completions", auth=averified)
-@router.post("/v1/completions/{int:index}", auth=averified)
-async def openai_completions(request: HttpRequest, index: int | None = None) -> HttpResponseBase:
+@at_each(["POST"], "/v1/completions", auth=averified)
+async def openai_completions(request: HttpRequest, index: int | None) -> HttpResponseBase:
     return await _pass_on(request, "/v1/completions", index)
 
 
-@router.post("/v1/embeddings", auth=averified)
-@router.post("/v1/embeddings/{int:index}", auth=averified)
-async def openai_embeddings(request: HttpRequest, index: int | None = None) -> HttpResponseBase:
+@at_each(["POST"], "/v1/embeddings", auth=averified)
+async def openai_embeddings(request: HttpRequest, index: int | None) -> HttpResponseBase:
     return await _pass_on(request, "/v1/embeddings", index)
 
 
 # ------------------------------------------------------------------------------------------------ look after servers
-@router.post("/api/pull", auth=aadmin)
-@router.post("/api/pull/{int:index}", auth=aadmin)
-async def pull_model(request: HttpRequest, index: int = 0) -> HttpResponseBase:
+@at_each(["POST"], "/api/pull", auth=aadmin, default=0)
+async def pull_model(request: HttpRequest, index: int | None) -> HttpResponseBase:
     return await _administer(request, "POST", "pull", index)
 
 
-@router.post("/api/create", auth=aadmin)
-@router.post("/api/create/{int:index}", auth=aadmin)
-async def create_model(request: HttpRequest, index: int = 0) -> HttpResponseBase:
+@at_each(["POST"], "/api/create", auth=aadmin, default=0)
+async def create_model(request: HttpRequest, index: int | None) -> HttpResponseBase:
     return await _administer(request, "POST", "create", index)
 
 
-@router.post("/api/copy", auth=aadmin)
-@router.post("/api/copy/{int:index}", auth=aadmin)
-async def copy_model(request: HttpRequest, index: int | None = None) -> HttpResponseBase:
+@at_each(["POST"], "/api/copy", auth=aadmin)
+async def copy_model(request: HttpRequest, index: int | None) -> HttpResponseBase:
     return await _administer(request, "POST", "copy", index)
 
 
-@router.api_operation(["DELETE", "POST"], "/api/push", auth=aadmin)
-@router.api_operation(["DELETE", "POST"], "/api/push/{int:index}", auth=aadmin)
-async def push_model(request: HttpRequest, index: int | None = None) -> HttpResponseBase:
+@at_each(["DELETE", "POST"], "/api/push", auth=aadmin)
+async def push_model(request: HttpRequest, index: int | None) -> HttpResponseBase:
     return await _administer(request, "POST", "push", index)
 
 
-@router.delete("/api/delete", auth=aadmin)
-@router.delete("/api/delete/{int:index}", auth=aadmin)
-async def delete_model(request: HttpRequest, index: int | None = None) -> HttpResponseBase:
+@at_each(["DELETE"], "/api/delete", auth=aadmin)
+async def delete_model(request: HttpRequest, index: int | None) -> HttpResponseBase:
     return await _administer(request, "DELETE", "delete", index)
 
 

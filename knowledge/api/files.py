@@ -66,8 +66,8 @@ def _target(request: HttpRequest, metadata: dict[str, Any]) -> KnowledgeBase | N
 @router.post("/", auth=verified)
 def upload_file(
     request: HttpRequest,
-    file: UploadedFile = File(...),  # noqa: B008
-    metadata: str | None = Form(None),
+    file: File[UploadedFile],
+    metadata: Form[str | None] = None,
     process: bool = True,
     process_in_background: bool = True,
 ) -> dict[str, Any]:
@@ -108,7 +108,9 @@ def _search(documents: QuerySet[Document, Any], pattern: str) -> QuerySet[Docume
 def _mine(request: HttpRequest) -> QuerySet[Document, Any]:
     """Administrators list every file, others their own."""
     user: Any = request.user
-    documents = Document.objects.readable_by(user) if user.role == "admin" else Document.objects.filter(owner_id=user.id)
+    documents = (
+        Document.objects.readable_by(user) if user.role == "admin" else Document.objects.filter(owner_id=user.id)
+    )
     return documents.order_by("-created_at", "pk")
 
 
@@ -222,5 +224,3 @@ def rename_file(request: HttpRequest, file_id: str, form: RenameForm) -> dict[st
 def delete_file(request: HttpRequest, file_id: str) -> dict[str, str]:
     services.delete_document(writable(request, file_id), by=request.user)  # type: ignore[arg-type]
     return {"message": "File deleted successfully"}
-
-

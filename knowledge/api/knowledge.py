@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import uuid
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -26,7 +27,7 @@ from knowledge.schemas import (
 )
 from knowledge.services import bases as services
 from knowledge.services.documents import process_document
-from knowledge.services.links import link, unlink
+from knowledge.services.links import link
 from knowledge.services.reindex import reindex
 from owui.lib.aio import in_thread
 from owui.lib.errors import Missing, UserError
@@ -61,7 +62,9 @@ def _document(request: HttpRequest, file_id: str) -> Document:
     return get_readable(Document.objects, request.user, file_id, denied=400, missing=400)  # type: ignore[arg-type, no-any-return]
 
 
-def _listed(request: HttpRequest, query: str = "", view_option: str = "", order_by: str = "", direction: str = "") -> Any:
+def _listed(
+    request: HttpRequest, query: str = "", view_option: str = "", order_by: str = "", direction: str = ""
+) -> Any:
     user: Any = request.user
     bases = with_people(KnowledgeBase.objects.readable_by(user))
     if query:
@@ -228,9 +231,7 @@ def update_file(request: HttpRequest, kb_id: str, form: FileIdForm) -> dict[str,
 
 
 @router.post("/{kb_id}/file/remove", auth=verified)
-def remove_file(
-    request: HttpRequest, kb_id: str, form: FileIdForm, delete_file: bool | None = None
-) -> dict[str, Any]:
+def remove_file(request: HttpRequest, kb_id: str, form: FileIdForm, delete_file: bool | None = None) -> dict[str, Any]:
     kb = writable(request, kb_id)
     services.remove_document(_linked(kb, form.file_id), kb, delete_file=delete_file, by=request.user)  # type: ignore[arg-type]
     return base_detail(kb, request.user)  # type: ignore[arg-type]
@@ -238,13 +239,13 @@ def remove_file(
 
 def _linked(kb: KnowledgeBase, file_id: str) -> Document:
     """A document of a base that was checked."""
-    for document in Document.objects.filter(links__knowledge_base=kb, pk=file_id if _is_id(file_id) else None):
-        return document  # type: ignore[no-any-return]
-    raise Missing(status=400)
-
-
-def _is_id(text: str) -> bool:
-    return len(text) == 36 and text.replace("-", "").isalnum() and all(c in "0123456789abcdefABCDEF-" for c in text)
+    try:
+        found = Document.objects.filter(links__knowledge_base=kb, pk=uuid.UUID(file_id)).first()
+    except ValueError:
+        found = None
+    if found is None:
+        raise Missing(status=400)
+    return found  # type: ignore[no-any-return]
 
 
 @router.post("/{kb_id}/reset", auth=verified)

@@ -212,10 +212,28 @@ def _hits(
         if row[8] in seen or (options.hybrid and score < options.threshold):
             continue
         seen.add(row[8])
-        hits.append(Hit(*row[:6], row[6] or "", *row[7:9], tuple(row[9]), score, row[10]))
+        hits.append(_hit(row, score))
         if len(hits) == options.kept:
             break
     return hits
+
+
+def _hit(row: Sequence[Any], score: float) -> Hit:
+    chunk_id, document_id, kb_id, filename, position, number, label, start, text, headings, owner_id = row[:11]
+    return Hit(
+        chunk_id=chunk_id,
+        document_id=document_id,
+        knowledge_base_id=kb_id,
+        filename=filename,
+        page_position=position,
+        page_number=number,
+        page_label=label or "",
+        start_index=start,
+        text=text,
+        headings=tuple(headings),
+        score=score,
+        owner_id=owner_id,
+    )
 
 
 def _score(distances: Sequence[float]) -> float:

@@ -70,9 +70,11 @@ def _frequencies(words: list[str], sql: str, params: tuple[Any, ...]) -> dict[st
     """In how many readable chunks each word stands; counted no further than what makes a word common."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT word.lexeme, (SELECT count(*) FROM (SELECT 1 FROM (" + sql + ") AS chunk(id, tsv) "
+            "SELECT word.lexeme, (SELECT count(*) FROM (SELECT 1 FROM ("  # noqa: S608
+            + sql
+            + ") AS chunk(id, tsv) "
             "WHERE tsv @@ word.query LIMIT %s) AS counted) "
-            "FROM (SELECT * FROM unnest(%s::text[], %s::tsquery[]) AS w(lexeme, query)) AS word",  # noqa: S608
+            "FROM (SELECT * FROM unnest(%s::text[], %s::tsquery[]) AS w(lexeme, query)) AS word",
             [*params, 10 * CANDIDATES, words, [quoted(w) for w in words]],
         )
         return dict(cursor.fetchall())
@@ -102,7 +104,7 @@ def _scored(sql: str, params: tuple[Any, ...], rare: list[str], idf: dict[str, f
     """BM25 with k1 = 1.2 and b = 0.75; a chunk's length is its number of different words."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "WITH found AS MATERIALIZED (SELECT * FROM ("
+            "WITH found AS MATERIALIZED (SELECT * FROM ("  # noqa: S608
             + sql
             + ") AS chunk(id, tsv) WHERE tsv @@ %s::tsquery LIMIT %s), "
             "mean AS (SELECT greatest(avg(length(tsv)), 1) AS length FROM found) "
@@ -111,7 +113,7 @@ def _scored(sql: str, params: tuple[Any, ...], rare: list[str], idf: dict[str, f
             "FROM found CROSS JOIN mean CROSS JOIN unnest(found.tsv) AS held(lexeme, positions, weights) "
             "CROSS JOIN LATERAL (SELECT coalesce(cardinality(positions), 1)) AS frequency(tf) "
             "JOIN unnest(%s::text[], %s::float8[]) AS word(lexeme, idf) ON word.lexeme = held.lexeme "
-            "GROUP BY found.id ORDER BY score DESC, found.id LIMIT %s",  # noqa: S608
+            "GROUP BY found.id ORDER BY score DESC, found.id LIMIT %s",
             [*params, " | ".join(quoted(w) for w in rare), 5 * CANDIDATES, list(idf), list(idf.values()), limit],
         )
         return [row[0] for row in cursor.fetchall()]

@@ -88,9 +88,7 @@ class _Counted(File):  # type: ignore[type-arg]
             self.count += len(block)
             if self._megabytes is not None and self.count > self._megabytes * 1024 * 1024:
                 raise UserError(
-                    _(
-                        "This file is larger than %(size)s MB, which is the limit here. Split it or ask your administrator."
-                    )
+                    _("This file is larger than %(size)s MB, the limit here. Split it and try again.")
                     % {"size": self._megabytes},
                     status=413,
                     code="too_large",

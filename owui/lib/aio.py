@@ -29,4 +29,7 @@ def in_thread(function: Callable[P, R]) -> Callable[P, Coroutine[Any, Any, R]]:
 
     The function returns plain data or fully loaded objects; nothing lazy may be touched on the event loop.
     """
-    return DatabaseSyncToAsync(function, thread_sensitive=False, executor=_executor())
+    hop: Callable[P, Coroutine[Any, Any, R]] = DatabaseSyncToAsync(
+        function, thread_sensitive=False, executor=_executor()
+    )
+    return hop

@@ -147,6 +147,15 @@ def test_very_long_code_stays_plain() -> None:
     assert '<span class="n' not in render("```python\n" + "x = f(1)\n" * (HIGHLIGHT_LIMIT // 9 + 2) + "```\n")
 
 
+@pytest.mark.parametrize(
+    ("name", "source"),
+    [("c++", "\n" * 11_000), ("hcl", "-" * 11_000), ("csharp", "a\n" * 5_000), ("java", "a " * 100 + "\n" * 5)]
+    + [("diff", " " * 11_000)],
+)
+def test_code_that_drives_a_lexer_mad_stays_plain(name: str, source: str) -> None:
+    assert '<span class="' not in render(f"```{name}\n{source}\n```").partition("<pre")[2]
+
+
 @pytest.mark.parametrize("source", ["def f():\n\treturn '''a\n\nb'''\n", "\n\n  x\n\n", "a\u00a0b & <c> \"d\" 'e'\n"])
 def test_code_text_survives_unchanged(source: str) -> None:
     for info in ("python", ""):

@@ -13,10 +13,13 @@ from pygments.util import ClassNotFound
 from .labels import Labels, attribute, text, words
 
 # Highlighting costs about 1.5 us a character on the event loop, so a very long block stays plain.
-HIGHLIGHT_LIMIT = 20_000
-# Many lexers are quadratic in the length of a line, of a run of spaces or of empty lines (measured: 20,000 characters of
-# one kind take C++ 37 s). With these bounds the worst of them stays in the tens of milliseconds.
+HIGHLIGHT_LIMIT = 12_000
+# Many lexers are quadratic in the length of a line, of a run of spaces or of empty lines (20,000 newlines take C++
+# 37 s), some in the number of words without punctuation (C#: 45 s). Beyond these bounds code stays plain.
 _SLOW = re.compile(r"[^\n]{400}|\s{200}|(?:\n[ \t]*){20}")
+_SIGNATURES = frozenset({"java", "c#", "cs", "csharp", "groovy"})
+_PUNCTUATION = re.compile(r"[^\w\s.<>\[\]]+")
+_WORDS_LIMIT = 60
 _CACHED_LIMIT = 4_000
 # Classes that would be coloured like plain text anyway: leaving them out makes the HTML a third smaller.
 _SILENT = frozenset({"", "w", "p", "n", "x", "esc"})
@@ -26,9 +29,9 @@ _NAME = re.compile(r"[\w+#.-]{1,40}")
 # could drive into backtracking, and an import on the event loop.
 _LEXERS = words(
     """bash sh shell zsh console powershell ps1 pwsh bat c h cpp c++ csharp cs c# css scss less clojure cmake dart diff
-    patch docker dockerfile elixir erlang fortran fsharp go golang graphql groovy haskell hs hcl terraform html http ini
+    docker dockerfile elixir erlang fortran fsharp go golang graphql groovy haskell hs hcl terraform html http ini
     java javascript js jsx json json5 jsonc jsonl julia kotlin latex tex lua makefile make markdown md matlab nginx
-    objective-c objc ocaml perl php plsql postgresql powerquery properties proto protobuf python py python3 pycon r rb
+    objective-c objc ocaml perl php postgresql properties proto protobuf python py python3 pycon r rb
     ruby rs rust sas scala scheme sql sqlite3 svelte swift toml ts tsx typescript vb vbnet vue xml svg yaml yml
     zig"""
 )
@@ -62,8 +65,14 @@ def _class(token: tuple[str, ...]) -> str:
     return "" if name in _SILENT else name
 
 
+def _too_slow(source: str, name: str) -> bool:
+    if len(source) > HIGHLIGHT_LIMIT or _SLOW.search(source):
+        return True
+    return name in _SIGNATURES and any(len(run.split()) > _WORDS_LIMIT for run in _PUNCTUATION.split(source))
+
+
 def _highlight(source: str, name: str) -> str:
-    lexer = _lexer(name) if len(source) <= HIGHLIGHT_LIMIT and not _SLOW.search(source) else None
+    lexer = None if _too_slow(source, name) else _lexer(name)
     if lexer is None:
         return text(source)
     parts: list[str] = []

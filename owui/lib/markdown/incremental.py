@@ -307,7 +307,7 @@ class _OpenFence:
         self.indent = len(found.group()) - len(found.group().lstrip(" "))
         self.info = found[2]
         self.closing = re.compile(rf"^ {{0,3}}{mark[0]}{{{len(mark)},}}[ \t]*(?:\n|\Z)", re.MULTILINE)
-        self.half = re.compile(rf" {{0,3}}{mark[0]}+[ \t]*")
+        self.half = re.compile(rf" {{0,3}}{mark[0]}*[ \t]*")
         self.searched = found.end()
         self.shown_to = found.end()
         self.shown: str | None = None  # the tail without its closing tags

@@ -1,0 +1,103 @@
+"""Governance: which bases there are and who may read them, which documents failed. Changes go through the services."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import Count, QuerySet
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+
+from knowledge import services
+from knowledge.models import (
+    Document,
+    EmbeddingSpace,
+    KnowledgeBase,
+    KnowledgeBaseGroupGrant,
+    KnowledgeBaseUserGrant,
+    KnowledgeDocument,
+)
+
+
+class _ReadOnly:
+    """Rows that are changed elsewhere, where rules and audit are."""
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class UserGrantInline(_ReadOnly, admin.TabularInline):  # type: ignore[type-arg]
+    model = KnowledgeBaseUserGrant
+    fk_name = "content_object"
+    fields = ("user", "permission", "granted_by", "created_at")
+    readonly_fields = fields
+    extra = 0
+
+
+class GroupGrantInline(_ReadOnly, admin.TabularInline):  # type: ignore[type-arg]
+    model = KnowledgeBaseGroupGrant
+    fk_name = "content_object"
+    fields = ("group", "permission", "granted_by", "created_at")
+    readonly_fields = fields
+    extra = 0
+
+
+class DocumentInline(_ReadOnly, admin.TabularInline):  # type: ignore[type-arg]
+    model = KnowledgeDocument
+    fields = ("document", "added_by", "created_at")
+    readonly_fields = fields
+    extra = 0
+
+
+@admin.register(KnowledgeBase)
+class KnowledgeBaseAdmin(_ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
+    list_display = ("name", "owner", "general_access", "document_count", "updated_at")
+    list_filter = ("general_access",)
+    search_fields = ("name", "description", "owner__email")
+    list_select_related = ("owner",)
+    fields = ("name", "description", "owner", "general_access", "created_at", "updated_at")
+    inlines = (UserGrantInline, GroupGrantInline, DocumentInline)
+    show_full_result_count = False
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        bases: QuerySet[Any] = super().get_queryset(request)
+        return bases.annotate(document_count=Count("links"))
+
+    @admin.display(description=_("documents"), ordering="document_count")
+    def document_count(self, kb: Any) -> int:
+        return int(kb.document_count)
+
+
+@admin.register(Document)
+class DocumentAdmin(_ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
+    list_display = ("filename", "state", "error", "size", "chunk_count", "owner", "created_at")
+    list_filter = ("state", "content_type")
+    search_fields = ("filename", "owner__email", "error")
+    list_select_related = ("owner",)
+    fields = (
+        ("filename", "content_type", "size", "bytes_hash", "text_hash", "state", "error")
+        + ("page_count", "chunk_count", "chunks_done", "attempts", "owner", "created_at", "updated_at")
+    )  # fmt: skip
+    actions = ("try_again",)
+    show_full_result_count = False
+
+    @admin.action(description=_("Try again"))
+    def try_again(self, request: HttpRequest, documents: QuerySet[Any]) -> None:
+        for document in documents:
+            services.process_document(document, by=request.user)  # type: ignore[arg-type]
+        count = len(documents)
+        text = ngettext("%(count)s document is tried again.", "%(count)s documents are tried again.", count)
+        messages.success(request, text % {"count": count})
+
+
+@admin.register(EmbeddingSpace)
+class EmbeddingSpaceAdmin(_ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
+    list_display = ("model", "engine", "dimensions", "is_active", "created_at")
