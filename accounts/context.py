@@ -7,6 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.db import DatabaseError
 from django.http import HttpRequest
+from django.utils.functional import SimpleLazyObject
 
 from owui.config.sections import UiConfig
 from owui.health import VERSION
@@ -17,15 +18,19 @@ BANNER_KINDS = ("info", "success", "warning", "error")
 
 
 def page(request: HttpRequest) -> dict[str, Any]:
-    """`page` for templates/base.html. An error page must also come out while the database is away."""
+    """`page` for templates/base.html; worked out only where a whole page is made, not for fragments."""
+    return {"page": SimpleLazyObject(lambda: _page(getattr(request, "user", None)))}
+
+
+def _page(user: Any) -> dict[str, Any]:
+    """An error page must also come out while the database is away."""
     values: dict[str, Any] = {"name": settings.BOOT.webui_name, "version": VERSION, "theme": "", "banner_list": []}
     try:
-        user: Any = getattr(request, "user", None)
         if is_verified(user):
             values |= {"theme": theme_of(user.settings), "banner_list": banners()}
     except DatabaseError:
         pass  # the page is shown plainly
-    return {"page": values}
+    return values
 
 
 def theme_of(stored: Any) -> str:

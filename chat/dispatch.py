@@ -60,7 +60,6 @@ def _model_knowledge(resolved: Resolved) -> list[dict[str, Any]]:
             "type": k.get("type") or "collection",
             "id": str(k.get("id", "")),
             "name": k.get("name", ""),
-            "via_model": True,
         }
         for k in resolved.meta.get("knowledge") or []
         if isinstance(k, dict) and k.get("id")

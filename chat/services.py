@@ -21,6 +21,8 @@ from owui.lib.errors import Missing, UserError
 from rbac.permissions import require
 
 TITLE_CHARS = 60
+#: Markdown signs that would only be noise in a list of titles
+_MARKS = str.maketrans("", "", "*_`#")
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,7 +261,7 @@ def attached_items(branch: Sequence[Message]) -> list[dict[str, Any]]:
 
 def title_of(text: str) -> str:
     """A first title: the beginning of the question, cut at a word."""
-    line = " ".join(text.split())
+    line = " ".join(text.translate(_MARKS).split())
     if len(line) <= TITLE_CHARS:
         return line
     return line[:TITLE_CHARS].rsplit(" ", 1)[0] + "…"

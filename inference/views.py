@@ -38,8 +38,8 @@ async def model_list(request: HttpRequest) -> HttpResponseBase:
 def model_active(request: HttpRequest, model_id: str) -> HttpResponseBase:
     """The switch of a row. An administrator may switch a model that has no row yet: it gets one."""
     user: Any = request.user
-    if user.role == "admin" and not AIModel.objects.filter(model_id=model_id).exists():
-        services.register_live({services.check_id(model_id): model_id}, by=user)
+    if user.role == "admin":
+        services.register_live({services.check_id(model_id): ""}, by=user)
     row = get_writable(AIModel.objects.all(), user, None, model_id=model_id)
     services.set_active(row, is_active=request.POST.get("active") == "1", by=user)
     return HttpResponse(status=204)

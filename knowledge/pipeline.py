@@ -32,7 +32,16 @@ from knowledge.ingest.hashing import hash_text
 from knowledge.ingest.isolated import extract_isolated
 from knowledge.ingest.split import SplitSettings, split
 from knowledge.lease import Lease, LeaseLost
-from knowledge.models import TEXT_SEARCH, Chunk, Document, DocumentPage, DocumentState, KnowledgeBase, PendingChunk
+from knowledge.models import (
+    TEXT_SEARCH,
+    Chunk,
+    Document,
+    DocumentPage,
+    DocumentState,
+    EmbeddingSpace,
+    KnowledgeBase,
+    PendingChunk,
+)
 from knowledge.spaces import activate_space
 
 log = logging.getLogger(__name__)
@@ -131,7 +140,10 @@ def local_file(document: Document) -> Iterator[Path]:
     name = document.file.name or ""
     try:
         try:
-            yield Path(default_storage.path(name))
+            path = Path(default_storage.path(name))
+            if not path.is_file():
+                raise FileNotFoundError(name)
+            yield path
             return
         except NotImplementedError:
             pass
@@ -249,15 +261,16 @@ def _embed(document: Document, config: RagConfig, lease: Lease, *, until: float)
             if time.monotonic() > until:
                 return False
             vectors = runner.run(embed_texts(config, [row.text for row in rows]))
+            # In a transaction of its own: the first of a space makes an index, and nobody should wait for more than that.
+            space = activate_space(
+                engine=config.embedding_engine, model=config.embedding_model, dimensions=len(vectors[0])
+            )
             with lease.step():
-                _store(document, config, rows, vectors)
+                _store(document, space, rows, vectors)
     return True
 
 
-def _store(document: Document, config: RagConfig, rows: list[PendingChunk], vectors: list[list[float]]) -> None:
-    space = activate_space(
-        engine=config.embedding_engine, model=config.embedding_model, dimensions=len(vectors[0]) if vectors else 0
-    )
+def _store(document: Document, space: EmbeddingSpace, rows: list[PendingChunk], vectors: list[list[float]]) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             "UPDATE knowledge_pendingchunk SET embedding = new.vector::halfvec, space_id = %s "

@@ -6,6 +6,7 @@ from typing import Any, ClassVar, TypeVar
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.auth.models import Group as AuthGroup
 from django.db.models import Count, Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.translation import gettext_lazy as _
@@ -51,6 +52,10 @@ class ServiceAdmin(admin.ModelAdmin[M]):
             # Django's own views run in a transaction, so nothing of the refused change is left.
             self.message_user(request, error.message, messages.ERROR)
             return HttpResponseRedirect(request.get_full_path())
+
+
+# Groups here are our own; the framework's would only be a second, empty list of the same name.
+admin.site.unregister(AuthGroup)
 
 
 class MembershipInline(admin.TabularInline[Membership, Group]):

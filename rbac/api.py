@@ -36,7 +36,8 @@ def group_json(group: Group) -> dict[str, Any]:
 
 
 def _counted() -> Any:
-    return Group.objects.annotate(member_count=Count("memberships__user", distinct=True))
+    # Named, because counting drops the order of the model.
+    return Group.objects.annotate(member_count=Count("memberships__user", distinct=True)).order_by("name", "pk")
 
 
 def _group(group_id: str) -> Group:

@@ -16,9 +16,9 @@ from django.utils.translation import gettext as _
 from owui.audit.record import record
 from owui.config.registry import InvalidSetting
 from owui.lib.errors import Missing, Refused, UserError
+from rbac.config import UserConfig
 from rbac.grants import Grant, access_of, grants_of
 from rbac.models import Group, GroupAncestry, Membership, MembershipSource
-from rbac.config import UserConfig
 from rbac.permissions import PERMISSIONS, default_permissions, is_true, may, nested
 from rbac.sharing import Access, Person, SharedResource, groups_of
 from rbac.signals import access_changed

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.http import HttpRequest
-from ninja import Router
+from ninja import Body, Router
 
 from accounts import services
 from accounts.models import User
@@ -67,7 +67,7 @@ def get_environment_permissions(request: HttpRequest) -> dict[str, Any]:
 
 
 @router.post("/default/permissions", auth=admin)
-def set_default_permissions(request: HttpRequest, form: dict[str, dict[str, bool]]) -> dict[str, Any]:
+def set_default_permissions(request: HttpRequest, form: Body[dict[str, dict[str, bool]]]) -> dict[str, Any]:
     return rbac_services.set_default_permissions(form, by=request.user)  # type: ignore[arg-type]
 
 

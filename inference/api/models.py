@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from inference import services
 from inference.api import openai
-from inference.api.relay import aadmin
+from inference.api.relay import aadmin, json_body, model_of
 from inference.catalogue import models_for
 from inference.live import live_models
 from inference.models import AIModel
@@ -123,8 +123,8 @@ def update_access(request: HttpRequest, form: ModelAccessForm) -> dict[str, Any]
 
 
 @router.post("/model/toggle", auth=verified)
-def toggle_model(request: HttpRequest, id: str) -> dict[str, Any]:  # noqa: A002
-    row = _writable(request, id)
+def toggle_model(request: HttpRequest, id: str = "") -> dict[str, Any]:  # noqa: A002
+    row = _writable(request, id or _id_in_body(request))
     return _record(services.set_active(row, is_active=not row.is_active, by=request.user))  # type: ignore[arg-type]
 
 
@@ -135,8 +135,8 @@ def delete_model(request: HttpRequest, form: ModelIdForm) -> bool:
 
 
 @router.delete("/model/delete", auth=verified)
-def delete_model_by_query(request: HttpRequest, id: str) -> bool:  # noqa: A002
-    services.delete_model(_writable(request, id), by=request.user)  # type: ignore[arg-type]
+def delete_model_by_query(request: HttpRequest, id: str = "") -> bool:  # noqa: A002
+    services.delete_model(_writable(request, id or _id_in_body(request)), by=request.user)  # type: ignore[arg-type]
     return True
 
 
@@ -230,6 +230,11 @@ def _items(form: ModelsForm) -> list[ModelValues]:
         fault = error.errors()[0]
         where = ".".join(map(str, fault["loc"]))
         raise UserError(f"A model in the list cannot be read: {where}: {fault['msg']}.", status=422) from error
+
+
+def _id_in_body(request: HttpRequest) -> str:
+    """Clients send the id in the address or in the body, by their age."""
+    return model_of(json_body(request), "id")
 
 
 def _writable(request: HttpRequest, model_id: str) -> AIModel:

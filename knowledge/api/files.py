@@ -22,7 +22,7 @@ from knowledge.schemas import ContentForm, RenameForm, file_json, files_json, st
 from knowledge.services import documents as services
 from owui.lib.aio import in_thread
 from owui.lib.errors import Missing, UserError
-from owui.lib.guards import admin, averified, verified
+from owui.lib.guards import admin, verified
 from owui.lib.pagination import page_of
 from rbac.shortcuts import get_readable, get_writable
 
@@ -149,10 +149,9 @@ def get_file(request: HttpRequest, file_id: str) -> dict[str, Any]:
     return files_json([readable(request, file_id)], with_content=True)[0]
 
 
-@router.get("/{file_id}/process/status", auth=averified)
-async def get_file_status(request: HttpRequest, file_id: str, stream: bool = False) -> Any:
-    await request.auser()
-    document = await in_thread(readable)(request, file_id)
+@router.get("/{file_id}/process/status", auth=verified)
+def get_file_status(request: HttpRequest, file_id: str, stream: bool = False) -> Any:
+    document = readable(request, file_id)
     if not stream:
         return status_of(document)
     return sse(_statuses(request, file_id))

@@ -31,7 +31,7 @@ from knowledge.services.links import link
 from knowledge.services.reindex import reindex
 from owui.lib.aio import in_thread
 from owui.lib.errors import Missing, UserError
-from owui.lib.guards import admin, averified, verified
+from owui.lib.guards import admin, verified
 from owui.lib.pagination import page_of
 from rbac.schemas import AccessForm
 from rbac.services import set_grants
@@ -170,10 +170,9 @@ def list_base_files(
     return {"items": items, "directories": [], "breadcrumbs": [], "total": documents.count()}
 
 
-@router.get("/{kb_id}/files/pending", auth=averified)
-async def list_pending_files(request: HttpRequest, kb_id: str, stream: bool = False) -> Any:
-    await request.auser()
-    pending = await in_thread(_pending)(request, kb_id)
+@router.get("/{kb_id}/files/pending", auth=verified)
+def list_pending_files(request: HttpRequest, kb_id: str, stream: bool = False) -> Any:
+    pending = _pending(request, kb_id)
     return sse(_pending_stream(request, kb_id)) if stream else pending
 
 

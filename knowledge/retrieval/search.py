@@ -18,7 +18,7 @@ from pgvector.django import CosineDistance, HalfVectorField
 from knowledge.config import RagConfig
 from knowledge.models import EmbeddingSpace
 from knowledge.retrieval.scope import Chunks, Ids, count_up_to, readable_chunks
-from knowledge.retrieval.words import best_by_words
+from knowledge.retrieval.words import best_by_words, codes_of
 from knowledge.spaces import INDEXED_DIMENSIONS, ReindexNeeded, active_space
 from owui.lib.aio import in_thread
 from rbac.sharing import Person
@@ -26,7 +26,8 @@ from rbac.sharing import Person
 # Up to here reading all readable rows is as fast as the index and, unlike it, misses nothing. HNSW filtered to 10 % of
 # the rows found 0.88 of the true first ten, to 2 % of them 0.80 (measured on 100,000 chunks).
 EXACT_ROWS = 20_000
-RRF = 60
+# Fusion of MiniLM and BM25 on SciFact: nDCG@10 0.719 with 10, 0.712 with the usual 60.
+RRF = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,11 +144,12 @@ def search(
             for rank, (chunk_id, _distance) in enumerate(_nearest(branches, space, vector, candidates, exact)):
                 found[chunk_id] += (1 - options.word_weight) / (RRF + rank + 1)
         if options.word_weight > 0:
-            for rank, chunk_id in enumerate(best_by_words(branches, query, candidates)):
+            for rank, chunk_id in enumerate(best_by_words(branches, query, candidates, count)):
                 found[chunk_id] += options.word_weight / (RRF + rank + 1)
         for chunk_id, value in found.items():
             points[chunk_id] = max(points[chunk_id], value)
-    return _hits(branches, points, vectors, options)
+    codes = {code for query in queries for code in codes_of(query)} if options.word_weight > 0 else set()
+    return _hits(branches, points, vectors, options, codes)
 
 
 async def asearch(user: Person, queries: Sequence[str], vectors: Sequence[Sequence[float]], **how: Any) -> list[Hit]:
@@ -187,9 +189,17 @@ def _nearest(
 
 
 def _hits(
-    branches: list[Chunks], points: dict[int, float], vectors: Sequence[Sequence[float]], options: Options
+    branches: list[Chunks],
+    points: dict[int, float],
+    vectors: Sequence[Sequence[float]],
+    options: Options,
+    codes: set[str],
 ) -> list[Hit]:
-    """The chunks themselves, read under the same rights; texts that occur twice count once."""
+    """The chunks themselves, read under the same rights; texts that occur twice count once.
+
+    Who names a document by its number means it: chunks that hold a code of the question come first in hybrid search.
+    Fusion by rank alone buries them below texts that are a little like the question in both ways.
+    """
     rows: dict[int, Any] = {}
     fields = (
         "pk", "document_id", "knowledge_base_id", "document__filename", "page__position", "page__number", "page__label",
@@ -207,7 +217,7 @@ def _hits(
     vector_only = options.word_weight == 0
     scored = [(_score(row[len(fields) :]), row) for row in rows.values()]
     # By points, which is by rank; for several questions and vectors alone, by likeness.
-    scored.sort(key=lambda item: (-item[0] if vector_only else 0.0, -points[item[1][0]], item[1][0]))
+    scored.sort(key=lambda item: (-_named(item[1], codes), -item[0] * vector_only, -points[item[1][0]], item[1][0]))
     for score, row in scored:
         if row[8] in seen or (options.hybrid and score < options.threshold):
             continue
@@ -216,6 +226,12 @@ def _hits(
         if len(hits) == options.kept:
             break
     return hits
+
+
+def _named(row: Sequence[Any], codes: set[str]) -> int:
+    """How many of the codes stand in the text or in the file's name."""
+    place = f"{row[3]}\n{row[8]}".casefold() if codes else ""
+    return sum(code in place for code in codes)
 
 
 def _hit(row: Sequence[Any], score: float) -> Hit:

@@ -9,6 +9,7 @@ first ten.
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 from django.core.exceptions import EmptyResultSet
@@ -18,6 +19,8 @@ from knowledge.models import TEXT_SEARCH
 from knowledge.retrieval.scope import Chunks
 
 CANDIDATES = 2000
+# Words and chunks are counted up to here; beyond it a word says next to nothing.
+COMMON = 20_000
 # A pasted page is no question: its first words are enough.
 QUESTION_CHARS = 4000
 MOST_WORDS = 40
@@ -33,20 +36,28 @@ def words_of(question: str) -> list[str]:
         return [row[0] for row in cursor.fetchall()]
 
 
+_CODE = re.compile(r"(?=[\w./-]*\d)(?=[\w./-]*[^\W\d_])\w+(?:[-_./]\w+)+")
+
+
+def codes_of(question: str) -> list[str]:
+    """Document numbers, part numbers and the like: `SOP-MFG-042`, `v1.2b`, `EU/2023/17`."""
+    return [code.casefold() for code in _CODE.findall(question[:QUESTION_CHARS])][:MOST_WORDS]
+
+
 def quoted(lexeme: str) -> str:
     """A lexeme as `tsquery` reads it, whatever characters it holds."""
     escaped = lexeme.replace("\\", "\\\\").replace("'", "''")
     return f"'{escaped}'"
 
 
-def best_by_words(branches: list[Chunks], question: str, limit: int) -> list[int]:
-    """Ids of chunks, best first."""
+def best_by_words(branches: list[Chunks], question: str, limit: int, total: int) -> list[int]:
+    """Ids of chunks, best first. `total`: how many chunks there are, counted no further than `COMMON`."""
     words = words_of(question)
     sql, params = _combined(branches)
     if not words or not sql:
         return []
     frequency = _frequencies(words, sql, params)
-    total = max(_total(sql, params), max(frequency.values(), default=1))
+    total = max(total, *frequency.values())
     idf = {w: math.log(1 + (total - n + 0.5) / (n + 0.5)) for w, n in frequency.items() if n}
     rare = _rarest(frequency)
     return _scored(sql, params, rare, idf, limit) if rare else []
@@ -75,15 +86,9 @@ def _frequencies(words: list[str], sql: str, params: tuple[Any, ...]) -> dict[st
             + ") AS chunk(id, tsv) "
             "WHERE tsv @@ word.query LIMIT %s) AS counted) "
             "FROM (SELECT * FROM unnest(%s::text[], %s::tsquery[]) AS w(lexeme, query)) AS word",
-            [*params, 10 * CANDIDATES, words, [quoted(w) for w in words]],
+            [*params, COMMON, words, [quoted(w) for w in words]],
         )
         return dict(cursor.fetchall())
-
-
-def _total(sql: str, params: tuple[Any, ...]) -> int:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM (" + sql + " LIMIT %s) AS chunk", [*params, 50 * CANDIDATES])  # noqa: S608
-        return int(cursor.fetchone()[0])
 
 
 def _rarest(frequency: dict[str, int]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.http import HttpRequest
-from ninja import Router, Schema
+from ninja import Body, Router, Schema
 
 from owui.config import store
 from owui.config.registry import InvalidSetting, all_settings, find, sections
@@ -93,7 +93,7 @@ def set_suggestions(request: HttpRequest, form: SuggestionsForm) -> list[dict[st
 
 
 @router.post("/interface/visibility", auth=admin)
-def set_visibility(request: HttpRequest, form: dict[str, Any]) -> dict[str, Any]:
+def set_visibility(request: HttpRequest, form: Body[dict[str, Any]]) -> dict[str, Any]:
     _save({"ui.visibility": form}, request)
     return UiConfig.load().visibility
 

@@ -49,6 +49,14 @@
   form.addEventListener("htmx:beforeRequest", () => {
     sentFrom = draftKey(); // the answer may change the address
   });
+  // The first message made the chat: from now on the form posts there, and the list shows it.
+  async function begun(address) {
+    form.setAttribute("hx-post", `${address}/messages`);
+    htmx.process(form);
+    await htmx.ajax("GET", "/c/search", { target: "#chat-list", swap: "innerHTML" });
+    document.querySelector(`#chat-list a[href="${CSS.escape(address)}"]`)?.setAttribute("aria-current", "page");
+  }
+
   // The text leaves the field only when the server has it.
   form.addEventListener("htmx:afterRequest", ({ detail, target }) => {
     if (target !== form || !detail.successful) return;
@@ -57,10 +65,7 @@
     area.value = "";
     for (const sent of chips.querySelectorAll('[name="file"]')) sent.closest("li").remove();
     const address = detail.xhr.getResponseHeader("HX-Push-Url") || detail.xhr.getResponseHeader("HX-Push");
-    if (address?.startsWith("/c/")) {
-      form.setAttribute("hx-post", `${address}/messages`);
-      htmx.process(form);
-    }
+    if (address?.startsWith("/c/")) begun(address);
     refresh();
     if (!owui.phone.matches) area.focus({ preventScroll: true });
   });

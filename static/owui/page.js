@@ -70,6 +70,14 @@ window.owui = (() => {
     const dialog = detail.target?.id === "dialogs" && detail.target.querySelector("dialog[open]");
     if (dialog && detail.shouldSwap) dialog.close();
   });
+  // A dialog whose form was taken is done, wherever the answer went.
+  document.addEventListener("htmx:afterRequest", ({ detail }) => {
+    if (detail.successful && detail.requestConfig?.verb === "post") detail.elt.closest("dialog[data-modal]")?.close();
+  });
+  // A switch that was refused goes back to what is true.
+  document.addEventListener("htmx:afterRequest", ({ detail }) => {
+    if (!detail.successful && detail.elt.matches('[role="switch"]')) detail.elt.checked = !detail.elt.checked;
+  });
   document.addEventListener("htmx:responseError", ({ detail }) => {
     if (!detail.xhr.getResponseHeader("HX-Retarget")) toast("toast-failed");
   });

@@ -28,7 +28,7 @@
   }
 
   async function ask(query) {
-    await htmx.ajax("GET", `/picker/knowledge?q=${encodeURIComponent(query)}`, { target: list, swap: "innerHTML" });
+    await htmx.ajax("GET", `${area.dataset.pickerUrl}?q=${encodeURIComponent(query)}`, { target: list, swap: "innerHTML" });
     if (!byButton && !typed()) return;
     list.hidden = false;
     select(options()[0]);

@@ -9,6 +9,9 @@
   let lostSince = Date.now();
   let answered = Date.now();
   let worked = false;
+  let over = false;
+
+  const SIGNED_OUT = 4401;
 
   const isOpen = () => socket?.readyState === WebSocket.OPEN;
   const running = () => document.querySelectorAll("[data-turn]");
@@ -18,51 +21,30 @@
     send({ type: "attach", turn: element.dataset.turn, seq: Number(element.dataset.seq || 0) });
   }
 
-  const actions = {
-    append: (target, html) => {
-      const added = owui.parse(html);
-      const nodes = [...added.children];
-      target.append(added);
-      nodes.forEach((node) => htmx.process(node));
-    },
-    prepend: (target, html) => {
-      target.prepend(owui.parse(html));
-      htmx.process(target);
-    },
-    replace: (target, html) => {
-      owui.morphInner(target, html);
-      htmx.process(target);
-    },
-    outer: (target, html) => {
-      const changed = owui.morphOuter(target, html);
-      if (changed) htmx.process(changed);
-    },
-    remove: (target) => target.remove(),
-    attr: (target, name, value) => (value === null ? target.removeAttribute(name) : target.setAttribute(name, value)),
-  };
-
-  function apply(ops) {
-    for (const [op, id, ...rest] of ops) {
-      const target = document.getElementById(id);
-      if (target && actions[op]) actions[op](target, ...rest);
-    }
-  }
-
   function receive(event) {
     answered = Date.now();
     const frame = JSON.parse(event.data);
-    if (frame.type === "chat") return apply(frame.ops);
+    if (frame.type === "chat") return owui.apply(frame.ops);
     if (!frame.turn) return undefined;
     const article = document.querySelector(`[data-turn="${CSS.escape(frame.turn)}"]`);
-    if (!article || frame.seq <= Number(article.dataset.seq || 0)) return undefined;
+    if (!article) return undefined;
+    if (frame.error) return poll(article); // the turn is over or gone: the message knows how it ended
+    if (frame.seq <= Number(article.dataset.seq || 0)) return undefined;
     article.dataset.seq = frame.seq;
-    apply(frame.ops);
+    owui.apply(frame.ops);
     article.dispatchEvent(new CustomEvent("owui:text", { bubbles: true }));
     return undefined;
   }
 
+  function signedOut() {
+    over = true;
+    line.textContent = line.dataset.signedOut;
+    line.hidden = false;
+  }
+
   function open() {
     clearTimeout(retry);
+    if (over) return;
     if (socket && socket.readyState <= WebSocket.OPEN) return;
     socket = new WebSocket(address);
     socket.onopen = () => {
@@ -74,8 +56,9 @@
       running().forEach(attach);
     };
     socket.onmessage = receive;
-    socket.onclose = () => {
+    socket.onclose = ({ code }) => {
       lostSince ||= Date.now();
+      if (code === SIGNED_OUT) return signedOut();
       retry = setTimeout(open, wait * (0.75 + Math.random() / 2));
       wait = Math.min(wait * 2, 10000);
     };
@@ -86,8 +69,10 @@
     article.dataset.polling = "1";
     try {
       const response = await fetch(article.dataset.url, { headers: { "HX-Request": "true" } });
-      if (response.ok && !isOpen()) {
-        const changed = owui.morphOuter(article, await response.text());
+      const html = await response.text();
+      // a sign-in page or a proxy's notice is not this message
+      if (response.ok && article.isConnected && owui.parse(html).firstElementChild?.id === article.id) {
+        const changed = owui.morphOuter(article, html);
         htmx.process(changed);
         changed.dispatchEvent(new CustomEvent("owui:text", { bubbles: true }));
       }
@@ -98,7 +83,7 @@
   }
 
   setInterval(() => {
-    if (isOpen()) return;
+    if (isOpen() || over) return;
     if (Date.now() - lostSince < 1000) return;
     // where a proxy never lets a socket through, polling is the normal way: nothing to warn about
     if (line.hidden && worked) line.textContent = line.dataset.text;

@@ -39,7 +39,8 @@ def test_after_sign_in_one_comes_back_to_the_page(client_for, alice, target):
 
 
 @pytest.mark.parametrize(
-    "target", ["https://evil.example", "//evil.example", "/\\evil.example", "\\/evil", "javascript:alert(1)", "evil", ""]
+    "target",
+    ["https://evil.example", "//evil.example", "/\\evil.example", "\\/evil", "javascript:alert(1)", "evil", ""],
 )
 def test_next_never_leaves_this_server(client_for, alice, target):
     assert sign_in(client_for(), alice.email, next=target)["Location"] == "/"
@@ -212,7 +213,17 @@ def test_a_changing_request_by_cookie_must_come_from_our_own_pages(client_for, a
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [("4w", 2419200), ("1h30m", 5400), ("90s", 90), ("1.5h", 5400), ("-1", None), ("0", 2419200), ("ever", 2419200), ("", 2419200), ("5 m", 2419200)],
+    [
+        ("4w", 2419200),
+        ("1h30m", 5400),
+        ("90s", 90),
+        ("1.5h", 5400),
+        ("-1", None),
+        ("0", 2419200),
+        ("ever", 2419200),
+        ("", 2419200),
+        ("5 m", 2419200),
+    ],
 )
 def test_the_length_of_a_session(text, seconds):
     span = tokens.lifetime(text)

@@ -143,7 +143,9 @@ def test_a_listing_costs_the_same_for_one_row_and_for_fifty(api_for, dana, path)
     api.get(path)
 
     def cost() -> int:
-        with CaptureQueriesContext(connection, ) as queries:
+        with CaptureQueriesContext(
+            connection,
+        ) as queries:
             assert api.get(path).status_code == 200
         return len(queries)
 

@@ -50,5 +50,3 @@ def make_shared(resource_type: str, owner: Any, **fields: Any) -> SharedResource
 
         values["chat"] = fields.pop("chat", None) or Chat.objects.create(owner=owner, title=f"chat {number}")
     return model.objects.create(**{**values, **fields})
-
-

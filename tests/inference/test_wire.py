@@ -94,10 +94,10 @@ async def test_leaving_before_the_first_token_ends_it_too(world: SimpleNamespace
 async def test_break_inside_a_stream_is_said_in_it(world: SimpleNamespace) -> None:
     async with httpx.AsyncClient(trust_env=False) as client:
         sse = await client.post(
-            f"{world.url}/openai/chat/completions", json=body("[[n=9 cut=3]]"), headers=world.headers
+            f"{world.url}/openai/chat/completions", json=body("[[n=9 tps=50 cut=3]]"), headers=world.headers
         )
         lines = await client.post(
-            f"{world.url}/ollama/api/chat", json=body("[[n=9 cut=3]]", "o.fake-small"), headers=world.headers
+            f"{world.url}/ollama/api/chat", json=body("[[n=9 tps=50 cut=3]]", "o.fake-small"), headers=world.headers
         )
     assert b"t3 " in sse.content and b'data: {"error":{"message":"The model server' in sse.content
     assert b"t3 " in lines.content and b'\n{"error":"The model server' in lines.content
@@ -117,8 +117,9 @@ async def test_official_openai_client(world: SimpleNamespace, prefix: str) -> No
         assert whole.choices[0].message.content == counted(5)
         stream = await client.chat.completions.create(model="fake-small", messages=messages, stream=True)
         assert "".join([chunk.choices[0].delta.content or "" async for chunk in stream if chunk.choices]) == counted(5)
-        with pytest.raises(openai.PermissionDeniedError, match="Model not found"):
+        with pytest.raises(openai.PermissionDeniedError) as caught:
             await client.chat.completions.create(model="fake-large", messages=messages)
+        assert caught.value.body == {"detail": "Model not found"}
 
 
 async def test_official_ollama_client(world: SimpleNamespace) -> None:
@@ -133,6 +134,7 @@ async def test_official_ollama_client(world: SimpleNamespace) -> None:
     with pytest.raises(ollama.ResponseError) as caught:
         await client.chat(model="o.fake-large", messages=messages)
     assert caught.value.status_code == 403
+    await client._client.aclose()
 
 
 async def test_open_streams_hold_no_database_connection(world: SimpleNamespace, server: FakeModelServer) -> None:

@@ -23,7 +23,9 @@ PEOPLE, GROUPS = 4, 4
 @st.composite
 def worlds(draw):
     """A small company: roles, a forest of groups, memberships, one object with owner, rule and grants."""
-    roles = draw(st.lists(st.sampled_from(["user", "user", "user", "admin", "pending", "off"]), min_size=PEOPLE, max_size=PEOPLE))
+    roles = draw(
+        st.lists(st.sampled_from(["user", "user", "user", "admin", "pending", "off"]), min_size=PEOPLE, max_size=PEOPLE)
+    )
     # A parent always has a lower number, so there are no loops.
     parents = [draw(st.one_of(st.none(), st.integers(0, n - 1))) if n else None for n in range(GROUPS)]
     members = draw(st.sets(st.tuples(st.integers(0, PEOPLE - 1), st.integers(0, GROUPS - 1)), max_size=5))
@@ -46,7 +48,11 @@ def expected(world, person: int | None, write: bool) -> bool:
     model = resource_types()[world.kind]
     if person is None or world.roles[person] in ("pending", "off"):
         return not write and world.access == Access.ANYONE and model.allows_anyone
-    if world.roles[person] == "admin" and world.bypass and model.bypass_applies(SimpleNamespace(role="admin", is_active=True)):
+    if (
+        world.roles[person] == "admin"
+        and world.bypass
+        and model.bypass_applies(SimpleNamespace(role="admin", is_active=True))
+    ):
         return True
     groups = set()
     for number in {g for p, g in world.members if p == person}:
@@ -70,8 +76,9 @@ def expected(world, person: int | None, write: bool) -> bool:
 def test_querysets_has_perm_and_the_rules_agree(world):
     from django.test import override_settings
 
-    with transaction.atomic(), override_settings(
-        BYPASS_ADMIN_ACCESS_CONTROL=world.bypass, ENABLE_ADMIN_CHAT_ACCESS=world.bypass
+    with (
+        transaction.atomic(),
+        override_settings(BYPASS_ADMIN_ACCESS_CONTROL=world.bypass, ENABLE_ADMIN_CHAT_ACCESS=world.bypass),
     ):
         people = [
             UserFactory(role="user" if role == "off" else role, is_active=role != "off", password=None)

@@ -1,0 +1,49 @@
+// The operations a socket frame may carry: [name, id of the target, …]. Their fragments are the ones pages are made of.
+(() => {
+  // What comes in by the socket is treated like what htmx swaps in: attributes work, onLoad handlers run.
+  function adopt(node) {
+    htmx.process(node);
+    htmx.trigger(node, "htmx:load", { elt: node });
+  }
+
+  const actions = {
+    append: (target, html) => {
+      const added = owui.parse(html);
+      const nodes = [...added.children];
+      target.append(added);
+      nodes.forEach(adopt);
+    },
+    // Another tab asked: shown here if the same chat is open. The tab that asks has its own copy on the way.
+    "append-new": (target, html, chat) => {
+      if (!location.pathname.endsWith(chat) || document.querySelector("#composer.htmx-request")) return;
+      for (const node of [...owui.parse(html).children])
+        if (!document.getElementById(node.id)) {
+          target.append(node);
+          adopt(node);
+        }
+    },
+    prepend: (target, html) => {
+      target.prepend(owui.parse(html));
+      htmx.process(target);
+    },
+    replace: (target, html) => {
+      owui.morphInner(target, html);
+      htmx.process(target);
+    },
+    outer: (target, html) => {
+      const changed = owui.morphOuter(target, html);
+      if (changed) adopt(changed);
+    },
+    remove: (target) => target.remove(),
+    attr: (target, name, value) => (value === null ? target.removeAttribute(name) : target.setAttribute(name, value)),
+  };
+
+  function apply(ops) {
+    for (const [op, id, ...rest] of ops) {
+      const target = document.getElementById(id);
+      if (target && actions[op]) actions[op](target, ...rest);
+    }
+  }
+
+  owui.apply = apply;
+})();
