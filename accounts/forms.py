@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.forms.utils import ErrorList
@@ -24,8 +24,7 @@ class ServiceForm(forms.Form):
     """A form that can also show what a service refused."""
 
     #: which field a refusal belongs to, by its code
-    refusals: dict[str, str] = {}
-    template_name_label = None
+    refusals: ClassVar[dict[str, str]] = {}
 
     def __init__(self, *args: Any, notice: str = "", **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

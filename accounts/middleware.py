@@ -56,7 +56,8 @@ class TokenAuthenticationMiddleware(AuthenticationMiddleware):
         return self._clean(request, self.get_response(request))
 
     async def _async(self, request: HttpRequest) -> Any:
-        return self._clean(request, await self.get_response(request))
+        answer: Any = self.get_response(request)
+        return self._clean(request, await answer)
 
     @staticmethod
     def _clean(request: HttpRequest, response: Any) -> Any:

@@ -20,7 +20,7 @@ from accounts.config import ApiKeyConfig, SignInConfig
 from accounts.forms import REASONS, UNKNOWN_REASON, PasswordForm, ProfileForm, ServiceForm, SignInForm, SignUpForm
 from accounts.middleware import identity_of
 from accounts.models import Session, User
-from accounts.web import client_of, go, set_token_cookie, signed_in
+from accounts.web import client_of, go, same_site, set_token_cookie, signed_in
 from owui.config.sections import UiConfig
 from owui.lib.errors import UserError
 from rbac.permissions import may
@@ -78,7 +78,7 @@ def sign_in(request: HttpRequest) -> HttpResponseBase:
 
 def _sign_in_page(request: HttpRequest, form: SignInForm, target: str, status: int) -> HttpResponse:
     wanted = SignInConfig.load().enable_login_form or "form" in request.GET or form.is_bound
-    context = {
+    context: dict[str, Any] = {
         "form": form if wanted and settings.BOOT.enable_password_auth else None,
         "signup_open": services.signup_open(),
         "sso_list": [],
@@ -118,7 +118,7 @@ def sign_out(request: HttpRequest) -> HttpResponseBase:
     if identity is not None:
         services.sign_out(identity.user, identity.session)
     response = go(request, reverse("accounts:sign-in"))
-    response.delete_cookie(tokens.COOKIE, samesite=settings.SESSION_COOKIE_SAMESITE)
+    response.delete_cookie(tokens.COOKIE, samesite=same_site())
     return response
 
 

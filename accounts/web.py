@@ -40,8 +40,13 @@ def set_token_cookie(response: HttpResponse, token: str, session: Session) -> No
         max_age=age,
         httponly=True,
         secure=settings.BOOT.webui_auth_cookie_secure,
-        samesite=settings.SESSION_COOKIE_SAMESITE,
+        samesite=same_site(),
     )
+
+
+def same_site() -> Any:
+    """The cookie's SameSite, as the boot setting says it."""
+    return settings.SESSION_COOKIE_SAMESITE
 
 
 def go(request: HttpRequest, url: str) -> HttpResponse:

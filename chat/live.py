@@ -6,7 +6,7 @@ import asyncio
 import uuid
 from collections.abc import Callable
 
-from chat.engine.events import REASONING, TEXT, Logged
+from chat.engine.events import REASONING, TEXT, Logged, Outcome
 
 
 class LiveTurn:
@@ -30,6 +30,8 @@ class LiveTurn:
         self.saved = 0
         self.finished = False
         self.stop_reason = ""
+        #: the engine's part, which a stop cancels, and the part that saves the end, which nothing does
+        self.work: asyncio.Task[Outcome] | None = None
         self.task: asyncio.Task[None] | None = None
         self._interval = interval
         self._text: list[str] = []

@@ -14,12 +14,13 @@ import os
 import socket
 import time
 import uuid
+from contextlib import aclosing
 from typing import Any
 
-from django.db import DatabaseError, InterfaceError
+from django.db import DatabaseError, InterfaceError, OperationalError
 
 from chat import turnlog
-from chat.engine.events import FINISH, REASONING, SOURCES, STATUS, TEXT, USAGE, Outcome, Sources, Status, Transcript
+from chat.engine.events import FINISH, REASONING, SOURCES, STATUS, TEXT, USAGE, Logged, Outcome, Sources, Status, Transcript
 from chat.engine.turn import TurnPlan, run_turn
 from chat.live import LiveTurn
 from chat.nodes import nodes
@@ -31,6 +32,11 @@ log = logging.getLogger(__name__)
 SAVE_EVERY = 0.5
 SWEEP_EVERY = 2.0
 DRAIN_SECONDS = 8.0
+#: rounds of the keeper further apart than this mean that something stood still
+STALL = 2.0
+STEADY_AFTER = 5.0
+#: what a database that is away raises; anything else is a fault of ours
+AWAY = (OperationalError, InterfaceError)
 
 
 class Runner:
@@ -41,7 +47,8 @@ class Runner:
         self.turns: dict[uuid.UUID, LiveTurn] = {}
         self.draining = False
         self._tasks: list[asyncio.Task[None]] = []
-        self._healthy_since: float | None = None
+        self._round = (0.0, 0.0)
+        self._steady_since = 0.0
 
     async def start(self) -> None:
         """Begins to beat; the process may run turns from now on."""
@@ -75,7 +82,8 @@ class Runner:
         """Starts a turn whose row names this runner. It goes on when every reader has left."""
         turn = LiveTurn(turn_id, chat_id, message_id, user_id, interval=self._interval)
         self.turns[turn_id] = turn
-        turn.task = asyncio.create_task(self._run(turn, plan), name=f"turn-{turn_id}")
+        turn.work = asyncio.create_task(self._drive(turn, plan), name=f"work-{turn_id}")
+        turn.task = asyncio.create_task(self._run(turn), name=f"turn-{turn_id}")
         return turn
 
     def stop_turn(self, turn_id: uuid.UUID) -> bool:
@@ -91,80 +99,87 @@ class Runner:
 
     @staticmethod
     def _cancel(turn: LiveTurn, reason: str) -> None:
-        if turn.task is not None and not turn.finished and not turn.stop_reason:
+        # Only the engine's part: how it ended is saved in any case, also when a stop comes at the very end.
+        if turn.work is not None and not turn.work.done() and not turn.stop_reason:
             turn.stop_reason = reason
-            turn.task.cancel()
+            turn.work.cancel()
 
     def _interval(self) -> float:
         """Seconds between two batches to readers: 30 ms when quiet, up to 200 ms when many turns run."""
         return min(0.2, 0.03 + 0.0005 * len(self.turns))
 
-    async def _run(self, turn: LiveTurn, plan: TurnPlan) -> None:
+    async def _run(self, turn: LiveTurn) -> None:
         publisher = asyncio.create_task(self._publish(turn), name=f"publish-{turn.turn_id}")
         try:
-            outcome = await self._drive(turn, plan)
+            outcome = await self._outcome(turn)
             turn.flush()
-            await self._save_end(turn, outcome)
-            turn.add((FINISH, {"state": outcome.state, "error": outcome.error}))
+            end = (FINISH, {"state": outcome.state, "error": outcome.error})
+            await self._save_end(turn, outcome, end)
+            turn.add(end)
+        except Exception:
+            log.exception("turn %s could not be ended; the sweep will mark it", turn.turn_id)
         finally:
             turn.close()
             self.turns.pop(turn.turn_id, None)
             with contextlib.suppress(Exception):
                 await asyncio.wait_for(publisher, 3)
 
-    async def _drive(self, turn: LiveTurn, plan: TurnPlan) -> Outcome:
-        """Runs the engine and logs what it says. Returns how it ended, also when it was stopped or broke."""
-        events = run_turn(plan)
+    async def _outcome(self, turn: LiveTurn) -> Outcome:
+        """How the engine ended, also when it was stopped or broke."""
+        assert turn.work is not None
         try:
+            await asyncio.wait({turn.work})
+        finally:
+            turn.work.cancel()
+        if turn.work.cancelled():
+            return Outcome(turn.stop_reason or "interrupted")
+        if error := turn.work.exception():
+            log.error("turn %s broke", turn.turn_id, exc_info=error)
+            return Outcome("failed", "Something went wrong on the server while answering. Try again.")
+        return turn.work.result()
+
+    async def _drive(self, turn: LiveTurn, plan: TurnPlan) -> Outcome:
+        """Runs the engine and logs what it says."""
+        async with aclosing(run_turn(plan)) as events:
             async for event in events:
                 if isinstance(event, TextDelta):
-                    turn.add_text(TEXT, event.text)
+                    turn.add_text(TEXT, _storable(event.text))
                 elif isinstance(event, ReasoningDelta):
-                    turn.add_text(REASONING, event.text)
+                    turn.add_text(REASONING, _storable(event.text))
                 elif isinstance(event, Status):
-                    turn.add((STATUS, event.as_json()))
+                    turn.add((STATUS, _storable(event.as_json())))
                 elif isinstance(event, Sources):
-                    await in_thread(turnlog.save_citations)(turn.message_id, event.citations)
-                    turn.add((SOURCES, event.sources))
+                    await self._save_citations(turn, event.citations)
+                    turn.add((SOURCES, _storable(event.sources)))
                 elif isinstance(event, Usage):
-                    turn.add(
-                        (
-                            USAGE,
-                            {
-                                **event.raw,
-                                "prompt_tokens": event.prompt_tokens,
-                                "completion_tokens": event.completion_tokens,
-                            },
-                        )
-                    )
+                    counts = {"prompt_tokens": event.prompt_tokens, "completion_tokens": event.completion_tokens}
+                    turn.add((USAGE, _storable({**event.raw, **counts})))
                 elif isinstance(event, Outcome):
                     return event
-        except asyncio.CancelledError:
-            if not turn.stop_reason:
-                raise
-            task = asyncio.current_task()
-            if task is not None:
-                task.uncancel()
-            return Outcome(turn.stop_reason)
-        except Exception:
-            log.exception("turn %s broke", turn.turn_id)
-            return Outcome("failed", "Something went wrong on the server while answering. Try again.")
-        finally:
-            await events.aclose()
         return Outcome("failed", "The answer ended unexpectedly. Try again.")
 
-    async def _save_end(self, turn: LiveTurn, outcome: Outcome) -> None:
+    async def _save_citations(self, turn: LiveTurn, citations: list[dict[str, Any]]) -> None:
+        """A document deleted this moment, or a database away, costs the citations and not the answer."""
+        try:
+            await in_thread(turnlog.save_citations)(turn.message_id, citations)
+        except (DatabaseError, InterfaceError):
+            log.exception("the citations of turn %s are not saved", turn.turn_id)
+
+    async def _save_end(self, turn: LiveTurn, outcome: Outcome, end: Logged) -> None:
         """Saves the finished message; waits for the database as long as it takes."""
         added, wait = Transcript().add(turn.log), 0.2
         while True:
+            rest = turnlog.Batch(turn.turn_id, turn.saved + 1, [*turn.after(turn.saved), end])
             try:
-                await in_thread(turnlog.finish)(turn.turn_id, state=outcome.state, error=outcome.error, added=added)
-            except (DatabaseError, InterfaceError) as error:
+                await in_thread(turnlog.finish)(
+                    turn.turn_id, state=outcome.state, error=outcome.error, added=added, rest=rest
+                )
+            except AWAY as error:
                 log.warning("turn %s cannot be saved yet: %s", turn.turn_id, error)
                 await asyncio.sleep(wait)
                 wait = min(5.0, wait * 2)
             else:
-                turn.saved = len(turn.log)
+                turn.saved = len(turn.log) + 1
                 return
 
     async def _publish(self, turn: LiveTurn) -> None:
@@ -188,25 +203,35 @@ class Runner:
     async def _keep(self) -> None:
         """Each half second: save new events of all turns at once, obey stops. Each second: beat. Each two: sweep."""
         last_beat = last_sweep = 0.0
+        is_away = False
         while True:
             await asyncio.sleep(SAVE_EVERY)
             now = time.monotonic()
             try:
-                await self._save_logs()
+                # The beat comes first: whatever is wrong with one turn's log must not make this process look dead.
                 if now - last_beat >= 1.0:
                     await self._beat()
                     last_beat = now
-                    self._healthy_since = self._healthy_since or now
-                # Just after an outage of the database everybody's heartbeat is old: wait until they had time to beat.
-                if now - last_sweep >= SWEEP_EVERY and self._healthy_since and now - self._healthy_since > 5:
+                await self._save_logs()
+                is_away = False
+                if self._is_steady() and now - last_sweep >= SWEEP_EVERY:
                     last_sweep = now
                     await self._sweep()
-            except (DatabaseError, InterfaceError) as error:
-                if self._healthy_since is not None:
+            except AWAY as error:
+                if not is_away:
                     log.warning("The database does not answer; running turns are kept in memory: %s", error)
-                self._healthy_since = None
+                is_away = True
             except Exception:
                 log.exception("keeping turns")
+
+    def _is_steady(self) -> bool:
+        """Whether every round of the last seconds came in time. Just after an outage or a stall of the database, or of
+        this machine, everybody's heartbeat is old: nobody may be held for dead until they had time to beat."""
+        now, wall = time.monotonic(), time.time()
+        if max(now - self._round[0], wall - self._round[1]) > STALL:
+            self._steady_since = now
+        self._round = (now, wall)
+        return now - self._steady_since > STEADY_AFTER
 
     async def _save_logs(self) -> None:
         turns = [t for t in self.turns.values() if len(t.log) > t.saved]
@@ -220,10 +245,21 @@ class Runner:
                 self.stop_turn(turn_id)
 
     async def _sweep(self) -> None:
-        for turn_id, chat_id in await in_thread(turnlog.mark_interrupted)():
-            log.warning("turn %s of a dead process is marked interrupted", turn_id)
+        for turn_id, chat_id in await in_thread(turnlog.mark_interrupted)(
+            runner_id=self.id, running=list(self.turns)
+        ):
+            log.warning("turn %s, which no process writes any more, is marked interrupted", turn_id)
             await publish(f"turn.{turn_id}", {"type": "turn.over"})
             await nodes.announce({"kind": "chat.changed", "chat_id": str(chat_id)})
+
+
+def _storable(value: Any) -> Any:
+    """PostgreSQL takes no NUL, neither in text nor in JSON; a model or a document may hold one."""
+    if isinstance(value, str):
+        return value.replace("\x00", "")
+    if isinstance(value, dict):
+        return {str(key): _storable(item) for key, item in value.items()}
+    return [_storable(item) for item in value] if isinstance(value, list) else value
 
 
 runner = Runner()

@@ -4,13 +4,15 @@ async code reaches them by `in_thread`."""
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+import orjson
 from django.db import connection, transaction
 from django.db.models import Q
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from chat.engine.events import Logged, Transcript
@@ -18,6 +20,16 @@ from chat.models import Chat, Citation, Message, Runner, State, Turn, TurnEvent
 
 #: a runner that has not been seen for this long is dead
 DEAD_AFTER = timedelta(seconds=4)
+# The longer batch wins, whichever comes first: after a lost answer of the database the same events are sent again with
+# more behind them. The join leaves out turns whose chat was deleted, which must not hold up everybody else's log.
+_APPEND = """
+INSERT INTO chat_turnevent (turn_id, first_seq, last_seq, events)
+SELECT new.turn_id, new.first_seq, new.last_seq, new.events
+FROM unnest(%s::uuid[], %s::int[], %s::int[], %s::jsonb[]) AS new (turn_id, first_seq, last_seq, events)
+JOIN chat_turn ON chat_turn.id = new.turn_id
+ON CONFLICT (turn_id, first_seq) DO UPDATE SET last_seq = excluded.last_seq, events = excluded.events
+WHERE excluded.last_seq > chat_turnevent.last_seq
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,18 +43,15 @@ class Batch:
 
 def append(batches: Iterable[Batch]) -> None:
     """Writes the new events of many turns in one statement. Writing the same batch twice is harmless."""
-    TurnEvent.objects.bulk_create(
-        [
-            TurnEvent(
-                turn_id=b.turn_id,
-                first_seq=b.first_seq,
-                last_seq=b.first_seq + len(b.events) - 1,
-                events=list(b.events),
-            )
-            for b in batches
-        ],
-        ignore_conflicts=True,
-    )
+    filled = [b for b in batches if b.events]
+    columns = [
+        [b.turn_id for b in filled],
+        [b.first_seq for b in filled],
+        [b.first_seq + len(b.events) - 1 for b in filled],
+        [orjson.dumps(list(b.events), default=str).decode() for b in filled],
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(_APPEND, columns)
 
 
 def read(turn_id: uuid.UUID, after: int) -> tuple[list[tuple[int, Logged]], str]:
@@ -62,12 +71,20 @@ def transcript(turn_id: uuid.UUID) -> Transcript:
 
 
 @transaction.atomic
-def finish(turn_id: uuid.UUID, *, state: str, error: str, added: Transcript) -> None:
+def finish(turn_id: uuid.UUID, *, state: str, error: str, added: Transcript, rest: Batch | None = None) -> None:
     """Saves the end of a turn: the message whole, and the turn. Safe to repeat. Citations were saved before the first
-    word, so an interrupted answer keeps them too."""
+    word, so an interrupted answer keeps them too.
+
+    :param rest: the end of the log, so that readers in other processes find it complete
+    """
     turn = Turn.objects.select_for_update().filter(pk=turn_id).first()
     if turn is None:
         return
+    later = Turn.objects.filter(message_id=turn.message_id, started_at__gt=turn.started_at)
+    if turn.state != State.RUNNING and later.exists():
+        return  # it was held for dead, and somebody has continued the answer since
+    if rest is not None:
+        append([rest])
     message = Message.objects.select_for_update().get(pk=turn.message_id)
     message.content = message.content[: turn.prefix_length] + added.text
     message.reasoning = added.reasoning or message.reasoning
@@ -78,12 +95,14 @@ def finish(turn_id: uuid.UUID, *, state: str, error: str, added: Transcript) -> 
         message.meta = {**message.meta, "sources": added.sources}
     message.save()
     Turn.objects.filter(pk=turn_id).update(state=state, finished_at=timezone.now())
-    Chat.objects.filter(pk=turn.chat_id).update(updated_at=timezone.now())
+    # Never waits for the chat: who deletes it holds its row and waits for ours.
+    unlocked = Chat.objects.select_for_update(skip_locked=True, no_key=True).filter(pk=turn.chat_id)
+    Chat.objects.filter(pk__in=list(unlocked.values_list("pk", flat=True))).update(updated_at=timezone.now())
 
 
 def beat(runner_id: uuid.UUID, *, host: str, pid: int) -> None:
-    """Says that this process lives."""
-    Runner.objects.update_or_create(pk=runner_id, defaults={"host": host, "pid": pid, "heartbeat_at": timezone.now()})
+    """Says that this process lives. By the database's clock, the one that all nodes share."""
+    Runner.objects.update_or_create(pk=runner_id, defaults={"host": host, "pid": pid, "heartbeat_at": Now()})
 
 
 def sign_off(runner_id: uuid.UUID) -> None:
@@ -91,31 +110,41 @@ def sign_off(runner_id: uuid.UUID) -> None:
 
 
 def stop_requests(turn_ids: Sequence[uuid.UUID]) -> list[uuid.UUID]:
-    """Which of these running turns somebody asked to stop, through whatever process."""
-    return list(Turn.objects.filter(pk__in=turn_ids, stop_requested=True).values_list("pk", flat=True))
+    """Which of these running turns somebody asked to stop, through whatever process, or deleted with their chat."""
+    rows = dict(Turn.objects.filter(pk__in=turn_ids).values_list("pk", "stop_requested"))
+    return [turn_id for turn_id in turn_ids if rows.get(turn_id, True)]
 
 
-def mark_interrupted(limit: int = 100) -> list[tuple[uuid.UUID, uuid.UUID]]:
+def mark_interrupted(
+    limit: int = 100,
+    *,
+    dead_after: timedelta = DEAD_AFTER,
+    runner_id: uuid.UUID | None = None,
+    running: Collection[uuid.UUID] = (),
+) -> list[tuple[uuid.UUID, uuid.UUID]]:
     """Ends the turns of dead processes: text kept from the log, state "interrupted". Any process may do it, several at
     once: each turn is locked and skipped by the others.
 
+    :param runner_id: the process that asks; a turn in its name that is not among `running` was never begun
     :returns: (turn id, chat id) of what was marked
     """
-    alive = Runner.objects.filter(heartbeat_at__gte=timezone.now() - DEAD_AFTER).values("pk")
+    alive = Runner.objects.filter(heartbeat_at__gte=Now() - dead_after).values("pk")
+    lost = ~Q(runner_id__in=alive)
+    if runner_id is not None:
+        lost |= Q(runner_id=runner_id, started_at__lt=Now() - timedelta(seconds=10)) & ~Q(pk__in=list(running))
     marked: list[tuple[uuid.UUID, uuid.UUID]] = []
     while len(marked) < limit:
         with transaction.atomic():
             turn = (
                 Turn.objects.select_for_update(skip_locked=True)
-                .filter(state=State.RUNNING, started_at__lt=timezone.now() - timedelta(seconds=2))
-                .exclude(runner_id__in=alive)
+                .filter(lost, state=State.RUNNING, started_at__lt=Now() - timedelta(seconds=2))
                 .first()
             )
             if turn is None:
                 break
             finish(turn.pk, state=State.INTERRUPTED, error="", added=transcript(turn.pk))
             marked.append((turn.pk, turn.chat_id))
-    Runner.objects.filter(heartbeat_at__lt=timezone.now() - timedelta(hours=1)).delete()
+    Runner.objects.filter(heartbeat_at__lt=Now() - timedelta(hours=1)).delete()
     return marked
 
 

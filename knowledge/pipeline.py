@@ -261,7 +261,7 @@ def _embed(document: Document, config: RagConfig, lease: Lease, *, until: float)
             if time.monotonic() > until:
                 return False
             vectors = runner.run(embed_texts(config, [row.text for row in rows]))
-            # In a transaction of its own: the first of a space makes an index, and nobody should wait for more than that.
+            # In a transaction of its own: the first of a space makes an index, and others should wait for nothing else.
             space = activate_space(
                 engine=config.embedding_engine, model=config.embedding_model, dimensions=len(vectors[0])
             )

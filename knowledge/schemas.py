@@ -99,7 +99,7 @@ def texts_of(documents: Iterable[Document]) -> dict[uuid.UUID, str]:
         DocumentPage.objects.filter(document__in=[d.pk for d in documents])
         .order_by()
         .values("document_id")
-        .annotate(whole=StringAgg("text", delimiter=" ", ordering="position"))
+        .annotate(whole=StringAgg("text", delimiter=" ", order_by="position"))
     )
     return dict(rows.values_list("document_id", "whole"))
 

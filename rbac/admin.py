@@ -1,4 +1,4 @@
-"""Governance of groups and grants in Django admin. Every change goes through the services, so it is checked and audited."""
+"""Governance of groups and grants in Django admin. Every change goes through the services: checked, audited."""
 
 from __future__ import annotations
 

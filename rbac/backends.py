@@ -29,9 +29,9 @@ class GrantBackend:
             return False
         objects = type(obj)._default_manager
         if codename == f"view_{name}":
-            return objects.readable_by(user).filter(pk=obj.pk).exists()  # type: ignore[attr-defined, no-any-return]
+            return objects.readable_by(user).filter(pk=obj.pk).exists()
         if codename == f"change_{name}":
-            return objects.writable_by(user).filter(pk=obj.pk).exists()  # type: ignore[attr-defined, no-any-return]
+            return objects.writable_by(user).filter(pk=obj.pk).exists()
         return False
 
     def has_module_perms(self, user: Person, app_label: str) -> bool:

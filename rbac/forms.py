@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
@@ -53,13 +53,14 @@ class GroupAdminForm(forms.ModelForm[Group]):
     def sharing(self) -> dict[str, Any]:
         """`data` with the chosen rule of who may share with the group."""
         data = self.instance.data if isinstance(self.instance.data, dict) else {}
-        config = data.get("config") if isinstance(data.get("config"), dict) else {}
+        stored = data.get("config")
+        config: dict[str, Any] = stored if isinstance(stored, dict) else {}
         return {**data, "config": {**config, "share": _SHARE[self.cleaned_data["share"]]}}
 
 
 # Declared on the class, so that admin's fieldsets know them.
 for _row in PERMISSIONS.values():
     GroupAdminForm.base_fields[permission_field(_row.key)] = forms.BooleanField(
-        label=_row.label, required=False, help_text=_row.key
+        label=cast(Any, _row.label), required=False, help_text=_row.key
     )
     GroupAdminForm.declared_fields[permission_field(_row.key)] = GroupAdminForm.base_fields[permission_field(_row.key)]

@@ -131,10 +131,11 @@ def reach(resource: SharedResource) -> list[Reach]:
 
 def _members(group_ids: list[str]) -> dict[str, list[str]]:
     """Names of the active members of groups, members of groups below them included."""
+    ids: list[Any] = group_ids
     rows = (
         get_user_model()
         ._default_manager.filter(
-            memberships__group__ancestry__ancestor_id__in=group_ids, is_active=True, role__in=("user", "admin")
+            memberships__group__ancestry__ancestor_id__in=ids, is_active=True, role__in=("user", "admin")
         )
         .values_list("memberships__group__ancestry__ancestor_id", "name")
         .distinct()

@@ -162,7 +162,7 @@ def _lock_tree() -> None:
 
 @transaction.atomic
 def rebuild_ancestry() -> None:
-    """Writes the closure of all group parents anew. Group trees are small (hundreds); a rebuild is one read, one write."""
+    """Writes the closure of all group parents anew. Trees are small (hundreds): one read, one write."""
     _lock_tree()
     parent = dict(Group.objects.values_list("pk", "parent_id"))
     rows = []
@@ -339,7 +339,7 @@ def set_default_permissions(tree: dict[str, Any], *, by: Person) -> dict[str, An
     sent = {f"{section}.{name}" for section, branch in tree.items() for name in branch}
     known = nested({key: is_true(tree, key) for key in PERMISSIONS if key in sent})
     try:
-        UserConfig.save(permissions=known, by=by)  # type: ignore[arg-type]
+        UserConfig.save(permissions=known, by=by)
     except InvalidSetting as error:
         raise UserError(error.message) from error
     return default_permissions()

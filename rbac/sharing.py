@@ -26,6 +26,8 @@ class Person(Protocol):
     """What access decisions need to know of a user."""
 
     id: uuid.UUID
+    email: str
+    name: str
     role: str
     is_active: bool
 
@@ -74,8 +76,8 @@ class SharedQuerySet(models.QuerySet[Any, Any]):
         if model.bypass_applies(user):
             return self
         wildcards = [Access.WRITE] if write else [Access.READ, Access.WRITE, Access.ANYONE]
-        user_grants = model.user_grant_model().objects.filter(user_id=user.id)
-        group_grants = model.group_grant_model().objects.filter(group_id__in=groups_of(user.id))
+        user_grants = model.user_grant_model()._default_manager.filter(user_id=user.id)
+        group_grants = model.group_grant_model()._default_manager.filter(group_id__in=groups_of(user.id))
         if write:
             codename = f"change_{model._meta.model_name}"
             user_grants = user_grants.filter(permission__codename=codename)
@@ -133,12 +135,12 @@ class SharedResource(models.Model):
     def user_grant_model(cls) -> type[models.Model]:
         """The table of grants to single people. Found by the reverse relation: guardian's own look-up asks for a
         ContentType and fails in async code with a cold cache."""
-        return cls._meta.get_field("user_grants").related_model  # type: ignore[union-attr, return-value]
+        return cls._meta.get_field("user_grants").related_model  # type: ignore[return-value]
 
     @classmethod
     def group_grant_model(cls) -> type[models.Model]:
         """The table of grants to groups."""
-        return cls._meta.get_field("group_grants").related_model  # type: ignore[union-attr, return-value]
+        return cls._meta.get_field("group_grants").related_model  # type: ignore[return-value]
 
     @property
     def label(self) -> str:
@@ -146,7 +148,7 @@ class SharedResource(models.Model):
         return str(getattr(self, "name", "") or getattr(self, "title", "") or self.pk)
 
 
-class UserGrant(UserObjectPermissionBase):  # type: ignore[misc]
+class UserGrant(UserObjectPermissionBase):
     """One person's grant. Read is Django's `view_…`, write is `change_…`.
 
     A subclass adds `content_object` with `related_name="user_grants"`; the inherited unique key
@@ -162,10 +164,10 @@ class UserGrant(UserObjectPermissionBase):  # type: ignore[misc]
         abstract = True
 
 
-class GroupGrant(GroupObjectPermissionBase):  # type: ignore[misc]
+class GroupGrant(GroupObjectPermissionBase):
     """A group's grant, on our own groups instead of django.contrib.auth's."""
 
-    group = models.ForeignKey(Group, on_delete=models.CASCADE, related_name="+")
+    group = models.ForeignKey(Group, on_delete=models.CASCADE, related_name="+")  # type: ignore[assignment]
     created_at = models.DateTimeField(auto_now_add=True)
     granted_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
@@ -184,4 +186,4 @@ def resource_types() -> dict[str, type[SharedResource]]:
                 yield child
             yield from concrete(child)
 
-    return {cls.resource_type: cls for cls in concrete(SharedResource)}
+    return {cls.resource_type: cls for cls in concrete(SharedResource)}  # type: ignore[type-abstract]

@@ -23,7 +23,7 @@ def get_readable(
 ) -> Any:
     """The object if the person may read it.
 
-    :param denied: status when it exists but may not be read (404 hides existence; the reference says 401 on some routes)
+    :param denied: status when it exists but may not be read (404 hides existence; some routes say 401)
     :param missing: status when there is none
     """
     return _get(queryset, queryset.readable_by(user), pk, denied, missing, lookup)

@@ -1,7 +1,8 @@
+# ruff: noqa: TID251 (this is where the environment of a test run is made)
 """Database and Redis for the whole run, there before Django reads its settings (`-p tests.plugin`).
 
-Where DATABASE_URL or REDIS_URL is unset, the built-in servers are started once, in a directory of their own; the workers
-of xdist inherit the addresses. Nothing of the developer's own shell or running instance decides what a test sees.
+Where DATABASE_URL or REDIS_URL is unset, the built-in servers are started once, in a directory of their own; workers of
+xdist inherit the addresses. Nothing of the developer's own shell or running instance decides what a test sees.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ from urllib.parse import urlencode, urlsplit
 ROOT = Path(__file__).resolve().parent.parent
 # Variables with these beginnings would change defaults that tests rely on.
 _FOREIGN = (
-    "WEBUI_", "ENABLE_", "USER_PERMISSIONS_", "BYPASS_", "DEFAULT_", "OLLAMA_", "OPENAI_", "RAG_", "OAUTH_", "JWT_", "API_KEY",
-)  # fmt: skip
+    *("WEBUI_", "ENABLE_", "USER_PERMISSIONS_", "BYPASS_", "DEFAULT_"),
+    *("OLLAMA_", "OPENAI_", "RAG_", "OAUTH_", "JWT_", "API_KEY"),
+)
 _MARK = "OWUI_TEST_RUN"
 # Tables are emptied between transactional tests; the audit log allows that only on connections that say so.
 _TRUNCATE = "-c owui.allow_audit_truncate=on"

@@ -25,25 +25,36 @@ class ReasoningSplitter:
         self._held = ""
         self._closing = ""
         self._state = "start"
+        self._at_edge = False
 
     def feed(self, text: str) -> list[TextDelta | ReasoningDelta]:
         if self._state == "answer":
-            return [TextDelta(text)]
+            text = self._trimmed(text)
+            return [TextDelta(text)] if text else []
         self._held += text
         return self._start() if self._state == "start" else self._thinking()
 
     def finish(self) -> list[TextDelta | ReasoningDelta]:
         """What was still held back when the answer ended."""
         held, self._held = self._held, ""
-        if not held:
-            return []
-        return [ReasoningDelta(held)] if self._state == "thinking" else [TextDelta(held)]
+        if self._state == "thinking":
+            held = self._trimmed(held)
+            return [ReasoningDelta(held)] if held else []
+        return [TextDelta(held)] if held else []
+
+    def _trimmed(self, text: str) -> str:
+        """Without the line breaks that stand between a tag and what it marks, in however many pieces they come."""
+        if self._at_edge:
+            text = text.lstrip("\n")
+            self._at_edge = not text
+        return text
 
     def _start(self) -> list[TextDelta | ReasoningDelta]:
         bare = self._held.lstrip()
         for opening, closing in PAIRS:
             if bare.startswith(opening):
-                self._state, self._closing, self._held = "thinking", closing, bare[len(opening) :].lstrip("\n")
+                self._state, self._closing, self._held = "thinking", closing, bare[len(opening) :]
+                self._at_edge = True
                 return self._thinking()
         if any(opening.startswith(bare) for opening, _closing in PAIRS):
             return []
@@ -53,11 +64,14 @@ class ReasoningSplitter:
     def _thinking(self) -> list[TextDelta | ReasoningDelta]:
         thought, found, rest = self._held.partition(self._closing)
         if found:
-            self._state, self._held = "answer", ""
+            thought = self._trimmed(thought)
+            self._state, self._held, self._at_edge = "answer", "", True
+            rest = self._trimmed(rest)
             out: list[TextDelta | ReasoningDelta] = [ReasoningDelta(thought)] if thought else []
-            return out + ([TextDelta(rest.lstrip("\n"))] if rest.lstrip("\n") else [])
+            return out + ([TextDelta(rest)] if rest else [])
         keep = _possible_tail(self._held, self._closing)
         thought, self._held = self._held[: len(self._held) - keep], self._held[len(self._held) - keep :]
+        thought = self._trimmed(thought)
         return [ReasoningDelta(thought)] if thought else []
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.http import HttpRequest
-from ninja import Router
+from ninja import Body, Router
 
 from inference.providers.errors import ProviderError
 from knowledge.api.files import readable, writable
@@ -162,7 +162,7 @@ def get_config(request: HttpRequest) -> dict[str, Any]:
 
 
 @router.post("/config/update", auth=admin)
-def update_config(request: HttpRequest, form: dict[str, Any]) -> dict[str, Any]:
+def update_config(request: HttpRequest, form: Body[dict[str, Any]]) -> dict[str, Any]:
     return config_json(_save(request, config_changes(form)))
 
 
@@ -172,7 +172,7 @@ def get_embedding(request: HttpRequest) -> dict[str, Any]:
 
 
 @router.post("/embedding/update", auth=admin)
-def update_embedding(request: HttpRequest, form: dict[str, Any]) -> dict[str, Any]:
+def update_embedding(request: HttpRequest, form: Body[dict[str, Any]]) -> dict[str, Any]:
     return embedding_json(_save(request, embedding_changes(form)))
 
 

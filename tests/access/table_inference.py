@@ -50,6 +50,7 @@ def _index(world: World) -> str:
 
 
 _M = "/api/v1/models"
+_ID = {"id": "{model_id}"}
 _FORM = {"id": "{model_id}", "name": "Other", "base_model_id": None}
 _NEW = {"id": "{new_id}", "name": "New", "base_model_id": "{model_id}"}
 _CHAT = {"messages": []}
@@ -72,17 +73,17 @@ WORKSPACE = [
     admins("GET", f"{_M}/base/tags"),
     verified("GET", f"{_M}/tags"),
     admins("POST", f"{_M}/create", json=_NEW),
-    of_model("GET", f"{_M}/model?id={{model_id}}", outsider=401, reader=200),
+    of_model("GET", f"{_M}/model", outsider=401, reader=200, data=_ID),
     of_model("POST", f"{_M}/model/update", outsider=404, reader=401, code=400, admin=200, json=_FORM),
-    of_model("POST", f"{_M}/model/access/update", outsider=404, reader=401, json={"id": "{model_id}"}),
-    of_model("POST", f"{_M}/model/toggle?id={{model_id}}", outsider=404, reader=401),
-    of_model("POST", f"{_M}/model/delete", outsider=404, reader=401, json={"id": "{model_id}"}),
-    of_model("DELETE", f"{_M}/model/delete?id={{model_id}}", outsider=404, reader=401),
+    of_model("POST", f"{_M}/model/access/update", outsider=404, reader=401, json=_ID),
+    of_model("POST", f"{_M}/model/toggle", outsider=404, reader=401, json=_ID),
+    of_model("POST", f"{_M}/model/delete", outsider=404, reader=401, json=_ID),
+    of_model("DELETE", f"{_M}/model/delete", outsider=404, reader=401, json=_ID),
     admins("DELETE", f"{_M}/delete/all"),
     admins("GET", f"{_M}/export"),
     admins("POST", f"{_M}/import", json={"models": []}),
     admins("POST", f"{_M}/sync", json={"models": []}),
-    verified("GET", f"{_M}/model/profile/image?id={{model_id}}", 302),
+    verified("GET", f"{_M}/model/profile/image", 302, data=_ID),
 ]
 OPENAI = [
     admins("GET", "/openai/config"),

@@ -86,7 +86,8 @@ def test_upload_into_a_base(api_for: Callable[..., Any], kb: KnowledgeBase, alic
 @pytest.mark.parametrize(
     ("verb", "path"),
     [
-        ("get", ""), ("get", "/content"), ("get", "/content/html"), ("get", "/content/sop.txt"), ("get", "/data/content"),
+        ("get", ""), ("get", "/content"), ("get", "/content/html"), ("get", "/content/sop.txt"),
+        ("get", "/data/content"),
         ("get", "/process/status"), ("get", "/process/status?stream=false"), ("delete", ""), ("post", "/rename"),
         ("post", "/data/content/update"),
     ],
@@ -148,7 +149,9 @@ def test_content_is_handed_out_harmless(
     assert answer["X-Content-Type-Options"] == "nosniff" and "sandbox" in answer["Content-Security-Policy"]
     if not inline:
         assert answer["Content-Type"] == "application/octet-stream"
+    answer.close()
     forced = api.get(f"{FILES}{file['id']}/content?attachment=true")
+    forced.close()
     assert forced["Content-Disposition"].startswith("attachment")
 
 
@@ -156,6 +159,7 @@ def test_odd_names_travel_by_rfc_5987(api_for: Callable[..., Any], alice: Any) -
     api = api_for(alice)
     file = send(api, name='Prüf;"bericht.txt').json()
     answer = api.get(f"{FILES}{file['id']}/content")
+    answer.close()
     assert "filename*=utf-8''Pr%C3%BCf" in answer["Content-Disposition"] and "\n" not in answer["Content-Disposition"]
 
 
@@ -169,7 +173,7 @@ async def test_status_stream_ends_with_the_work(alice: Any, rag: Callable[..., N
     document = await in_thread(make_document)(alice)
     client = AsyncClient(headers={"authorization": f"Bearer {await in_thread(token_for)(alice)}"})
     answer = await client.get(f"{FILES}{document.pk}/process/status?stream=true")
-    assert answer["Content-Type"] == "text/event-stream"
+    assert answer["Content-Type"] == "text/event-stream", answer.content
     assert [line async for line in answer.streaming_content] == [b'data: {"status": "completed"}\n\n']
 
 
