@@ -41,7 +41,7 @@ lint:
 
 bench:
 	$(call bootstrap,embedded dev)
-	$(BIN)/python -m bench $(ARGS)
+	$(BIN)/python -m tests.bench $(ARGS)
 
 # Keeps var/, where the data lies.
 clean:

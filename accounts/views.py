@@ -70,6 +70,8 @@ def sign_in(request: HttpRequest) -> HttpResponseBase:
         return _sign_in_page(request, form, target, _refusal_status(request, refused))
     if request.user.is_authenticated:
         return go(request, target)
+    if not services.has_users() and services.signup_open():
+        return go(request, reverse("accounts:sign-up"))  # an empty server: the first account comes first
     reason = request.GET.get("error")
     return _sign_in_page(
         request, SignInForm(notice=str(REASONS.get(reason, UNKNOWN_REASON)) if reason else ""), target, 200

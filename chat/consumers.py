@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import uuid
+from contextlib import aclosing
 from typing import Any
 
 import orjson
@@ -16,12 +18,14 @@ from chat.follow import follow
 from chat.models import Chat
 from chat.nodes import Message, nodes
 from chat.rendering import TurnView
+from chat.runner import AWAY
 from owui.lib.aio import in_thread
 from owui.sockets import UNAUTHORISED
 
 log = logging.getLogger(__name__)
 MAX_TURNS = 24
 RECHECK_SECONDS = 60.0
+RETRY_SECONDS = 1.0
 
 
 class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
@@ -35,6 +39,7 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         self.user_id: uuid.UUID = self.identity.user.id
         self.readers: dict[uuid.UUID, asyncio.Task[None]] = {}
         self.recheck: asyncio.Task[None] | None = None
+        self.doubts = asyncio.Event()
         await self.accept()
         nodes.join(self)
         self.recheck = asyncio.create_task(self._recheck(), name="socket-recheck")
@@ -54,14 +59,14 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
                 self._attach(uuid.UUID(frame["turn"]), int(frame.get("seq") or 0))
             elif kind == "ping":
                 await self._send({"type": "pong"})
-        except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError):
+        except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, OverflowError, AttributeError):
             await self._send({"type": "error", "message": "This frame was not understood."})
 
     async def hear(self, message: Message) -> None:
         """News of this person or of a chat, from whatever process."""
         kind = message["kind"]
         if kind == "access.changed":
-            await self._check()
+            self.doubts.set()
         elif kind == "chat.message":
             await self._send({"type": "chat", "ops": message["ops"]})
 
@@ -79,31 +84,44 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         )
 
     async def _read(self, turn_id: uuid.UUID, seq: int) -> None:
-        try:
-            turn = await in_thread(selectors.attachable_turn)(self.identity.user, turn_id)
-            if turn is None:
-                await self._send({"turn": str(turn_id), "seq": seq, "error": "missing", "ops": []})
+        """Shows a turn to its end. While the database is away it is tried again from where the page is."""
+        shown = [seq]
+        while True:
+            try:
+                await self._show(turn_id, shown)
+            except AWAY as error:
+                log.warning("turn %s cannot be read yet: %s", turn_id, error)
+                await asyncio.sleep(RETRY_SECONDS)
+            except Exception:
+                log.exception("reading turn %s", turn_id)
+                await self._send({"turn": str(turn_id), "seq": shown[0], "error": "failed", "ops": []})
                 return
-            view = TurnView(turn.message_id, turn.prefix)
-            shown = False
-            async for batch in follow(turn_id):
+            else:
+                return
+
+    async def _show(self, turn_id: uuid.UUID, shown: list[int]) -> None:
+        """One try. `shown` holds the number the page is at, for the next."""
+        turn = await in_thread(selectors.attachable_turn)(self.identity.user, turn_id)
+        if turn is None:
+            await self._send({"turn": str(turn_id), "seq": shown[0], "error": "missing", "ops": []})
+            return
+        view, is_caught_up = TurnView(turn.message_id, turn.prefix), False
+        async with aclosing(follow(turn_id)) as batches:
+            async for batch in batches:
                 ops = view.feed(batch)
-                if view.seq < seq:
-                    continue
-                if not shown:
-                    shown = True
-                    # The page has exactly this much when the numbers are equal; otherwise it gets everything once.
-                    ops = [] if view.seq == seq else view.full()
                 if view.finished:
                     break
+                if view.seq < shown[0]:
+                    continue
+                if not is_caught_up:
+                    is_caught_up = True
+                    # The page has exactly this much when the numbers are equal; otherwise it gets everything once.
+                    ops = [] if view.seq == shown[0] else view.full()
+                shown[0] = view.seq
                 if ops:
                     await self._send({"turn": str(turn_id), "seq": view.seq, "ops": ops})
-            ops = await in_thread(self._final)(turn.message_id)
-            await self._send({"turn": str(turn_id), "seq": max(view.seq, seq) + 1, "ops": ops})
-        except asyncio.CancelledError:
-            raise
-        except Exception:
-            log.exception("reading turn %s", turn_id)
+        ops = await in_thread(self._final)(turn.message_id)
+        await self._send({"turn": str(turn_id), "seq": max(view.seq, shown[0]) + 1, "ops": ops})
 
     def _final(self, message_id: uuid.UUID) -> list[Any]:
         user = self.identity.user
@@ -111,14 +129,28 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         if chat is None:
             return []
         branch = selectors.load_branch(chat, only=message_id)
+        if not branch.messages:
+            return []
         view = rendering.branch_views(branch.messages, branch.everything, branch.citations, branch.running)[0]
         return rendering.final_ops(view, rendering.can_of(user))
 
     # -------------------------------------------------------------------------------------------------------- rights
     async def _recheck(self) -> None:
+        """Each minute, and at once when rights changed. A database that is away does not end the asking."""
+        pause = RECHECK_SECONDS
         while True:
-            await asyncio.sleep(RECHECK_SECONDS)
-            await self._check()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self.doubts.wait()
+            self.doubts.clear()
+            try:
+                await self._check()
+                pause = RECHECK_SECONDS
+            except AWAY:
+                pause = RETRY_SECONDS
+            except Exception:
+                log.exception("asking again who is behind a socket")
+                pause = RETRY_SECONDS
 
     async def _check(self) -> None:
         """Asks again who this is and what they may read; a socket never outlives a right."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
@@ -16,7 +17,9 @@ from chat.runner import runner
 from chat.services import Started
 from inference.catalogue import Resolved
 from knowledge.chat import retrieve_for_chat
+from owui.lib.aio import in_thread
 
+_starting: set[asyncio.Task[Started]] = set()
 PARAMETERS_OF_OURS = {"system", "stream_response", "function_calling", "reasoning_tags"}
 
 
@@ -86,6 +89,21 @@ def _retriever(
         return Found(found.context, found.sources, found.citations, statuses)
 
     return retrieve
+
+
+async def start(user: User, resolved: Resolved, service: Callable[..., Started], **arguments: Any) -> Started:
+    """Commits a turn by a service and runs it. One step: a person who goes away between the two does not leave a turn
+    that nobody writes."""
+
+    async def both() -> Started:
+        started = await in_thread(service)(by=user, runner_id=runner.id, **arguments)
+        run_started(user, resolved, started)
+        return started
+
+    task = asyncio.create_task(both(), name="start-turn")
+    _starting.add(task)
+    task.add_done_callback(_starting.discard)
+    return await asyncio.shield(task)
 
 
 def run_started(user: User, resolved: Resolved, started: Started) -> uuid.UUID:

@@ -76,6 +76,13 @@ class Nodes:
             self._loop.call_soon_threadsafe(self._dispatch, message)
         publish_sync(GROUP, {**message, "type": "node.message", "kind": message["kind"], "origin": self.id})
 
+    def _hear(self, message: Message) -> None:
+        """What another process says; one bad message must not end the subscription."""
+        try:
+            self._dispatch(message)
+        except Exception:
+            log.exception("a message of another process: %s", message.get("kind"))
+
     def _dispatch(self, message: Message) -> None:
         if handler := self._handlers.get(message["kind"]):
             handler(message)
@@ -99,7 +106,7 @@ class Nodes:
                 while True:
                     message = await layer.receive(channel)
                     if message.get("origin") != self.id:
-                        self._dispatch(message)
+                        self._hear(message)
             except BROKER_ERRORS:
                 await asyncio.sleep(1)
             except Exception:

@@ -208,7 +208,8 @@ class TurnView:
 
     def full(self) -> list[Op]:
         """Everything there is so far, for a page that may have anything."""
-        body = self._text()
+        # Without text the body is not made yet: the sources, which it must know, may still come.
+        body = self._text() if self._body is not None or self.prefix else _Body(0)
         return [
             self._status(),
             self._thoughts(),

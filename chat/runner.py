@@ -20,7 +20,19 @@ from typing import Any
 from django.db import DatabaseError, InterfaceError, OperationalError
 
 from chat import turnlog
-from chat.engine.events import FINISH, REASONING, SOURCES, STATUS, TEXT, USAGE, Logged, Outcome, Sources, Status, Transcript
+from chat.engine.events import (
+    FINISH,
+    REASONING,
+    SOURCES,
+    STATUS,
+    TEXT,
+    USAGE,
+    Logged,
+    Outcome,
+    Sources,
+    Status,
+    Transcript,
+)
 from chat.engine.turn import TurnPlan, run_turn
 from chat.live import LiveTurn
 from chat.nodes import nodes
@@ -245,9 +257,7 @@ class Runner:
                 self.stop_turn(turn_id)
 
     async def _sweep(self) -> None:
-        for turn_id, chat_id in await in_thread(turnlog.mark_interrupted)(
-            runner_id=self.id, running=list(self.turns)
-        ):
+        for turn_id, chat_id in await in_thread(turnlog.mark_interrupted)(runner_id=self.id, running=list(self.turns)):
             log.warning("turn %s, which no process writes any more, is marked interrupted", turn_id)
             await publish(f"turn.{turn_id}", {"type": "turn.over"})
             await nodes.announce({"kind": "chat.changed", "chat_id": str(chat_id)})

@@ -34,14 +34,12 @@ def load_branch(chat: Chat, *, leaf: uuid.UUID | None = None, only: uuid.UUID | 
     outline = {m.pk: m for m in chat.messages.only("id", "parent_id", "chat_id", "author").order_by("created_at")}
     shown = [m.pk for m in branch_to(outline, leaf or chat.current_id)] if only is None else [only]
     messages = {m.pk: m for m in chat.messages.filter(pk__in=shown)}
+    running = _running([m for m in messages.values() if m.state == State.RUNNING])
+    # Answers that ended between the two statements are read again, whole.
+    ended = [m.pk for m in messages.values() if m.state == State.RUNNING and m.pk not in running]
+    messages |= {m.pk: m for m in chat.messages.filter(pk__in=ended)} if ended else {}
     citations = list(Citation.objects.filter(message_id__in=shown))
-    return Branch(
-        chat,
-        [messages[pk] for pk in shown if pk in messages],
-        list(outline.values()),
-        citations,
-        _running([m for m in messages.values() if m.state == State.RUNNING]),
-    )
+    return Branch(chat, [messages[pk] for pk in shown if pk in messages], list(outline.values()), citations, running)
 
 
 def _running(messages: list[Message]) -> dict[uuid.UUID, tuple[uuid.UUID, int, Transcript, int]]:

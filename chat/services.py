@@ -81,6 +81,8 @@ def start_turn(
     else:
         chat, is_new = own_chat(by, chat_id), False
     parent = parent_id or chat.current_id
+    if parent_id and not Message.objects.filter(chat=chat, pk=parent_id).exists():
+        raise Missing(_("This message does not exist."))
     if parent and Message.objects.filter(chat=chat, pk=parent, state=State.RUNNING).exists():
         raise UserError(_("Wait for the answer, or stop it, before you write on."), status=409, code="still_answering")
     question = Message.objects.create(chat=chat, parent_id=parent, author="user", content=text, files=items)
@@ -134,7 +136,8 @@ def edit_question(
 def continue_answer(*, by: User, runner_id: uuid.UUID, message_id: uuid.UUID) -> Started:
     """Goes on writing an answer where it ended. 401 without the permission, 409 while it is being written."""
     require(by, "chat.continue_response")
-    answer = _own_message(by, message_id)
+    # Locked: what a turn that ends just now writes must be in the prefix of this one.
+    answer = _own_message(by, message_id, lock=True)
     if answer.author != "assistant":
         raise UserError(_("Only an answer can be continued."))
     try:
@@ -148,7 +151,7 @@ def continue_answer(*, by: User, runner_id: uuid.UUID, message_id: uuid.UUID) ->
     answer.save(update_fields=["state", "error", "updated_at"])
     branch = _branch(answer.chat, answer.pk)
     history = _history(branch)
-    if not answer.content.strip():
+    if answer.content and not answer.content.strip():
         history = history[:-1]
     return Started(answer.chat, answer, turn, None, history, attached_items(branch))
 
@@ -174,7 +177,7 @@ def select_branch(*, by: User, message_id: uuid.UUID) -> Chat:
 
 @transaction.atomic
 def rename_chat(*, by: User, chat_id: uuid.UUID, title: str) -> Chat:
-    title = " ".join(title.split())[:500]
+    title = " ".join(title.replace("\x00", "").split())[:500]
     if not title:
         raise UserError(_("A chat needs a title."))
     chat = own_chat(by, chat_id)
@@ -233,8 +236,10 @@ def own_chat(user: User, chat_id: uuid.UUID, *, lock: bool = True) -> Chat:
     return chat  # type: ignore[no-any-return]
 
 
-def _own_message(user: User, message_id: uuid.UUID) -> Message:
-    message = Message.objects.writable_by(user).select_related("chat", "parent").filter(pk=message_id).first()
+def _own_message(user: User, message_id: uuid.UUID, *, lock: bool = False) -> Message:
+    messages = Message.objects.writable_by(user).select_related("chat", "parent")
+    messages = messages.select_for_update(of=("self",)) if lock else messages
+    message = messages.filter(pk=message_id).first()
     if message is None:
         raise Missing(_("This message does not exist."))
     return message  # type: ignore[no-any-return]

@@ -9,11 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from asgiref.sync import async_to_sync
 from django.conf import settings
 from django.utils.translation import gettext as _
 
 from inference.connections import Setup, load_setup
-from inference.live import LiveModel, current, find
+from inference.live import Lists, LiveModel, current, find
 from inference.models import AIModel
 from inference.providers.base import ConnectionInfo
 from owui.config.sections import UiConfig
@@ -156,7 +157,32 @@ async def models_for(user: Person, *, refresh: bool = False, grants: bool = Fals
     :param grants: also load who else may use each
     """
     rows = await in_thread(_load)(user, grants)
-    lists = await current(rows.setup, refresh=refresh)
+    return _offered(rows, await current(rows.setup, refresh=refresh))
+
+
+def models_now(user: Person) -> list[ListedModel]:
+    """`models_for` for sync code. The rows are read here, on the connection the caller holds: while sync pages wait for
+    a hop with their own connection in hand, enough of them at once would starve each other of connections."""
+    rows = _load(user, with_grants=False)
+    return _offered(rows, async_to_sync(current)(rows.setup))
+
+
+async def choices_for(user: Person) -> list[dict[str, str]]:
+    """What a picker shows: id, name and description of the models that are not hidden."""
+    return _choices(await models_for(user))
+
+
+def choices_now(user: Person) -> list[dict[str, str]]:
+    """`choices_for` for sync code; see `models_now`."""
+    return _choices(models_now(user))
+
+
+def _choices(models: list[ListedModel]) -> list[dict[str, str]]:
+    return [{"id": m.id, "name": m.name, "description": m.description} for m in models if not m.is_hidden]
+
+
+def _offered(rows: _Rows, lists: Lists) -> list[ListedModel]:
+    """The usable rows whose server is there, and the bare models where they are to be seen."""
     found = []
     for row in rows.usable:
         live = lists.models.get(bases_of(row)[-1].model_id)
@@ -166,12 +192,6 @@ async def models_for(user: Person, *, refresh: bool = False, grants: bool = Fals
         found += (ListedModel(live, None) for id, live in lists.models.items() if id not in rows.registered)
     place = {model_id: at for at, model_id in enumerate(rows.order)}
     return sorted(found, key=lambda model: (place.get(model.id, len(place)), model.name.casefold(), model.id))
-
-
-async def choices_for(user: Person) -> list[dict[str, str]]:
-    """What a picker shows: id, name and description of the models that are not hidden."""
-    models = await models_for(user)
-    return [{"id": m.id, "name": m.name, "description": m.description} for m in models if not m.is_hidden]
 
 
 def _load(user: Person, with_grants: bool) -> _Rows:

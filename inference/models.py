@@ -46,7 +46,7 @@ class AIModel(SharedResource):
     meta = models.JSONField(default=dict, blank=True)
     is_active = models.BooleanField(_("active"), default=True)
 
-    objects = AIModelQuerySet.as_manager()
+    objects = AIModelQuerySet.as_manager()  # type: ignore[misc]
 
     class Meta:
         verbose_name = _("model")

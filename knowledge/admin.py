@@ -69,7 +69,8 @@ class KnowledgeBaseAdmin(_ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         bases: QuerySet[Any] = super().get_queryset(request)
-        return bases.annotate(document_count=Count("links"))
+        counted: QuerySet[Any] = bases.annotate(document_count=Count("links"))
+        return counted
 
     @admin.display(description=_("documents"), ordering="document_count")
     def document_count(self, kb: Any) -> int:

@@ -130,11 +130,11 @@ class RagConfig(Section, prefix="rag", label=_("Documents")):
         True, env="ENABLE_MARKDOWN_HEADER_TEXT_SPLITTER", label=_("Split at headings first")
     )
 
-    file_max_size: int | None = setting(
-        None, env="RAG_FILE_MAX_SIZE", label=_("Largest file in MB"), help=_("Empty: no limit."), minimum=1
+    file_max_size: int = setting(
+        0, env="RAG_FILE_MAX_SIZE", label=_("Largest file in MB"), help=_("0: no limit."), minimum=0
     )
-    file_max_count: int | None = setting(
-        None, env="RAG_FILE_MAX_COUNT", label=_("Most files in one message"), help=_("Empty: no limit."), minimum=1
+    file_max_count: int = setting(
+        0, env="RAG_FILE_MAX_COUNT", label=_("Most files in one message"), help=_("0: no limit."), minimum=0
     )
     allowed_file_extensions: list[str] = setting(
         [],

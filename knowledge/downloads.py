@@ -9,9 +9,14 @@ from django.utils.translation import gettext as _
 from knowledge.models import Document
 from owui.lib.errors import Missing
 
+PDF = "application/pdf"
+# Read by browsers even where the type fools somebody: an origin of its own, no scripts, no requests.
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
+# Chromium's PDF viewer does not start in a sandbox. Sent as PDF and with nosniff the bytes are never read as a page.
+PDF_POLICY = "default-src 'none'; object-src 'self'; style-src 'unsafe-inline'; frame-ancestors 'none'"
 # What browsers show by themselves and what cannot run scripts here. SVG and HTML can.
 INLINE = frozenset(
-    ("application/pdf", "text/plain", "text/markdown", "text/csv")
+    (PDF, "text/plain", "text/markdown", "text/csv")
     + ("image/png", "image/jpeg", "image/gif", "image/webp", "image/avif", "image/bmp")
 )
 SHOWN_AS_TEXT = frozenset(("text/plain", "text/markdown", "text/csv"))
@@ -32,7 +37,6 @@ def download(document: Document, *, as_attachment: bool = False) -> FileResponse
         content_type=content_type or "application/octet-stream",
     )
     response["X-Content-Type-Options"] = "nosniff"
-    # Read by browsers even where the type fools somebody: an origin of its own, no scripts, no requests.
-    response["Content-Security-Policy"] = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
+    response["Content-Security-Policy"] = PDF_POLICY if content_type == PDF else POLICY
     response["Cache-Control"] = "private, no-cache"
     return response

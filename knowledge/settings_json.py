@@ -52,8 +52,13 @@ _FIXED: dict[str, Any] = {
 }
 
 
+# "No limit" is null or an empty text with them, 0 with us.
+_NO_LIMIT = ("FILE_MAX_SIZE", "FILE_MAX_COUNT")
+
+
 def config_json(config: RagConfig) -> dict[str, Any]:
-    return {"status": True, **_FIXED, **{theirs: getattr(config, ours) for theirs, ours in _CONFIG.items()}}
+    values = {theirs: getattr(config, ours) for theirs, ours in _CONFIG.items()}
+    return {"status": True, **_FIXED, **values} | {name: values[name] or None for name in _NO_LIMIT}
 
 
 def embedding_json(config: RagConfig) -> dict[str, Any]:
@@ -65,8 +70,9 @@ def embedding_json(config: RagConfig) -> dict[str, Any]:
 
 
 def config_changes(form: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings to store; names we do not know are ignored, `null` means "as it was" except where it is a value."""
-    return _clean({ours: form[theirs] for theirs, ours in _CONFIG.items() if theirs in form})
+    """The settings to store; names we do not know are ignored, `null` means "as it was"."""
+    given = {**form, **{name: form[name] or 0 for name in _NO_LIMIT if name in form}}
+    return _clean({ours: given[theirs] for theirs, ours in _CONFIG.items() if theirs in given})
 
 
 def embedding_changes(form: Mapping[str, Any]) -> dict[str, Any]:
@@ -81,12 +87,9 @@ def embedding_changes(form: Mapping[str, Any]) -> dict[str, Any]:
 def _clean(changes: dict[str, Any]) -> dict[str, Any]:
     cleaned: dict[str, Any] = {}
     for name, value in changes.items():
-        setting = RagConfig.settings[name]
-        if value in (None, "") and setting.optional:
-            cleaned[name] = None
-        elif value is not None:
+        if value is not None:
             try:
-                cleaned[name] = setting.clean(value)
+                cleaned[name] = RagConfig.settings[name].clean(value)
             except InvalidSetting as error:
                 raise UserError(error.message, code="setting") from error
     return cleaned

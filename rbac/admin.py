@@ -14,11 +14,11 @@ from django.utils.translation import gettext_lazy as _
 from owui.lib.errors import UserError
 from rbac import services
 from rbac.forms import GroupAdminForm, permission_field
-from rbac.grants import READ, WRITE, Grant, wildcards_of
+from rbac.grants import READ, WRITE, Grant, grants_of, wildcards_of
 from rbac.models import Group, Membership
 from rbac.permissions import PERMISSIONS
 from rbac.sentences import access_sentence
-from rbac.sharing import SharedResource
+from rbac.sharing import Access, GroupGrant, SharedResource, UserGrant
 
 M = TypeVar("M", bound=Model)
 
@@ -193,22 +193,39 @@ class SharedAdmin(ServiceAdmin[M]):
         """For `list_display`; a page of rows asks two statements each, so keep pages short."""
         return access_sentence(obj)
 
+    def save_model(self, request: HttpRequest, obj: M, form: Any, change: bool) -> None:
+        """Saves all but the general rule, which is a matter of access and recorded as such."""
+        resource: Any = obj
+        wanted = resource.general_access
+        resource.general_access = form.initial.get("general_access", wanted) if change else Access.PRIVATE
+        super().save_model(request, obj, form, change)
+        resource.general_access = wanted
+
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
-        if issubclass(formset.model, (SharedResource,)) or not hasattr(formset.model, "permission"):
+        if _kind(formset) is None:
             super().save_formset(request, form, formset, change)
             return
-        formset.save(commit=False)  # only works out what changed; `save_related` writes
+        # Nothing is saved here: `save_related` hands the whole list to `set_grants`, which writes and records it.
+        formset.new_objects, formset.changed_objects, formset.deleted_objects = [], [], []
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         super().save_related(request, form, formsets, change)
         resource: SharedResource = form.instance
-        grants = list(wildcards_of(resource.general_access))
-        for formset in formsets:
-            if not hasattr(formset.model, "permission"):
-                continue
-            kind = "user" if hasattr(formset.model, "user") else "group"
-            for row in formset.forms:
-                data = row.cleaned_data
-                if data.get(kind) and not data.get("DELETE"):
-                    grants.append(Grant(kind, str(data[kind].pk), data.get("access", READ)))
+        shown = {kind: formset for formset in formsets if (kind := _kind(formset))}
+        # What no inline shows stays as it is.
+        grants = [
+            g for g in grants_of([resource])[resource.pk] if g.principal_id != "*" and g.principal_type not in shown
+        ]
+        grants += wildcards_of(resource.general_access)
+        for kind, formset in shown.items():
+            rows = [row.cleaned_data for row in formset.forms]
+            kept = [data for data in rows if data.get(kind) and not data.get("DELETE")]
+            grants += [Grant(kind, str(data[kind].pk), data.get("access", READ)) for data in kept]
         services.set_grants(resource, grants, by=request.user)  # type: ignore[arg-type]
+
+
+def _kind(formset: Any) -> str | None:
+    """`user` or `group` for the formset of a grant table, None for any other."""
+    if issubclass(formset.model, UserGrant):
+        return "user"
+    return "group" if issubclass(formset.model, GroupGrant) else None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from asgiref.sync import async_to_sync
 from django.http import HttpRequest
 from ninja import Router
 
@@ -27,5 +26,5 @@ def list_chat_tasks(request: HttpRequest, chat_id: uuid.UUID) -> dict[str, Any]:
 def stop_chat_tasks(request: HttpRequest, chat_id: uuid.UUID) -> dict[str, Any]:
     stopped = services.request_stop(by=request.user, chat_id=chat_id)  # type: ignore[arg-type]
     for turn_id in stopped:
-        async_to_sync(nodes.announce)({"kind": "turn.stop", "turn_id": str(turn_id), "user_ids": []})
+        nodes.announce_sync({"kind": "turn.stop", "turn_id": str(turn_id), "user_ids": []})
     return {"status": True, "message": f"{len(stopped)} answers are being stopped."}

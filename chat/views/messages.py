@@ -13,10 +13,9 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from accounts.web import asigned_in, signed_in
 from chat import rendering, selectors, services
-from chat.dispatch import run_started
+from chat.dispatch import start
 from chat.models import Chat, Message
 from chat.nodes import nodes
-from chat.runner import runner
 from chat.services import Started
 from inference.catalogue import resolve_for
 from owui.lib.aio import in_thread
@@ -30,9 +29,10 @@ async def message_create(request: HttpRequest, chat_id: uuid.UUID | None = None)
     user: Any = await request.auser()
     form = await in_thread(lambda: request.POST)()
     resolved = await resolve_for(user, form.get("model", ""), status=404)
-    started = await in_thread(services.start_turn)(
-        by=user,
-        runner_id=runner.id,
+    started = await start(
+        user,
+        resolved,
+        services.start_turn,
         text=form.get("text", ""),
         model_id=resolved.model_id,
         model_name=resolved.name,
@@ -40,7 +40,6 @@ async def message_create(request: HttpRequest, chat_id: uuid.UUID | None = None)
         knowledge_ids=form.getlist("knowledge"),
         file_ids=form.getlist("file"),
     )
-    run_started(user, resolved, started)
     html = await in_thread(_started_html)(user, started, with_question=True)
     await _tell_tabs(user, started, html)
     response = HttpResponse(html)
@@ -55,14 +54,14 @@ async def message_regenerate(request: HttpRequest, chat_id: uuid.UUID, message_i
     """Another answer; the page shows the new branch."""
     user: Any = await request.auser()
     resolved = await _model_for(request, user, message_id)
-    started = await in_thread(services.regenerate)(
-        by=user,
-        runner_id=runner.id,
+    started = await start(
+        user,
+        resolved,
+        services.regenerate,
         message_id=message_id,
         model_id=resolved.model_id,
         model_name=resolved.name,
     )
-    run_started(user, resolved, started)
     return await in_thread(_branch_response)(request, user, started.chat)
 
 
@@ -75,15 +74,15 @@ async def message_edit(request: HttpRequest, chat_id: uuid.UUID, message_id: uui
         return await in_thread(_edit_form)(request, user, message_id)
     form = await in_thread(lambda: request.POST)()
     resolved = await _model_for(request, user, message_id)
-    started = await in_thread(services.edit_question)(
-        by=user,
-        runner_id=runner.id,
+    started = await start(
+        user,
+        resolved,
+        services.edit_question,
         message_id=message_id,
         text=form.get("text", ""),
         model_id=resolved.model_id,
         model_name=resolved.name,
     )
-    run_started(user, resolved, started)
     return await in_thread(_branch_response)(request, user, started.chat)
 
 
@@ -93,8 +92,7 @@ async def message_continue(request: HttpRequest, chat_id: uuid.UUID, message_id:
     """Goes on with an answer; it is replaced by the running one."""
     user: Any = await request.auser()
     resolved = await _model_for(request, user, message_id)
-    started = await in_thread(services.continue_answer)(by=user, runner_id=runner.id, message_id=message_id)
-    run_started(user, resolved, started)
+    started = await start(user, resolved, services.continue_answer, message_id=message_id)
     return HttpResponse(await in_thread(_started_html)(user, started, with_question=False))
 
 

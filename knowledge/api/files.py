@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import fnmatch
 import json
+import time
 import uuid
 from collections.abc import AsyncIterator
 from typing import Any
@@ -18,6 +19,7 @@ from ninja.files import UploadedFile
 from knowledge.downloads import download
 from knowledge.ingest.sniff import clean_filename
 from knowledge.models import Document, KnowledgeBase
+from knowledge.pipeline import advance
 from knowledge.schemas import ContentForm, RenameForm, file_json, files_json, status_of, texts_of
 from knowledge.services import documents as services
 from owui.lib.aio import in_thread
@@ -60,7 +62,7 @@ def _target(request: HttpRequest, metadata: dict[str, Any]) -> KnowledgeBase | N
     except ValueError:
         return None
     user: Any = request.user
-    return KnowledgeBase.objects.writable_by(user).filter(pk=key).first()  # type: ignore[no-any-return]
+    return KnowledgeBase.objects.writable_by(user).filter(pk=key).first()
 
 
 @router.post("/", auth=verified)
@@ -87,14 +89,16 @@ def upload_file(
 
 
 def _wait(document: Document, seconds: float = 600) -> Document:
-    """For clients that want the finished file: works on it right here."""
-    from knowledge.pipeline import advance
-
-    while advance(document.pk):
-        pass
-    document.refresh_from_db()
-    if document.error:
-        raise UserError(document.error)
+    """For clients that want the finished file: works on it right here, or waits for the worker that was faster."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        more = advance(document.pk)
+        document.refresh_from_db()
+        if document.error:
+            raise UserError(document.error)
+        if not document.in_work:
+            break
+        time.sleep(0 if more else 0.5)
     return document
 
 

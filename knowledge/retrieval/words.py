@@ -2,7 +2,7 @@
 
 `plainto_tsquery` demands every word and finds nothing for questions. Candidates are the chunks that hold one of the
 question's rarest words, until some thousands are found; only those are scored, with all words. Measured on 100,000
-chunks (docs/decisions/): 51 ms for 2,000 candidates against 1,200 ms for scoring every matching chunk, at 0.95 of its
+chunks: 51 ms for 2,000 candidates against 1,200 ms for scoring every matching chunk, at 0.95 of its
 first ten.
 """
 

@@ -42,10 +42,10 @@ def create_base(
     kb = KnowledgeBase.objects.create(
         name=_clean_name(name), description=description.strip(), meta=meta or {}, owner_id=by.id
     )
-    record("knowledge.create", by=by, obj=kb, object_type="knowledge", detail={"name": kb.name})  # type: ignore[arg-type]
+    record("knowledge.create", by=by, obj=kb, object_type="knowledge", detail={"name": kb.name})
     if grants := list(grants):
         set_grants(kb, grants, by=by, strict=False)
-    return kb  # type: ignore[no-any-return]
+    return kb
 
 
 @transaction.atomic
@@ -61,7 +61,7 @@ def update_base(
     kb.save(update_fields=[*changes, "updated_at"])
     if before != changes:
         detail = {"before": before, "after": changes}
-        record("knowledge.update", by=by, obj=kb, object_type="knowledge", detail=detail)  # type: ignore[arg-type]
+        record("knowledge.update", by=by, obj=kb, object_type="knowledge", detail=detail)
     if grants is not None:
         set_grants(kb, grants, by=by, strict=False)
     return kb
@@ -88,7 +88,7 @@ def reset_base(kb: KnowledgeBase, *, by: Person) -> None:
     for document in documents:
         unlink(document, kb, by=by, audited=False)
     detail = {"documents": [str(d.pk) for d in documents]}
-    record("knowledge.reset", by=by, obj=kb, object_type="knowledge", detail=detail)  # type: ignore[arg-type]
+    record("knowledge.reset", by=by, obj=kb, object_type="knowledge", detail=detail)
 
 
 @transaction.atomic
@@ -99,7 +99,7 @@ def delete_base(kb: KnowledgeBase, *, by: Person, delete_documents: bool = False
     """
     documents = _lock_documents(kb)
     detail = {"name": kb.name, "documents": [str(d.pk) for d in documents]}
-    record("knowledge.delete", by=by, obj=kb, object_type="knowledge", detail=detail)  # type: ignore[arg-type]
+    record("knowledge.delete", by=by, obj=kb, object_type="knowledge", detail=detail)
     own = set(Document.objects.writable_by(by).filter(links__knowledge_base=kb).values_list("pk", flat=True))
     for document in documents:
         unlink(document, kb, by=by, audited=False)

@@ -190,4 +190,4 @@ def _delete_file(name: str) -> None:
 
 
 def _record(action: str, document: Document, by: Person, detail: dict[str, Any]) -> None:
-    record(action, by=by, obj=document, detail=detail)  # type: ignore[arg-type]
+    record(action, by=by, obj=document, detail=detail)

@@ -76,7 +76,7 @@ def check_extension(filename: str, config: RagConfig) -> None:
 class _Counted(File):  # type: ignore[type-arg]
     """Counts and hashes what the storage reads; stops it at the limit."""
 
-    def __init__(self, stream: BinaryIO, megabytes: int | None) -> None:
+    def __init__(self, stream: BinaryIO, megabytes: int) -> None:
         super().__init__(stream)
         self.digest = hashlib.sha256()
         self.count = 0
@@ -86,7 +86,7 @@ class _Counted(File):  # type: ignore[type-arg]
         stream = cast(BinaryIO, self.file)
         while block := stream.read(chunk_size or BLOCK):
             self.count += len(block)
-            if self._megabytes is not None and self.count > self._megabytes * 1024 * 1024:
+            if 0 < self._megabytes * 1024 * 1024 < self.count:
                 raise UserError(
                     _("This file is larger than %(size)s MB, the limit here. Split it and try again.")
                     % {"size": self._megabytes},

@@ -93,4 +93,4 @@ def _touched(kb: KnowledgeBase) -> None:
 
 def _record(action: str, document: Document, kb: KnowledgeBase, by: Person) -> None:
     detail = {"document": str(document.pk), "filename": document.filename}
-    record(action, by=by, obj=kb, object_type="knowledge", detail=detail)  # type: ignore[arg-type]
+    record(action, by=by, obj=kb, object_type="knowledge", detail=detail)

@@ -1,4 +1,4 @@
-"""Who may read and change chats: the owner; administrators read while ENABLE_ADMIN_CHAT_ACCESS holds, and never write."""
+"""Who may read and change chats: the owner; administrators read while ENABLE_ADMIN_CHAT_ACCESS holds, never write."""
 
 from __future__ import annotations
 
@@ -16,8 +16,11 @@ def _chat(world: World) -> Any:
 
 @thing("message_id")
 def _message(world: World) -> Any:
-    chat = Chat.objects.get(pk=world.made.get("chat_id") or _chat(world))
-    return Message.objects.create(chat=chat, author="user", text="Question").pk
+    chat = Chat.objects.get(pk=world.made["chat_id"])
+    question = Message.objects.create(chat=chat, author="user", content="Question")
+    answer = Message.objects.create(chat=chat, author="assistant", parent=question, content="Answer", model_id="none")
+    Chat.objects.filter(pk=chat.pk).update(current=answer)
+    return question.pk
 
 
 @thing("number")
@@ -44,10 +47,12 @@ PAGES = [
     own_page("GET", _CHAT, admin=200),
     own_page("POST", f"{_CHAT}/pin"),
     own_page("POST", f"{_CHAT}/rename", data={"title": "New"}),
-    own_page("POST", f"{_CHAT}/delete"),
+    own_page("POST", f"{_CHAT}/delete", 302),
     page("POST", f"{_CHAT}/messages", 404, data={"text": "x", "model": "none"}, live=True),
     own_page("GET", _MESSAGE, admin=200, live=True),
-    own_page("GET", f"{_MESSAGE}/edit", live=True),
+    # An administrator who may read the question gets its form; sending it is refused.
+    own_page("GET", f"{_MESSAGE}/edit", admin=200, live=True),
+    page("POST", f"{_MESSAGE}/edit", 404, data={"text": "x", "model": "none"}, live=True),
     page("POST", f"{_MESSAGE}/regenerate", 404, data={"model": "none"}, live=True),
     page("POST", f"{_MESSAGE}/continue", 404, data={"model": "none"}, live=True),
     own_page("POST", f"{_MESSAGE}/stop", 204, live=True),
@@ -59,11 +64,19 @@ REST = [
     verified("GET", "/api/v1/chats/"),
     verified("GET", "/api/v1/chats/list"),
     Row("GET", "/api/v1/chats/{chat_id}", owner=200, **_HIDDEN),
-    Row("DELETE", "/api/v1/chats/{chat_id}", owner=200, admin=401, **_HIDDEN),
+    Row("DELETE", "/api/v1/chats/{chat_id}", out=401, pending=401, owner=200, admin=404, **_NOT_MINE),
     verified("GET", "/api/tasks/chat/{chat_id}"),
-    verified("POST", "/api/tasks/chat/{chat_id}/stop"),
+    Row("POST", "/api/tasks/chat/{chat_id}/stop", out=401, pending=401, owner=200, admin=404, **_NOT_MINE),
     *(
-        Row("POST", path, json={"model": "none", "messages": []}, out=401, pending=401, user=404, live=True)
+        Row(
+            "POST",
+            path,
+            json={"model": "none", "messages": [{"role": "user", "content": "x"}]},
+            out=401,
+            pending=401,
+            user=400,
+            live=True,
+        )
         for path in ("/api/chat/completions", "/api/v1/chat/completions", "/v1/chat/completions")
     ),
 ]

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.files.uploadedfile import SimpleUploadedFile
-
 from tests.access.rows import Row, World, task, thing
 from tests.access.table_accounts import admins, governance, page, verified
 from tests.factories.knowledge import make_base, make_document
@@ -33,10 +31,6 @@ def _remember(world: World) -> Any:
 @thing("name")
 def _name(world: World) -> str:
     return "sop.txt"
-
-
-def upload() -> Any:
-    return SimpleUploadedFile("note.txt", b"A note.", content_type="text/plain")
 
 
 def reading(method: str, path: str, code: int = 200, *, hidden: int, **extra: Any) -> Row:
@@ -102,6 +96,7 @@ FILES = [
     verified("GET", "/api/v1/files/user/count"),
     verified("GET", "/api/v1/files/search?filename=nothing", 404),
     verified("GET", "/api/v1/files/user/search?filename=nothing", 404),
+    verified("POST", "/api/v1/files/", 422, data={"nothing": "x"}),
     admins("DELETE", "/api/v1/files/all"),
     reading("GET", _FILE, hidden=404),
     reading("GET", f"{_FILE}/process/status", hidden=404),
@@ -114,12 +109,36 @@ FILES = [
     writing("DELETE", _FILE, hidden=404, refused=404),
 ]
 _RETRIEVAL = "/api/v1/retrieval"
+_ASKING = {"out": 401, "pending": 401, "outsider": 403, "reader": 200, "writer": 200, "owner": 200}
+_ADDING = {"out": 401, "pending": 401, "outsider": 403, "reader": 403, "writer": 200, "owner": 200}
 RETRIEVAL = [
     admins("GET", f"{_RETRIEVAL}/"),
     admins("GET", f"{_RETRIEVAL}/config"),
     admins("POST", f"{_RETRIEVAL}/config/update", json={}),
     admins("GET", f"{_RETRIEVAL}/embedding"),
     admins("POST", f"{_RETRIEVAL}/embedding/update", json={}),
+    # Without a question nothing is embedded; the rights on the collection are asked for all the same.
+    *(
+        Row("POST", f"{_RETRIEVAL}/query/{kind}", json=names | {"query": ""}, live=True, **_ASKING)
+        for kind, names in (
+            ("doc", {"collection_name": "{kb_id}"}),
+            ("collection", {"collection_names": ["{kb_id}"]}),
+        )
+    ),
+    reading("POST", f"{_RETRIEVAL}/process/file", hidden=404, json={"file_id": "{file_id}"}),
+    verified("POST", f"{_RETRIEVAL}/process/text", json={"name": "a", "content": "b"}),
+    Row(
+        "POST",
+        f"{_RETRIEVAL}/process/text",
+        json={"name": "a", "content": "b", "collection_name": "{kb_id}"},
+        **_ADDING,
+    ),
+    Row(
+        "POST",
+        f"{_RETRIEVAL}/process/files/batch?collection_name={{kb_id}}",
+        json=[{"file_id": "{file_id}"}],
+        **_ADDING,
+    ),
     admins("POST", f"{_RETRIEVAL}/delete", json={"collection_name": "{kb_id}", "file_id": "{file_id}"}),
 ]
 TASKS = [

@@ -88,7 +88,7 @@ def test_password_sign_in_can_be_switched_off(client_for, api_for, alice, boot):
     assert api_for().post(ME + "signin", {"email": alice.email, "password": PASSWORD}).status_code == 403
 
 
-def test_a_reason_in_the_address_is_one_of_our_own_sentences(client_for):
+def test_a_reason_in_the_address_is_one_of_our_own_sentences(client_for, dana):
     page = client_for().get("/auth", {"error": "Call 555-1234 and tell us your password"})
     assert b"555-1234" not in page.content and b"did not work" in page.content
 

@@ -11,7 +11,7 @@ from django.db import connections
 from django.test.utils import CaptureQueriesContext
 
 from inference import catalogue
-from inference.catalogue import choices_for, models_for, resolve_for
+from inference.catalogue import choices_for, choices_now, models_for, models_now, resolve_for
 from inference.models import AIModel
 from owui.lib.aio import in_thread
 from owui.lib.errors import UserError
@@ -190,3 +190,15 @@ async def test_picker_leaves_hidden_models_out(world: SimpleNamespace) -> None:
     await in_thread(lambda: AIModel.objects.filter(pk=world.row.pk).update(meta={"hidden": True}))()
     assert await choices_for(world.bob) == []
     assert not await refused(world.bob, "fake-small")
+
+
+def test_sync_code_hears_the_same_on_its_own_connection(
+    world: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_hop(*args: Any) -> None:
+        raise AssertionError("a sync page must not wait for a second connection")
+
+    monkeypatch.setattr(catalogue, "in_thread", no_hop)
+    assert choices_now(world.bob) == [{"id": "fake-small", "name": "Fake-Small", "description": ""}]
+    assert [m.id for m in models_now(world.dana)] == ["fake-large", "fake-small"]
+    assert choices_now(world.mallory) == []

@@ -13,6 +13,14 @@ from tests.factories.knowledge import ENGINE, MODEL
 from tests.fakes.model_server import FakeModelServer
 
 
+def body_of(answer: Any) -> bytes:
+    """Reads a streamed file and closes it; `answer.close()` would close the test's database connection too."""
+    body = b"".join(answer.streaming_content)
+    for close in answer._resource_closers:
+        close()
+    return body
+
+
 @pytest.fixture(scope="session")
 def embedding_server() -> Iterator[FakeModelServer]:
     with FakeModelServer() as server:

@@ -13,6 +13,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from knowledge import pipeline
 from knowledge.models import Document, KnowledgeBase
 from tests.factories.knowledge import make_base, make_document
+from tests.knowledge.conftest import body_of
 
 pytestmark = pytest.mark.usefixtures("sent", "rag")
 FILES, KB, RETRIEVAL = "/api/v1/files/", "/api/v1/knowledge/", "/api/v1/retrieval/"
@@ -144,14 +145,14 @@ def test_content_is_handed_out_harmless(
     api = api_for(alice)
     file = send(api, b"<script>alert(1)</script>", name, content_type=kind).json()
     answer = api.get(f"{FILES}{file['id']}/content")
-    assert b"".join(answer.streaming_content) == b"<script>alert(1)</script>"
+    assert body_of(answer) == b"<script>alert(1)</script>"
     assert answer["Content-Disposition"].startswith("inline" if inline else "attachment")
-    assert answer["X-Content-Type-Options"] == "nosniff" and "sandbox" in answer["Content-Security-Policy"]
+    assert answer["X-Content-Type-Options"] == "nosniff" and "default-src 'none'" in answer["Content-Security-Policy"]
+    assert ("sandbox" in answer["Content-Security-Policy"]) == (kind != "application/pdf")
     if not inline:
         assert answer["Content-Type"] == "application/octet-stream"
-    answer.close()
     forced = api.get(f"{FILES}{file['id']}/content?attachment=true")
-    forced.close()
+    body_of(forced)
     assert forced["Content-Disposition"].startswith("attachment")
 
 
@@ -159,7 +160,7 @@ def test_odd_names_travel_by_rfc_5987(api_for: Callable[..., Any], alice: Any) -
     api = api_for(alice)
     file = send(api, name='Prüf;"bericht.txt').json()
     answer = api.get(f"{FILES}{file['id']}/content")
-    answer.close()
+    body_of(answer)
     assert "filename*=utf-8''Pr%C3%BCf" in answer["Content-Disposition"] and "\n" not in answer["Content-Disposition"]
 
 
@@ -171,8 +172,8 @@ async def test_status_stream_ends_with_the_work(alice: Any, rag: Callable[..., N
     from tests.conftest import token_for
 
     document = await in_thread(make_document)(alice)
-    client = AsyncClient(headers={"authorization": f"Bearer {await in_thread(token_for)(alice)}"})
-    answer = await client.get(f"{FILES}{document.pk}/process/status?stream=true")
+    headers = {"authorization": f"Bearer {await in_thread(token_for)(alice)}"}
+    answer = await AsyncClient().get(f"{FILES}{document.pk}/process/status?stream=true", headers=headers)
     assert answer["Content-Type"] == "text/event-stream", answer.content
     assert [line async for line in answer.streaming_content] == [b'data: {"status": "completed"}\n\n']
 
@@ -254,7 +255,7 @@ def test_listing_of_bases(
         share(make_base(alice, f"base {number:02}"), bob, "read")
     make_base(bob, "own")
     assert api_for(mallory).get(KB).json() == {"items": [], "total": 0}
-    with django_assert_max_num_queries(9):
+    with django_assert_max_num_queries(10):
         listed = api_for(bob).get(KB).json()
     assert listed["total"] == 36 and len(listed["items"]) == 30
     assert {item["write_access"] for item in listed["items"]} == {True, False}

@@ -71,7 +71,7 @@ def expected(world, person: int | None, write: bool) -> bool:
 
 
 @pytest.mark.django_db
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(world=worlds())
 def test_querysets_has_perm_and_the_rules_agree(world):
     from django.test import override_settings

@@ -1,0 +1,154 @@
+"""Workspace pages: who sees what, and what the pages do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+
+from knowledge import pipeline
+from knowledge.models import Document, DocumentState, KnowledgeBase
+from tests.factories.knowledge import make_base, make_document
+from tests.knowledge.conftest import body_of
+
+pytestmark = pytest.mark.usefixtures("sent", "rag")
+ROOT = "/workspace/knowledge/"
+
+
+@pytest.fixture
+def kb(alice: Any, bob: Any, carols_group: Any, share: Callable[..., None]) -> KnowledgeBase:
+    kb = make_base(alice)
+    share(kb, bob, "read")
+    share(kb, carols_group, "write")
+    return kb
+
+
+def test_codes_by_person(client_for: Callable[..., Any], kb: KnowledgeBase, people: Any) -> None:
+    document = make_document(people.alice, bases=[kb])
+    page = f"{ROOT}{kb.pk}"
+    one = f"{page}/documents/{document.pk}"
+    reads = {"alice": 200, "bob": 200, "carol": 200, "dana": 200, "mallory": 404, "pending": 302}
+    writes = {"alice": 200, "bob": 403, "carol": 200, "dana": 200, "mallory": 404, "pending": 302}
+    for name in reads:
+        client = client_for(getattr(people, name))
+        assert client.get(page).status_code == client.get(one).status_code == reads[name], name
+        for path in ("edit", "delete", f"documents/{document.pk}/delete"):
+            assert client.get(f"{page}/{path}").status_code == writes[name], (name, path)
+        assert client.post(f"{one}/retry").status_code == writes[name], name
+        file = SimpleUploadedFile("a.txt", name.encode())
+        assert client.post(f"{page}/documents", {"file": file}).status_code == writes[name], name
+    assert client_for(None).get(page).status_code == 302
+
+
+def test_list_shows_what_one_may_read(
+    client_for: Callable[..., Any], kb: KnowledgeBase, bob: Any, mallory: Any, dana: Any
+) -> None:
+    assert "SOPs" in client_for(bob).get(ROOT).content.decode()
+    assert "SOPs" not in client_for(mallory).get(ROOT).content.decode()
+    assert "New knowledge base" in client_for(dana).get(ROOT).content.decode()
+    assert "New knowledge base" not in client_for(bob).get(ROOT).content.decode()
+
+
+@pytest.mark.parametrize("what", ["bases", "documents"])
+def test_pages_have_a_constant_number_of_statements(client_for: Callable[..., Any], alice: Any, what: str) -> None:
+    from django.db import connection
+    from django.test.utils import CaptureQueriesContext
+
+    kb = make_base(alice)
+    make_document(alice, bases=[kb])
+    client = client_for(alice)
+    path = ROOT if what == "bases" else f"{ROOT}{kb.pk}"
+
+    def count() -> int:
+        with CaptureQueriesContext(connection) as captured:
+            assert client.get(path).status_code == 200
+        return len(captured)
+
+    count()
+    one = count()
+    for number in range(49):
+        if what == "bases":
+            make_document(alice, bases=[make_base(alice, f"base {number}")])
+        else:
+            make_document(alice, f"text {number}", bases=[kb], filename=f"{number}.txt")
+    assert count() == one <= 20
+
+
+def test_create_edit_delete(client_for: Callable[..., Any], dana: Any, alice: Any) -> None:
+    client = client_for(dana, htmx=True)
+    assert client.post(f"{ROOT}new", {"name": ""}).status_code == 422
+    answer = client.post(f"{ROOT}new", {"name": "SOPs", "description": "All of them"})
+    kb = KnowledgeBase.objects.get()
+    assert answer["HX-Redirect"] == f"{ROOT}{kb.pk}"
+    client.post(f"{ROOT}{kb.pk}/edit", {"name": "Renamed"})
+    kb.refresh_from_db()
+    assert (kb.name, kb.description) == ("Renamed", "")
+    assert client.post(f"{ROOT}{kb.pk}/delete")["HX-Redirect"] == ROOT
+    assert not KnowledgeBase.objects.exists()
+    assert client_for(alice).get(f"{ROOT}new").status_code == 403
+
+
+def test_upload_row_polls_until_ready(client_for: Callable[..., Any], kb: KnowledgeBase, carol: Any) -> None:
+    client = client_for(carol, htmx=True)
+    file = SimpleUploadedFile("sop.txt", b"Mixers are cleaned daily.", content_type="text/plain")
+    row = client.post(f"{ROOT}{kb.pk}/documents", {"file": file, "path": "folder/sop.txt"}).content.decode()
+    document = Document.objects.get()
+    path = f"{ROOT}{kb.pk}/documents/{document.pk}"
+    assert f'id="document-{document.pk}"' in row and "every 1s" in row
+    pipeline.advance(document.pk)
+    assert "every 1s" not in client.get(path).content.decode()
+    assert document.meta["data"] == {"path": "folder/sop.txt"}
+    content = client.get(f"{path}/content")
+    assert body_of(content) == b"Mixers are cleaned daily."
+
+
+def test_refused_upload_is_a_toast(
+    client_for: Callable[..., Any], kb: KnowledgeBase, alice: Any, rag: Callable[..., None]
+) -> None:
+    rag(file_max_size=1)
+    file = SimpleUploadedFile("big.txt", b"x" * (1024 * 1024 + 1))
+    answer = client_for(alice, htmx=True).post(f"{ROOT}{kb.pk}/documents", {"file": file})
+    assert answer.status_code == 413 and "larger than 1 MB" in answer.content.decode()
+    assert client_for(alice, htmx=True).post(f"{ROOT}{kb.pk}/documents").status_code == 400
+
+
+def test_failed_document_comes_first_and_can_be_tried_again(
+    client_for: Callable[..., Any], kb: KnowledgeBase, alice: Any
+) -> None:
+    make_document(alice, "a", bases=[kb], filename="a.txt")
+    failed = make_document(alice, "b", bases=[kb], filename="b.txt")
+    Document.objects.filter(pk=failed.pk).update(state=DocumentState.FAILED, error="Broken because.")
+    client = client_for(alice, htmx=True)
+    page = client.get(f"{ROOT}{kb.pk}").content.decode()
+    assert page.index("b.txt") < page.index("a.txt") and "Broken because." in page
+    row = client.post(f"{ROOT}{kb.pk}/documents/{failed.pk}/retry").content.decode()
+    assert "every 1s" in row
+
+
+def test_delete_document(client_for: Callable[..., Any], kb: KnowledgeBase, carol: Any, alice: Any) -> None:
+    document = make_document(alice, bases=[kb])
+    client = client_for(carol, htmx=True)
+    path = f"{ROOT}{kb.pk}/documents/{document.pk}/delete"
+    assert "sop.txt" in client.get(path).content.decode()
+    assert client.post(path)["HX-Redirect"] == f"{ROOT}{kb.pk}"
+    assert not Document.objects.exists()
+
+
+def test_picker_offers_readable_bases(
+    client_for: Callable[..., Any], kb: KnowledgeBase, bob: Any, mallory: Any
+) -> None:
+    path = "/workspace/picker/knowledge"
+    assert str(kb.pk) in client_for(bob).get(f"{path}?q=sop").content.decode()
+    assert str(kb.pk) not in client_for(bob).get(f"{path}?q=other").content.decode()
+    assert str(kb.pk) not in client_for(mallory).get(path).content.decode()
+
+
+@pytest.mark.parametrize("name", ["knowledgebase", "document", "embeddingspace"])
+def test_governance_lists(client_for: Callable[..., Any], kb: KnowledgeBase, alice: Any, dana: Any, name: str) -> None:
+    make_document(alice, bases=[kb])
+    client = client_for(dana)
+    assert client.get(f"/admin/knowledge/{name}/").status_code == 200
+    if name == "knowledgebase":
+        assert "bob@example.org" in client.get(f"/admin/knowledge/{name}/{kb.pk}/change/").content.decode()
