@@ -77,7 +77,7 @@ def finish(turn_id: uuid.UUID, *, state: str, error: str, added: Transcript, res
 
     :param rest: the end of the log, so that readers in other processes find it complete
     """
-    turn = Turn.objects.select_for_update().filter(pk=turn_id).first()
+    turn = Turn.objects.select_for_update(no_key=True).filter(pk=turn_id).first()
     if turn is None:
         return
     later = Turn.objects.filter(message_id=turn.message_id, started_at__gt=turn.started_at)
@@ -85,7 +85,7 @@ def finish(turn_id: uuid.UUID, *, state: str, error: str, added: Transcript, res
         return  # it was held for dead, and somebody has continued the answer since
     if rest is not None:
         append([rest])
-    message = Message.objects.select_for_update().get(pk=turn.message_id)
+    message = Message.objects.select_for_update(no_key=True).get(pk=turn.message_id)
     message.content = message.content[: turn.prefix_length] + added.text
     message.reasoning = added.reasoning or message.reasoning
     message.state, message.error = state, error
@@ -136,7 +136,7 @@ def mark_interrupted(
     while len(marked) < limit:
         with transaction.atomic():
             turn = (
-                Turn.objects.select_for_update(skip_locked=True)
+                Turn.objects.select_for_update(skip_locked=True, no_key=True)
                 .filter(lost, state=State.RUNNING, started_at__lt=Now() - timedelta(seconds=2))
                 .first()
             )

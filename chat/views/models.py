@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from asgiref.sync import async_to_sync
-
-from inference.catalogue import choices_for
+from inference.catalogue import choices_now
 from owui.config.sections import UiConfig
 
 
 def model_choices(user: Any) -> list[dict[str, str]]:
     """The models a person may use now: id, name, description, in the administrator's order."""
-    return async_to_sync(choices_for)(user)
+    return choices_now(user)
 
 
 def suggestions() -> list[dict[str, str]]:

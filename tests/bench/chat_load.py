@@ -77,7 +77,7 @@ class Tab:
                 if self.reply.status != 200 or found is None:
                     self.reply.error = f"HTTP {self.reply.status}: {text[:200]}"
                     return self.reply
-                await self.socket.send_bytes(orjson.dumps({"type": "attach", "turn": found.group(1), "seq": 0}))
+                await self.socket.send_str(orjson.dumps({"type": "attach", "turn": found.group(1), "seq": 0}).decode())
                 await self.done
         except (aiohttp.ClientError, TimeoutError) as error:
             self.reply.error = f"{type(error).__name__}: {error}"

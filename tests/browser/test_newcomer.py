@@ -33,8 +33,8 @@ def test_the_first_person_is_administrator_and_lets_the_second_in(browsing: Brow
     # The second one waits.
     second = browsing.open(path="/auth/signup")
     expect(second.get_by_text("becomes the administrator")).to_have_count(0)
-    second.get_by_label("Name").fill("Alice Meyer")
-    second.get_by_label("E-mail").fill("alice@example.org")
+    second.get_by_label("Name").fill("Nora Newman")
+    second.get_by_label("E-mail").fill("nora@example.org")
     second.get_by_label("Password").fill(PASSWORD)
     second.get_by_role("button", name="Create account").click()
     expect(second.get_by_role("heading", name="waits for approval")).to_be_visible()
@@ -51,10 +51,10 @@ def test_the_first_person_is_administrator_and_lets_the_second_in(browsing: Brow
 
     page.get_by_role("button", name="Dana Reyes").click()
     page.get_by_role("link", name="Administration").click()
-    page.get_by_role("link", name="Users", exact=True).first.click()
-    page.get_by_role("row", name="alice@example.org").get_by_role("checkbox").check()
+    page.get_by_role("link", name="People", exact=True).last.click()
+    page.get_by_role("row", name="nora@example.org").get_by_role("checkbox").check()
     page.get_by_label("Action:").select_option("Approve (make user)")
-    page.get_by_role("button", name="Run").click()
+    page.get_by_role("button", name="Go", exact=True).click()
     expect(page.get_by_text("1 person may come in now.")).to_be_visible()
 
     second.get_by_role("link", name="Check again").click()
