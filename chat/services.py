@@ -111,7 +111,7 @@ def _answer(
 def regenerate(*, by: User, runner_id: uuid.UUID, message_id: uuid.UUID, model_id: str, model_name: str) -> Started:
     """Another answer to the same question, beside the first. 401 without the permission."""
     require(by, "chat.regenerate_response")
-    answer = _own_message(by, message_id)
+    answer = own_message(by, message_id)
     if answer.author != "assistant" or answer.parent is None:
         raise UserError(_("Only an answer can be asked for again."))
     return _answer(answer.chat, answer.parent, by, runner_id, model_id, model_name)
@@ -123,7 +123,7 @@ def edit_question(
 ) -> Started:
     """The question in other words, as a sibling, and an answer to it. The former one stays. 401 without the permission."""
     require(by, "chat.edit")
-    former = _own_message(by, message_id)
+    former = own_message(by, message_id)
     if former.author != "user":
         raise UserError(_("Only a question can be asked in other words."))
     question = Message.objects.create(
@@ -137,7 +137,7 @@ def continue_answer(*, by: User, runner_id: uuid.UUID, message_id: uuid.UUID) ->
     """Goes on writing an answer where it ended. 401 without the permission, 409 while it is being written."""
     require(by, "chat.continue_response")
     # Locked: what a turn that ends just now writes must be in the prefix of this one.
-    answer = _own_message(by, message_id, lock=True)
+    answer = own_message(by, message_id, lock=True)
     if answer.author != "assistant":
         raise UserError(_("Only an answer can be continued."))
     try:
@@ -167,7 +167,7 @@ def request_stop(*, by: User, chat_id: uuid.UUID) -> list[uuid.UUID]:
 @transaction.atomic
 def select_branch(*, by: User, message_id: uuid.UUID) -> Chat:
     """Shows the branch that a sibling lies on, down to its newest leaf."""
-    message = _own_message(by, message_id)
+    message = own_message(by, message_id)
     chat = message.chat
     nodes = list(chat.messages.only("id", "parent_id", "created_at").order_by("created_at"))
     chat.current_id = newest_leaf(nodes, message.pk)
@@ -236,7 +236,7 @@ def own_chat(user: User, chat_id: uuid.UUID, *, lock: bool = True) -> Chat:
     return chat  # type: ignore[no-any-return]
 
 
-def _own_message(user: User, message_id: uuid.UUID, *, lock: bool = False) -> Message:
+def own_message(user: User, message_id: uuid.UUID, *, lock: bool = False) -> Message:
     messages = Message.objects.writable_by(user).select_related("chat", "parent")
     messages = messages.select_for_update(of=("self",)) if lock else messages
     message = messages.filter(pk=message_id).first()

@@ -93,7 +93,7 @@ class Boot(BaseSettings):
     enable_password_auth: bool = True
     enable_initial_admin_signup: bool = False
     enable_password_validation: bool = False
-    password_validation_regex_pattern: str = r"^(?=.*[a-z])(?=.*[A-Z])(?=.*\d)(?=.*[^\w\s]).{8,}$"
+    password_validation_regex_pattern: str = r"^(?=.*[a-z])(?=.*[A-Z])(?=.*\d)(?=.*[^\w\s]).{8,}$"  # noqa: S105
     password_validation_hint: str = ""
     custom_api_key_header: str = "x-api-key"
     aiohttp_client_timeout: float | None = 300

@@ -7,12 +7,25 @@ import contextlib
 import logging
 from typing import Any
 
+from django.db import DatabaseError
+
+from accounts.services import ensure_configured_admin
 from chat.nodes import nodes
 from chat.runner import runner
 from owui.audit.sealer import seal_forever
+from owui.lib.aio import in_thread
+from owui.lib.errors import UserError
 from owui.lib.http import close_client
 
 log = logging.getLogger(__name__)
+
+
+def _configured_admin() -> None:
+    """WEBUI_ADMIN_EMAIL may be set after the first migration; a database that is away stops nothing here."""
+    try:
+        ensure_configured_admin()
+    except (DatabaseError, UserError) as error:
+        log.warning("The configured administrator could not be made: %s", error)
 
 
 class Lifespan:
@@ -24,6 +37,7 @@ class Lifespan:
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
+                await in_thread(_configured_admin)()
                 await nodes.start()
                 await runner.start()
                 sealer = asyncio.create_task(seal_forever(stop), name="audit-sealer")

@@ -23,7 +23,8 @@ DEBUG = BOOT.debug
 _offline = len(sys.argv) > 1 and sys.argv[1] in {"makemigrations", "collectstatic", "check", "compilemessages", "help"}
 if not BOOT.database_url and not _offline and "mypy" not in sys.argv[0] and "pytest" not in sys.argv[0]:
     sys.exit(
-        "DATABASE_URL is not set and no embedded instance is running. Start everything with `make run`, or set DATABASE_URL."
+        "DATABASE_URL is not set and no embedded instance is running. "
+        "Start everything with `make run`, or set DATABASE_URL."
     )
 if not BOOT.webui_secret_key and BOOT.database_url:
     sys.exit("WEBUI_SECRET_KEY is empty. Set it to a long random text, the same on every node.")

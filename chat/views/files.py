@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -24,5 +24,5 @@ def file_create(request: HttpRequest) -> HttpResponse:
     upload = request.FILES.get("file")
     if upload is None:
         raise UserError(_("No file arrived. Choose it again."))
-    document = add_document(file=upload, filename=upload.name or "", content_type=upload.content_type or "", by=user)
+    document = add_document(file=cast(BinaryIO, upload), filename=upload.name or "", content_type=upload.content_type or "", by=user)
     return render(request, "chat/_file_chip.html", {"file": {"id": document.pk, "name": document.filename}})

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest
 
 from owui.lib.errors import ACCESS_PROHIBITED, UserError
@@ -21,7 +22,7 @@ def _same_site(request: HttpRequest) -> bool:
     origin = request.headers.get("origin")
     if origin:
         scheme = "https" if request.is_secure() else "http"
-        return origin == f"{scheme}://{request.get_host()}"
+        return origin == f"{scheme}://{request.get_host()}" or origin in settings.CSRF_TRUSTED_ORIGINS
     return request.headers.get("sec-fetch-site") in ("same-origin", "none")
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from tests.browser.site import Site
+from tests.browser.site import BrowserSite
 
 HERE = Path(__file__).parent
 PASSWORD = "correct horse battery"
@@ -59,8 +59,8 @@ def launch() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="package")
-def site() -> Iterator[Site]:
-    with Site() as running:
+def site() -> Iterator[BrowserSite]:
+    with BrowserSite() as running:
         yield running
 
 
@@ -79,7 +79,7 @@ class Person:
     id: str = ""
 
 
-def call(site: Site, path: str, body: Any = None, token: str = "") -> Any:
+def call(site: BrowserSite, path: str, body: Any = None, token: str = "") -> Any:
     """One REST call: for what a story needs and is not about."""
     headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
     data = None if body is None else json.dumps(body).encode()
@@ -87,7 +87,7 @@ def call(site: Site, path: str, body: Any = None, token: str = "") -> Any:
         return json.load(response)
 
 
-def account(site: Site, name: str, *, by: Person | None = None) -> Person:
+def account(site: BrowserSite, name: str, *, by: Person | None = None) -> Person:
     """Signs a person in; makes the account, through the administrator, where there is none."""
     email = f"{name.split()[0].lower()}@example.org"
     try:
@@ -102,7 +102,7 @@ def account(site: Site, name: str, *, by: Person | None = None) -> Person:
     return Person(name, email, found["token"], found["id"])
 
 
-def open_model(site: Site, model: str, by: Person) -> None:
+def open_model(site: BrowserSite, model: str, by: Person) -> None:
     """Makes a model readable for everyone."""
     everyone = [{"principal_type": "user", "principal_id": "*", "permission": "read"}]
     body = {"id": model, "name": model, "meta": {}, "params": {}, "base_model_id": None, "access_grants": everyone}
@@ -111,7 +111,7 @@ def open_model(site: Site, model: str, by: Person) -> None:
 
 
 @pytest.fixture(scope="package")
-def dana(site: Site) -> Person:
+def dana(site: BrowserSite) -> Person:
     """The administrator."""
     person = account(site, "Dana Reyes")
     open_model(site, "fake-small", person)
@@ -119,17 +119,17 @@ def dana(site: Site) -> Person:
 
 
 @pytest.fixture(scope="package")
-def alice(site: Site, dana: Person) -> Person:
+def alice(site: BrowserSite, dana: Person) -> Person:
     return account(site, "Alice Meyer", by=dana)
 
 
 @pytest.fixture(scope="package")
-def bob(site: Site, dana: Person) -> Person:
+def bob(site: BrowserSite, dana: Person) -> Person:
     return account(site, "Bob Lindqvist", by=dana)
 
 
 @pytest.fixture(scope="package")
-def mallory(site: Site, dana: Person) -> Person:
+def mallory(site: BrowserSite, dana: Person) -> Person:
     return account(site, "Mallory Stone", by=dana)
 
 
@@ -137,7 +137,7 @@ def mallory(site: Site, dana: Person) -> Person:
 class Browsing:
     """Opens windows and remembers what their pages complained about."""
 
-    site: Site
+    site: BrowserSite
     chromium: Browser
     contexts: list[BrowserContext] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
@@ -179,7 +179,7 @@ class Browsing:
 
 
 @pytest.fixture
-def browsing(site: Site, chromium: Browser, request: pytest.FixtureRequest) -> Iterator[Browsing]:
+def browsing(site: BrowserSite, chromium: Browser, request: pytest.FixtureRequest) -> Iterator[Browsing]:
     opened = Browsing(site, chromium)
     try:
         yield opened
