@@ -79,7 +79,8 @@ async def create_completion(request: HttpRequest, form: CompletionForm) -> Any:
 def _admit(user: User, resolved: Resolved, form: CompletionForm) -> None:
     """Checks the question, and notes it: API answers leave no chat behind, so the audit log says that they were given."""
     last = form.messages[-1]
-    if not isinstance(last.get("content"), list) and not last.get("tool_calls"):
+    # Only what a person says must say something: the result of a tool may be empty.
+    if last.get("role") == "user" and not isinstance(last.get("content"), list):
         check_text(text_of(last))
     with transaction.atomic():
         record(

@@ -7,7 +7,8 @@ from collections.abc import Collection
 from typing import Any
 
 from django.conf import settings
-from django.db.models import QuerySet
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import BooleanField, F, Func, QuerySet
 
 from knowledge.models import Chunk, Document, EmbeddingSpace, KnowledgeBase
 from rbac.sharing import Person, is_verified
@@ -35,23 +36,21 @@ def readable_chunks(
     bases = KnowledgeBase.objects.all() if every else KnowledgeBase.objects.readable_by(user)
     if knowledge_base_ids is None and document_ids is None:
         return [
-            chunks.filter(knowledge_base__in=bases.values("pk")),
-            chunks.filter(knowledge_base=None, document__in=Document.objects.filter(owner_id=user.id).values("pk")),
+            chunks.filter(_among("knowledge_base_id", bases)),
+            chunks.filter(_among("document_id", Document.objects.filter(owner_id=user.id)), knowledge_base=None),
         ]
     branches = []
     if knowledge_base_ids:
-        branches.append(chunks.filter(knowledge_base__in=bases.filter(pk__in=knowledge_base_ids).values("pk")))
+        branches.append(chunks.filter(_among("knowledge_base_id", bases.filter(pk__in=knowledge_base_ids))))
     if document_ids:
         documents = Document.objects.all() if every else Document.objects.readable_by(user)
-        branches.append(chunks.filter(document__in=documents.filter(pk__in=document_ids).values("pk")))
+        branches.append(chunks.filter(_among("document_id", documents.filter(pk__in=document_ids))))
     return branches
 
 
-def count_up_to(branches: list[Chunks], limit: int) -> int:
-    """How many chunks there are to search, counted no further than `limit`."""
-    total = 0
-    for branch in branches:
-        total += branch.order_by()[: limit - total].count()
-        if total >= limit:
-            break
-    return total
+def _among(column: str, allowed: QuerySet[Any, Any]) -> Func:
+    """`column = ANY (ARRAY(SELECT …))`: the same as IN, but the subquery is answered once and then looked up in the
+    index. With IN the planner guesses how many rows the rights let through, guesses high, and reads the whole table:
+    250 ms instead of 8 for one base of 50 among 100,000 chunks."""
+    ids = ArraySubquery(allowed.order_by().values("pk"))
+    return Func(F(column), ids, template="(%(expressions)s))", arg_joiner=" = ANY (", output_field=BooleanField())

@@ -17,7 +17,7 @@ from pgvector.django import CosineDistance, HalfVectorField
 
 from knowledge.config import RagConfig
 from knowledge.models import EmbeddingSpace
-from knowledge.retrieval.scope import Chunks, Ids, count_up_to, readable_chunks
+from knowledge.retrieval.scope import Chunks, Ids, readable_chunks
 from knowledge.retrieval.words import best_by_words, codes_of
 from knowledge.spaces import INDEXED_DIMENSIONS, ReindexNeeded, active_space
 from owui.lib.aio import in_thread
@@ -128,23 +128,29 @@ def search(
     for vector in vectors:
         if len(vector) != space.dimensions:
             raise ReindexNeeded(config.embedding_model)
+    _tune()
     branches = readable_chunks(user, space, knowledge_base_ids, document_ids)
-    count = count_up_to(branches, EXACT_ROWS + 1)
-    if count == 0:
+    counts = [branch.order_by()[: EXACT_ROWS + 1].count() for branch in branches]
+    if not sum(counts):
         _refuse_if_stale(user, space, config, knowledge_base_ids, document_ids)
         return []
-    exact = count <= EXACT_ROWS or space.dimensions > INDEXED_DIMENSIONS
-    _tune(exact)
+    # Each for itself: a few rows among many that do not match are what the index is worst at.
+    ways = [
+        (branch, count <= EXACT_ROWS or space.dimensions > INDEXED_DIMENSIONS)
+        for branch, count in zip(branches, counts, strict=True)
+        if count
+    ]
+    branches = [branch for branch, _exact in ways]
     # A document in several bases comes several times; candidates beyond k make up for what that pushes out.
     candidates = 4 * options.k
     points: dict[int, float] = defaultdict(float)
     for query, vector in zip(queries, vectors, strict=True):
         found: dict[int, float] = defaultdict(float)
         if options.word_weight < 1:
-            for rank, (chunk_id, _distance) in enumerate(_nearest(branches, space, vector, candidates, exact)):
+            for rank, (chunk_id, _distance) in enumerate(_nearest(ways, space, vector, candidates)):
                 found[chunk_id] += (1 - options.word_weight) / (RRF + rank + 1)
         if options.word_weight > 0:
-            for rank, chunk_id in enumerate(best_by_words(branches, query, candidates, count)):
+            for rank, chunk_id in enumerate(best_by_words(branches, query, candidates, sum(counts))):
                 found[chunk_id] += options.word_weight / (RRF + rank + 1)
         for chunk_id, value in found.items():
             points[chunk_id] = max(points[chunk_id], value)
@@ -157,19 +163,18 @@ async def asearch(user: Person, queries: Sequence[str], vectors: Sequence[Sequen
     return await in_thread(search)(user, queries, vectors, **how)
 
 
-def _tune(exact: bool) -> None:
-    """For this transaction only. Generic plans of prepared statements guess the number of readable bases."""
-    settings = ["SET LOCAL plan_cache_mode = force_custom_plan"]
-    if not exact:
-        # Without iterative scans HNSW filters after the search and gives too few rows; with sorting allowed the planner
-        # may prefer to read and sort everything.
-        settings += [
-            "SET LOCAL hnsw.iterative_scan = strict_order",
-            "SET LOCAL hnsw.ef_search = 100",
-            "SET LOCAL enable_sort = off",
-        ]
+def _tune() -> None:
+    """For this transaction only.
+
+    Generic plans of prepared statements guess the number of readable bases. Whole tables are never worth reading here,
+    and where the way through an index is chosen, sorting everything is not. Without iterative scans HNSW filters after
+    the search and gives too few rows.
+    """
     with connection.cursor() as cursor:
-        cursor.execute("; ".join(settings))
+        cursor.execute(
+            "SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL enable_seqscan = off; "
+            "SET LOCAL hnsw.iterative_scan = strict_order; SET LOCAL hnsw.ef_search = 100"
+        )
 
 
 def _distance(space: EmbeddingSpace, vector: Sequence[float], exact: bool) -> CosineDistance:
@@ -179,10 +184,10 @@ def _distance(space: EmbeddingSpace, vector: Sequence[float], exact: bool) -> Co
 
 
 def _nearest(
-    branches: list[Chunks], space: EmbeddingSpace, vector: Sequence[float], limit: int, exact: bool
+    ways: list[tuple[Chunks, bool]], space: EmbeddingSpace, vector: Sequence[float], limit: int
 ) -> list[tuple[int, float]]:
     found: list[tuple[int, float]] = []
-    for branch in branches:
+    for branch, exact in ways:
         rows = branch.annotate(distance=_distance(space, vector, exact)).order_by("distance")
         found += rows.values_list("pk", "distance")[:limit]
     return sorted(found, key=lambda row: row[1])[:limit]

@@ -54,7 +54,11 @@
     form.setAttribute("hx-post", `${address}/messages`);
     htmx.process(form);
     await htmx.ajax("GET", "/c/search", { target: "#chat-list", swap: "innerHTML" });
-    document.querySelector(`#chat-list a[href="${CSS.escape(address)}"]`)?.setAttribute("aria-current", "page");
+    const link = document.querySelector(`#chat-list a[href="${CSS.escape(address)}"]`);
+    if (!link || location.pathname !== address) return;
+    link.setAttribute("aria-current", "page");
+    document.getElementById("chat-title").textContent = link.textContent;
+    document.title = `${link.textContent} – ${document.title.split(" – ").pop()}`;
   }
 
   // The text leaves the field only when the server has it.

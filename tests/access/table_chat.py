@@ -50,8 +50,7 @@ PAGES = [
     own_page("POST", f"{_CHAT}/delete", 302),
     page("POST", f"{_CHAT}/messages", 404, data={"text": "x", "model": "none"}, live=True),
     own_page("GET", _MESSAGE, admin=200, live=True),
-    # An administrator who may read the question gets its form; sending it is refused.
-    own_page("GET", f"{_MESSAGE}/edit", admin=200, live=True),
+    own_page("GET", f"{_MESSAGE}/edit", live=True),
     page("POST", f"{_MESSAGE}/edit", 404, data={"text": "x", "model": "none"}, live=True),
     page("POST", f"{_MESSAGE}/regenerate", 404, data={"model": "none"}, live=True),
     page("POST", f"{_MESSAGE}/continue", 404, data={"model": "none"}, live=True),

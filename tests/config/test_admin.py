@@ -12,13 +12,11 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse
 from django.template import engines
 from django.test import RequestFactory
-from django.urls import path
 
 from owui.config.admin import ConfigAdmin
 from owui.config.models import ConfigValue
 
-urlpatterns = [path("admin/", admin.site.urls)]
-pytestmark = [pytest.mark.django_db, pytest.mark.urls(__name__)]
+pytestmark = pytest.mark.django_db
 
 
 class Person:

@@ -98,7 +98,8 @@ def test_streamed_answer_has_the_shape_of_the_field(program: httpx.Client, path:
     chunks = [frame for frame in found if frame.get("choices")]
     assert {frame["object"] for frame in chunks} == {"chat.completion.chunk"}
     assert len({frame["id"] for frame in found}) == 1
-    assert chunks[0]["choices"][0]["delta"]["role"] == "assistant" or path.startswith("/openai")
+    if not path.startswith("/openai"):  # which passes on what the model server says
+        assert chunks[0]["choices"][0]["delta"]["role"] == "assistant"
     assert [c["choices"][0]["finish_reason"] for c in chunks] == [None] * (len(chunks) - 1) + ["stop"]
     assert [frame["usage"]["completion_tokens"] for frame in found if frame.get("usage")] == [5]
 
@@ -151,8 +152,9 @@ def test_official_client_works_with_every_base_address(site: Site, base: str) ->
 
 def test_official_client_gets_our_errors_as_its_own(site: Site) -> None:
     with openai.OpenAI(base_url=f"{site.url}/api", api_key=site.token, max_retries=0) as client:
-        with pytest.raises(openai.BadRequestError, match="Model not found"):
+        with pytest.raises(openai.BadRequestError) as refused:
             client.chat.completions.create(model="no-such-model", messages=[{"role": "user", "content": "hi"}])
+        assert refused.value.body == {"detail": "Model not found"}
         with pytest.raises(openai.RateLimitError):
             client.chat.completions.create(model="fake-small", messages=[{"role": "user", "content": "[[err=429]]"}])
     with openai.OpenAI(base_url=f"{site.url}/api", api_key="wrong", max_retries=0) as stranger:
@@ -222,7 +224,7 @@ def test_unknown_fields_are_ignored_and_sampling_goes_upstream(site: Site, progr
     sampling = {"temperature": 0.25, "max_tokens": 9, "seed": 3, "stop": ["END"]}
     answer = program.post(PATHS[0], json=body("[[n=2]]", **more, **sampling, params={"top_p": 0.5}))
     assert answer.status_code == 200, answer.text
-    upstream = site.models.requests[-1].json
+    upstream = next(r.json for r in reversed(site.models.requests) if r.path == "/v1/chat/completions")
     assert {key: upstream[key] for key in sampling} == sampling
     assert upstream["top_p"] == 0.5
     assert not set(more) & set(upstream)

@@ -1,0 +1,131 @@
+"""Every page for everybody: axe finds nothing, in light and dark, on a desk and on a phone; the keyboard is enough."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Browsing, Person, account, answer, ask, call, wait_finished
+from tests.browser.test_ask import RICH
+from tests.browser.test_knowledge import new_base
+
+Visit = Callable[..., Page]
+DESK: dict[str, Any] = {"viewport": {"width": 1280, "height": 800}}
+PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+
+
+def faults(page: Page) -> list[str]:
+    """What axe finds, one line a fault, and whether the page is wider than its window."""
+    found = Axe().run(page).response["violations"]
+    lines = [f"{page.url} {v['id']}: {node['html'][:160]} {node['target']}" for v in found for node in v["nodes"]]
+    # Not `evaluate(text)`: the pages refuse eval.
+    if page.evaluate("() => document.documentElement.scrollWidth > innerWidth"):
+        lines.append(f"{page.url} scrolls sideways")
+    return lines
+
+
+@pytest.fixture(scope="module")
+def pages(site: Any, chromium: Any, dana: Person, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """An answer with everything in it, a base with a document and a failure; made once for all looks at them."""
+    directory: Path = tmp_path_factory.mktemp("documents")
+    (directory / "Rota.txt").write_text("On call in week 12 is Ana Costa.")
+    (directory / "Broken.pdf").write_bytes(b"%PDF-1.4 broken")
+    browsing = Browsing(site, chromium)
+    page = browsing.open(dana, "/workspace/knowledge/")
+    new_base(page, "Rotas", [directory / "Rota.txt", directory / "Broken.pdf"])
+    expect(page.get_by_text("Ready", exact=True)).to_be_visible(timeout=20_000)
+    expect(page.get_by_text("Failed", exact=True)).to_be_visible(timeout=20_000)
+    base = page.url.removeprefix(site.url)
+    page.goto(f"{site.url}/?knowledge={base.rpartition('/')[2]}")
+    ask(page, f"Who is on call in week 12? [[think=5 text=Ana Costa [1].\n\n{RICH}]]")
+    wait_finished(page)
+    chat = page.url.removeprefix(site.url)
+    browsing.close()
+    return {"base": base, "chat": chat}
+
+
+@pytest.mark.parametrize("look", ["light", "dark"])
+@pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
+def test_axe_finds_nothing(
+    browsing: Browsing, dana: Person, pages: dict[str, str], look: Any, size: dict[str, Any]
+) -> None:
+    browsing.allow("404")
+    options = {**size, "color_scheme": look, "reduced_motion": "reduce"}
+    found: list[str] = []
+    stranger = browsing.open(path="/auth", **options)
+    found += faults(stranger)
+    stranger.goto(f"{browsing.site.url}/auth/signup")
+    found += faults(stranger)
+
+    page = browsing.open(dana, **options)
+    found += faults(page)
+    paths = (pages["chat"], "/workspace/knowledge/", pages["base"], "/workspace/models", "/settings", "/nowhere", "/admin/")
+    for path in paths:
+        page.goto(browsing.site.url + path)
+        found += faults(page)
+    page.goto(browsing.site.url + pages["chat"])
+    page.get_by_role("button", name="Source 1").first.click()
+    expect(page.get_by_role("heading", name="Source 1")).to_be_visible()
+    found += faults(page)
+    page.goto(browsing.site.url + pages["base"])
+    page.get_by_role("button", name="Change").click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+    found += faults(page)
+    assert found == []
+
+
+def test_axe_finds_nothing_on_the_waiting_page(browsing: Browsing, dana: Person) -> None:
+    waiting = account(browsing.site, "Pia Waiting", by=dana)
+    user = call(browsing.site, f"/api/v1/users/{waiting.id}", token=dana.token)
+    body = {"role": "pending", "name": user["name"], "email": user["email"], "profile_image_url": ""}
+    call(browsing.site, f"/api/v1/users/{waiting.id}/update", body, dana.token)
+    for look in ("light", "dark"):
+        page = browsing.open(account(browsing.site, "Pia Waiting"), **PHONE, color_scheme=look)
+        expect(page.get_by_role("heading", name="waits for approval")).to_be_visible()
+        assert faults(page) == []
+
+
+def tab_to(page: Page, name: str) -> None:
+    """Presses Tab until the focus is on something of that name, as a person would."""
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        label = page.evaluate(
+            "() => document.activeElement.getAttribute('aria-label') || document.activeElement.textContent.trim()"
+        )
+        if re.search(name, label or ""):
+            return
+    raise AssertionError(f"Tab never reaches {name}")
+
+
+def test_the_keyboard_is_enough(visit: Visit, dana: Person, pages: dict[str, str]) -> None:
+    page = visit(dana)
+    page.keyboard.type("Count [[n=300 tps=30]]")
+    page.keyboard.press("Enter")
+    expect(answer(page)).to_contain_text("t2 ")
+    tab_to(page, "Stop the answer")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("You stopped this answer.")).to_be_visible()
+
+    page.keyboard.press("Control+k")
+    page.keyboard.type("Who is on call")
+    expect(page.locator("#chat-list a")).to_have_count(1)
+    tab_to(page, "Who is on call")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(pages["chat"]))
+    tab_to(page, "Source 1")
+    expect(page.get_by_role("tooltip")).to_contain_text("Rota.txt")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Source 1")).to_be_focused()
+    tab_to(page, "Close")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Source 1").first).to_be_focused()
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("button", name="Source 1").first).to_be_focused()

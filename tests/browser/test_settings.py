@@ -1,0 +1,54 @@
+"""One's own key, look and password."""
+
+from __future__ import annotations
+
+from tests.browser.conftest import PASSWORD, Browsing, Person, account, call
+from playwright.sync_api import expect
+
+
+def test_key_theme_password_and_the_way_out(browsing: Browsing, dana: Person) -> None:
+    site = browsing.site
+    sam = account(site, "Sam Fields", by=dana)
+    page = browsing.open(sam)
+    page.get_by_role("button", name="Sam Fields").click()
+    page.get_by_role("link", name="Settings").click()
+
+    page.get_by_role("button", name="Create key").click()
+    key = page.locator("#api-key-value").inner_text()
+    assert call(site, "/api/v1/auths/", token=key)["email"] == sam.email
+    page.locator("#api-key").get_by_role("button", name="Copy").click()
+    assert page.evaluate("() => navigator.clipboard.readText()") == key
+    page.reload()
+    expect(page.get_by_text("You have a key. It cannot be shown again")).to_be_visible()
+    expect(page.locator("#api-key-value")).to_have_count(0)
+    page.once("dialog", lambda dialog: dialog.accept())
+    page.get_by_role("button", name="Delete key").click()
+    expect(page.get_by_role("button", name="Create key")).to_be_visible()
+
+    page.get_by_text("Dark", exact=True).click()
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    page.goto(site.url)
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    assert page.evaluate("() => matchMedia('(prefers-color-scheme: light)').matches")
+
+    page.goto(f"{site.url}/settings")
+    browsing.allow("40[0-9]")
+    page.get_by_label("Current password").fill("wrong")
+    page.get_by_label("New password").fill("another long password")
+    page.get_by_role("button", name="Change password").click()
+    expect(page.locator(".errorlist")).to_be_visible()
+    page.get_by_label("Current password").fill(PASSWORD)
+    page.get_by_label("New password").fill("another long password")
+    page.get_by_role("button", name="Change password").click()
+    expect(page.locator(".errorlist")).to_have_count(0)
+
+    page.get_by_role("button", name="Sam Fields").click()
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+    page.get_by_label("E-mail").fill(sam.email)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("alert")).to_be_visible()
+    page.get_by_label("Password").fill("another long password")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("textbox", name="Message", exact=True)).to_be_visible()

@@ -1,0 +1,40 @@
+"""A model server, and a runner of the test's own loop."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+
+from tests.fakes.model_server import FakeModelServer
+
+
+@pytest.fixture
+def server() -> Iterator[FakeModelServer]:
+    with FakeModelServer() as running:
+        yield running
+
+
+@pytest.fixture
+async def runner(transactional_db: None) -> AsyncIterator[Any]:
+    """The process's runner, started as the server starts it."""
+    from chat.runner import runner as ours
+
+    await ours.start()
+    yield ours
+    for turn in list(ours.turns.values()):
+        ours.stop_turn(turn.turn_id)
+    await ours.stop()
+    await forget_connections()
+
+
+async def forget_connections() -> None:
+    """What this loop opened to broker and model servers ends with the test."""
+    from channels.layers import get_channel_layer
+
+    from owui.lib.http import close_client
+
+    await close_client()
+    layer: Any = get_channel_layer()
+    await layer.flush()
