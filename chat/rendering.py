@@ -11,7 +11,7 @@ from django.template.loader import render_to_string
 from django.utils.safestring import SafeString, mark_safe
 
 
-from chat.engine.events import FINISH, REASONING, SOURCES, STATUS, TEXT, Logged, Transcript
+from chat.engine.events import FINISH, SOURCES, STATUS, TEXT, Logged, Transcript
 from chat.follow import Numbered
 from chat.models import Citation, Message, State
 from chat.tree import children_of
@@ -196,11 +196,13 @@ class TurnView:
         if any(kind == STATUS for kind, _value in events):
             self.statuses += added.statuses
             ops.append(self._status())
-        if any(kind == REASONING for kind, _value in events):
-            self.reasoning += added.reasoning
+        self.reasoning += added.reasoning
+        is_first_text = bool(text) and self._body is None
+        body = self._text() if text else None
+        # The first word of the answer turns "Thinking" into "Thoughts".
+        if added.reasoning or (is_first_text and self.reasoning):
             ops.append(self._thoughts())
-        if text:
-            body = self._text()
+        if body is not None:
             if block := body.feed("".join(text)):
                 ops.append(["append", f"message-{self.message_id}-blocks", block])
             ops.append(["replace", f"message-{self.message_id}-tail", body.tail])
@@ -232,7 +234,7 @@ class TurnView:
         ]
 
     def _thoughts(self) -> Op:
-        has_text = self._body is not None
+        has_text = self._body is not None or bool(self.prefix)
         view = {"id": self.message_id, "state": State.RUNNING, "html": has_text, **extras(None, self.reasoning)}
         html = render_to_string("chat/_reasoning.html", {"message": view})
         return ["replace", f"message-{self.message_id}-reasoning", html]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from ninja import NinjaAPI, Swagger
 from ninja.errors import ValidationError
@@ -23,7 +24,7 @@ from knowledge.api.knowledge import router as knowledge
 from knowledge.api.retrieval import router as retrieval
 from owui import health
 from owui.config.api import router as configs
-from owui.lib.errors import UserError, reference
+from owui.lib.errors import UserError, outage_text, reference
 from owui.lib.rest import Renderer
 from rbac.api import router as groups
 
@@ -73,6 +74,13 @@ def validation_error(request: HttpRequest, error: ValidationError) -> HttpRespon
         for item in error.errors
     ]
     return api.create_response(request, {"detail": detail}, status=422)
+
+
+@api.exception_handler(OperationalError)
+@api.exception_handler(InterfaceError)
+def outage(request: HttpRequest, error: Exception) -> HttpResponse:
+    log.error("%s %s: %s", request.method, request.path, error)
+    return api.create_response(request, {"detail": outage_text()}, status=503)
 
 
 @api.exception_handler(Exception)

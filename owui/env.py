@@ -77,7 +77,8 @@ class Boot(BaseSettings):
         "lax", validation_alias=AliasChoices("WEBUI_AUTH_COOKIE_SAME_SITE", "WEBUI_SESSION_COOKIE_SAME_SITE")
     )
     database_pool_size: int = 20
-    database_pool_timeout: int = 30
+    # The field's default is 30; a person should not look at a dead page for that long.
+    database_pool_timeout: int = 10
     global_log_level: str = "INFO"
     bypass_admin_access_control: bool = Field(
         True,

@@ -42,7 +42,18 @@ def _start(home: Path) -> subprocess.Popen[str]:
         raise SystemExit("The built-in database did not start; set DATABASE_URL and REDIS_URL to use your own.")
     for name, value in json.loads(line).items():
         os.environ.setdefault(name, value)
+    _forget_durability(os.environ["DATABASE_URL"])
     return process
+
+
+def _forget_durability(url: str) -> None:
+    """This database is thrown away after the run: waiting for the disk would only make emptying tables slow."""
+    import psycopg
+
+    with psycopg.connect(url, autocommit=True) as connection:
+        for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+            connection.execute(f"ALTER SYSTEM SET {setting} = off")
+        connection.execute("SELECT pg_reload_conf()")
 
 
 def _end(process: subprocess.Popen[str], directory: Path) -> None:

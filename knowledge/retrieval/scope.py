@@ -51,6 +51,6 @@ def readable_chunks(
 def _among(column: str, allowed: QuerySet[Any, Any]) -> Func:
     """`column = ANY (ARRAY(SELECT …))`: the same as IN, but the subquery is answered once and then looked up in the
     index. With IN the planner guesses how many rows the rights let through, guesses high, and reads the whole table:
-    250 ms instead of 8 for one base of 50 among 100,000 chunks."""
+    250 ms instead of 3 for one base of 50 among 100,000 chunks."""
     ids = ArraySubquery(allowed.order_by().values("pk"))
     return Func(F(column), ids, template="(%(expressions)s))", arg_joiner=" = ANY (", output_field=BooleanField())

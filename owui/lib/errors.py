@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
@@ -66,6 +67,14 @@ class Missing(UserError):
         super().__init__(message, status=status, code=code)
 
 
+#: the database is away, or every connection is taken: nothing is wrong with what the person asked
+OUTAGES = (OperationalError, InterfaceError)
+
+
+def outage_text() -> str:
+    return _("The database cannot be reached at the moment. Nothing you sent is lost on this page: try again shortly.")
+
+
 def reference() -> str:
     """A short number that ties what the person saw to the line in the log."""
     return uuid.uuid4().hex[:8].upper()
@@ -88,6 +97,9 @@ class ErrorPageMiddleware:
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         if isinstance(exception, UserError):
             return error_response(request, exception.status, exception.message)
+        if isinstance(exception, OUTAGES):
+            log.error("%s %s: %s", request.method, request.path, exception)
+            return error_response(request, 503, outage_text())
         return None
 
 
@@ -99,7 +111,7 @@ def error_response(request: HttpRequest, status: int, message: str, ref: str = "
         response["HX-Retarget"] = "#toasts"
         response["HX-Reswap"] = "beforeend"
         return response
-    known = status if status in (400, 403, 404, 500) else (404 if status == 404 else 400)
+    known = status if status in (400, 403, 404, 500) else 500 if status >= 500 else 400
     return render(request, f"errors/{known}.html", context, status=status)
 
 

@@ -43,7 +43,7 @@
     const prose = document.getElementById(id).querySelector(":scope > .prose").cloneNode(true);
     for (const extra of prose.querySelectorAll(".code-head, .cite, .math-source")) {
       const before = extra.previousSibling;
-      if (extra.matches(".cite") && before?.nodeType === Node.TEXT_NODE) before.nodeValue = before.nodeValue.trimEnd();
+      if (extra.matches(".cite") && before?.nodeType === Node.TEXT_NODE) before.nodeValue = before.nodeValue.replace(/[\s\u2060]+$/, "");
       extra.remove();
     }
     const html = prose.innerHTML;

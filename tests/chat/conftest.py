@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -38,3 +38,30 @@ async def forget_connections() -> None:
     await close_client()
     layer: Any = get_channel_layer()
     await layer.flush()
+
+
+@pytest.fixture
+async def process(runner: Any) -> AsyncIterator[Any]:
+    """The runner, and the process's ear for the others."""
+    from chat.nodes import nodes
+
+    await nodes.start()
+    yield runner
+    await nodes.stop()
+
+
+@pytest.fixture
+def small(
+    transactional_db: None, server: FakeModelServer, set_config: Callable[..., None], share: Callable[..., None]
+) -> Iterator[Any]:
+    """A model that everybody may use, on the fake server."""
+    from inference import live
+    from inference.models import AIModel
+
+    live.forget()
+    set_config("openai.api_base_urls", [server.openai_url])
+    set_config("ollama.base_urls", [])
+    model = AIModel.objects.create(model_id="fake-small", name="Fake small")
+    share(model, "*")
+    yield model
+    live.forget()

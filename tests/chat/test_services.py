@@ -222,13 +222,13 @@ def test_title_and_pin(alice: Any) -> None:
 
 
 def test_deleted_chat_takes_its_messages_and_turns(alice: Any) -> None:
-    from owui.audit.models import AuditPending
+    from owui.audit.models import AuditEvent
 
     started = ask(alice)
     services.delete_chat(by=alice, chat_id=started.chat.pk)
     assert not Message.objects.exists()
     assert not Turn.objects.exists()
-    assert AuditPending.objects.filter(action="chat.delete").exists()
+    assert AuditEvent.objects.filter(action="chat.delete").exists()
 
 
 @pytest.mark.django_db(transaction=True)

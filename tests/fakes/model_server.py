@@ -58,7 +58,7 @@ def text_of(message: dict[str, Any]) -> str:
 class FakeModels:
     """The server's behaviour and its memory of what was asked.
 
-    `reply(body)` gives the text of an answer where the message holds no script. `models` are the names listed; with
+    `reply(body)` gives the text of an answer, or a script, where the message holds no script. `models` are the names listed; with
     `api_key` every request must bear it; `stream_options=False` refuses that field as some servers do.
     """
 
@@ -112,9 +112,13 @@ class FakeModels:
     def script(self, body: dict[str, Any]) -> Script:
         messages = body.get("messages") or [{"role": "user", "content": body.get("prompt", "")}]
         asked = next((text_of(m) for m in reversed(messages) if m.get("role") == "user"), "")
-        found = re.search(r"\[\[(.*?)\]\]", asked, re.DOTALL)
+        pattern = re.compile(r"\[\[(.*?)\]\]", re.DOTALL)
+        found = pattern.search(asked)
         fields: dict[str, str] = {}
         text = None
+        if not found and self.reply is not None:
+            text = self.reply(body)
+            found = pattern.fullmatch(text)
         if found:
             head, is_text, rest = found[1].partition("text=")
             text = rest if is_text else None
@@ -122,8 +126,6 @@ class FakeModels:
             fields = dict(item.partition("=")[::2] for item in head.split())
             if is_message:
                 fields["msg"] = message
-        elif self.reply is not None:
-            text = self.reply(body)
         if text is None:
             tokens = [f"t{i} " for i in range(1, int(fields.get("n", 20)) + 1)]
         else:

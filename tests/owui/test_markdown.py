@@ -17,17 +17,17 @@ STATIC = Path(__file__).parents[2] / "static" / "owui"
 
 def cite(*numbers: int) -> str:
     buttons = "".join(f'<button type="button" data-cite="{n}" aria-label="Source {n}">{n}</button>' for n in numbers)
-    return f'<sup class="cite">{buttons}</sup>'
+    return f'\u2060<sup class="cite">{buttons}</sup>'
 
 
 @pytest.mark.parametrize(
     ("text", "html"),
     [
-        ("a [1].", f"a {cite(1)}."),
-        ("a [1][2]", f"a {cite(1)}{cite(2)}"),
-        ("a [1,2]", f"a {cite(1, 2)}"),
-        ("a [1, 2]", f"a {cite(1, 2)}"),
-        ("**a [1]**", f"<strong>a {cite(1)}</strong>"),
+        ("a [1].", f"a{cite(1)}."),
+        ("a [1][2]", f"a{cite(1)}{cite(2)}"),
+        ("a [1,2]", f"a{cite(1, 2)}"),
+        ("a [1, 2]", f"a{cite(1, 2)}"),
+        ("**a [1]**", f"<strong>a{cite(1)}</strong>"),
         ("a [4]", "a [4]"),
         ("a [1, 4]", "a [1, 4]"),
         ("a [0]", "a [0]"),
@@ -178,6 +178,11 @@ def test_code_text_survives_unchanged(source: str) -> None:
         ("1. a\n   ```js\n   x\n   ```\n2. b", "</div>\n</li>\n<li>b</li>"),
         ("3. a\n4. b", '<ol start="3">'),
         ("# T", '<h3 class="md-h1">T</h3>'),
+        # An outline without gaps, wherever the model begins.
+        (
+            "## A\n\n#### B\n\n## C\n\n### D",
+            '<h3 class="md-h2">A</h3>\n<h4 class="md-h4">B</h4>\n<h3 class="md-h2">C</h3>\n<h4 class="md-h3">D</h4>',
+        ),
         ("**中文。**后面", "<strong>中文。</strong>后面"),
         ("前**“中文”**后", "前<strong>“中文”</strong>后"),
         ("这是**重点**。", "这是<strong>重点</strong>。"),

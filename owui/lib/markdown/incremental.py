@@ -79,6 +79,7 @@ class IncrementalRenderer:
         self._carriage = False
         self._scanned = 0  # length of the full lines looked at last
         self._list_start: int | None = None
+        self._outline: tuple[int, ...] = ()  # the headings that the next one stands under
         self._shown: tuple[str, int] = ("", 0)  # the last tail of a long block and how much text it covers
         self._pending = 0  # how much of a long block shows as plain text
         self._fence: _OpenFence | None = None
@@ -245,7 +246,11 @@ class IncrementalRenderer:
             open_end=len(prepared.text.encode()) if open_end else -1,
         )
         writer.list_start = self._list_start
-        return clean.clean(writer.write(events))
+        writer.outline = self._outline
+        html = writer.write(events)
+        if not open_end:
+            self._outline = writer.outline
+        return clean.clean(html)
 
     def _reference(self, link: Any) -> tuple[str, str] | None:
         return self._definitions.get(" ".join(link["reference"].casefold().split()))

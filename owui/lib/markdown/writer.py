@@ -17,6 +17,7 @@ from .source import CLOSE, JOINER, OPEN, Span, restore
 # The parser gives dicts with one key; naming their many types here would say less than the names do.
 Event = tuple[Any, Any]
 
+WORD_JOINER = "\u2060"
 # Deeper containers are flattened: no reader needs them and browsers and sanitisers slow down on them.
 _DEPTH = 40
 _TEXT = re.compile(
@@ -43,6 +44,7 @@ class Writer:
         self.breaks = breaks
         self.open_end = open_end  # code that reaches this offset is still being written, and stays plain
         self.list_start: int | None = None  # the number a list cut in two goes on with; 0 for bullets
+        self.outline: tuple[int, ...] = ()  # the levels of the headings that what follows stands under
         self.out: list[str] = []
         self.closers: list[str] = []
         self.links = 0
@@ -127,7 +129,10 @@ class Writer:
             f'aria-label="{attribute(self.labels.source.format(number=number))}">{number}</button>'
             for number in wanted
         )
-        return f'<sup class="cite">{buttons}</sup>'
+        # The number stays at its word: no space before it, and no new line.
+        if self.out:
+            self.out[-1] = self.out[-1].rstrip(" ")
+        return f'{WORD_JOINER}<sup class="cite">{buttons}</sup>'
 
     def _url(self, url: str) -> int:
         """A bare address becomes a link; says how many characters of it were used."""
@@ -193,8 +198,10 @@ class Writer:
             self._open("", "")
         elif kind == "Heading":
             number = int(value["level"][1])
-            # The page has its own h1 and h2: an answer's headings go below them, the class keeps their look.
-            name = f"h{min(6, number + 2)}"
+            # The page has its own h1 and h2: an answer's headings go below them without a gap, wherever the model
+            # begins to count; the class keeps the look that was meant.
+            self.outline = (*(above for above in self.outline if above < number), number)
+            name = f"h{min(6, 2 + len(self.outline))}"
             self._open(f'<{name} class="md-h{number}">', f"</{name}>\n")
         elif kind == "CodeBlock":
             self.code = []
