@@ -11,14 +11,8 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from knowledge import services
-from knowledge.models import (
-    Document,
-    EmbeddingSpace,
-    KnowledgeBase,
-    KnowledgeBaseGroupGrant,
-    KnowledgeBaseUserGrant,
-    KnowledgeDocument,
-)
+from knowledge.models import Document, EmbeddingSpace, KnowledgeBase, KnowledgeDocument
+from rbac.admin import SharedAdmin, grant_inlines
 
 
 class _ReadOnly:
@@ -34,22 +28,6 @@ class _ReadOnly:
         return False
 
 
-class UserGrantInline(_ReadOnly, admin.TabularInline):  # type: ignore[type-arg]
-    model = KnowledgeBaseUserGrant
-    fk_name = "content_object"
-    fields = ("user", "permission", "granted_by", "created_at")
-    readonly_fields = fields
-    extra = 0
-
-
-class GroupGrantInline(_ReadOnly, admin.TabularInline):  # type: ignore[type-arg]
-    model = KnowledgeBaseGroupGrant
-    fk_name = "content_object"
-    fields = ("group", "permission", "granted_by", "created_at")
-    readonly_fields = fields
-    extra = 0
-
-
 class DocumentInline(_ReadOnly, admin.TabularInline):  # type: ignore[type-arg]
     model = KnowledgeDocument
     fields = ("document", "added_by", "created_at")
@@ -58,14 +36,23 @@ class DocumentInline(_ReadOnly, admin.TabularInline):  # type: ignore[type-arg]
 
 
 @admin.register(KnowledgeBase)
-class KnowledgeBaseAdmin(_ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
+class KnowledgeBaseAdmin(SharedAdmin[KnowledgeBase]):
+    """Who may read which base. Access is changed here; names and documents are changed on the pages."""
+
     list_display = ("name", "owner", "general_access", "document_count", "updated_at")
     list_filter = ("general_access",)
     search_fields = ("name", "description", "owner__email")
     list_select_related = ("owner",)
     fields = ("name", "description", "owner", "general_access", "created_at", "updated_at")
-    inlines = (UserGrantInline, GroupGrantInline, DocumentInline)
+    readonly_fields = ("name", "description", "owner", "created_at", "updated_at")
+    inlines = (*grant_inlines(KnowledgeBase), DocumentInline)
     show_full_result_count = False
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         bases: QuerySet[Any] = super().get_queryset(request)
@@ -89,6 +76,11 @@ class DocumentAdmin(_ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
     )  # fmt: skip
     actions = ("try_again",)
     show_full_result_count = False
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        user: Any = request.user
+        documents: Any = super().get_queryset(request)
+        return documents.readable_by(user)  # type: ignore[no-any-return]
 
     @admin.action(description=_("Try again"))
     def try_again(self, request: HttpRequest, documents: QuerySet[Any]) -> None:

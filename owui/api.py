@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from django.db import InterfaceError, OperationalError
+from django.core.exceptions import RequestDataTooBig
+from django.db import DataError, InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from ninja import NinjaAPI, Swagger
 from ninja.errors import ValidationError
@@ -24,7 +25,7 @@ from knowledge.api.knowledge import router as knowledge
 from knowledge.api.retrieval import router as retrieval
 from owui import health
 from owui.config.api import router as configs
-from owui.lib.errors import UserError, outage_text, reference
+from owui.lib.errors import UserError, outage_text, reference, too_big_text, unstorable_text
 from owui.lib.rest import Renderer
 from rbac.api import router as groups
 
@@ -83,11 +84,22 @@ def outage(request: HttpRequest, error: Exception) -> HttpResponse:
     return api.create_response(request, {"detail": outage_text()}, status=503)
 
 
+@api.exception_handler(RequestDataTooBig)
+def too_big(request: HttpRequest, error: Exception) -> HttpResponse:
+    return api.create_response(request, {"detail": too_big_text()}, status=413)
+
+
+@api.exception_handler(DataError)
+def unstorable(request: HttpRequest, error: Exception) -> HttpResponse:
+    log.warning("%s %s: %s", request.method, request.path, error)
+    return api.create_response(request, {"detail": unstorable_text()}, status=400)
+
+
 @api.exception_handler(Exception)
 def unexpected(request: HttpRequest, error: Exception) -> HttpResponse:
     """A bug: the log has everything, the caller a reference."""
     ref = reference()
-    log.exception("reference %s: %s %s", ref, request.method, request.path)
+    log.error("reference %s: %s %s", ref, request.method, request.path, exc_info=error)
     body: dict[str, Any] = {
         "detail": f"Something went wrong on the server. Tell your administrator this reference: {ref}"
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from typing import Any
 
@@ -16,6 +17,8 @@ from knowledge.models import Document, DocumentPage
 from owui.lib.errors import Missing
 
 AROUND = 1500
+# A long line that ends within a sentence was broken by the page it was printed on; tables keep their lines.
+_BROKEN_LINE = re.compile(r"^([^|\t\n]{50,}[^\s|.:;!?])\n(?=[^\s|])", re.MULTILINE)
 
 
 @require_GET
@@ -55,10 +58,15 @@ def _view(citation: Citation, document: Document) -> dict[str, Any]:
         "page": citation.page_number,
         "label": citation.page_label,
         "kb_name": citation.knowledge_base.name if citation.knowledge_base else "",
-        "text_before": ("…" if start > AROUND else "") + text[max(0, start - AROUND) : start],
-        "passage": citation.text,
-        "text_after": text[end : end + AROUND] + ("…" if end + AROUND < len(text) else ""),
+        "text_before": _flowing(("…" if start > AROUND else "") + text[max(0, start - AROUND) : start]),
+        "passage": _flowing(citation.text),
+        "text_after": _flowing(text[end : end + AROUND] + ("…" if end + AROUND < len(text) else "")),
         "relevance": round(score * 100) if score is not None and 0 <= score <= 1 else None,
         "document_url": f"/api/v1/files/{document.pk}/content"
         + (f"#page={citation.page_number}" if citation.page_number else ""),
     }
+
+
+def _flowing(text: str) -> str:
+    """The words as they are, in lines of the panel's width instead of the page's."""
+    return _BROKEN_LINE.sub(r"\1 ", text)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.db import connection
+from django.db.models import JSONField, Value
 from django.utils import timezone
 
 from owui.audit.record import Actor, actor_id
@@ -43,13 +44,18 @@ def write(values: Mapping[str, Any], by: Actor | None) -> None:
     now = timezone.now()
     ConfigValue.objects.bulk_create(
         [
-            ConfigValue(key=key, value=_closed(key, value), updated_at=now, updated_by=actor_id(by))
+            ConfigValue(key=key, value=_json(_closed(key, value)), updated_at=now, updated_by=actor_id(by))
             for key, value in sorted(values.items())
         ],
         update_conflicts=True,
         unique_fields=["key"],
         update_fields=["value", "updated_at", "updated_by"],
     )
+
+
+def _json(value: Any) -> Any:
+    """A None that is stored is JSON's null, not an empty column."""
+    return Value(None, JSONField()) if value is None else value
 
 
 def insert_missing(values: Mapping[str, Any]) -> int:

@@ -13,7 +13,9 @@ from collections.abc import Callable
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
-from django.db import InterfaceError, OperationalError
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
+from django.db import DataError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
@@ -75,6 +77,17 @@ def outage_text() -> str:
     return _("The database cannot be reached at the moment. Nothing you sent is lost on this page: try again shortly.")
 
 
+def too_big_text() -> str:
+    limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE // (1024 * 1024)
+    return _("This request is larger than %(limit)s MB. Send less at once; upload long texts as files.") % {
+        "limit": limit
+    }
+
+
+def unstorable_text() -> str:
+    return _("Something in this request cannot be stored: a text is too long or holds a character that is not text.")
+
+
 def reference() -> str:
     """A short number that ties what the person saw to the line in the log."""
     return uuid.uuid4().hex[:8].upper()
@@ -100,6 +113,11 @@ class ErrorPageMiddleware:
         if isinstance(exception, OUTAGES):
             log.error("%s %s: %s", request.method, request.path, exception)
             return error_response(request, 503, outage_text())
+        if isinstance(exception, RequestDataTooBig):
+            return error_response(request, 413, too_big_text())
+        if isinstance(exception, DataError):
+            log.warning("%s %s: %s", request.method, request.path, exception)
+            return error_response(request, 400, unstorable_text())
         return None
 
 

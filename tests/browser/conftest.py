@@ -206,4 +206,4 @@ def answer(page: Page) -> Any:
 
 def wait_finished(page: Page) -> None:
     expect(page.locator(".message.assistant").last).not_to_have_attribute("data-turn", re.compile("."))
-    expect(page.get_by_role("button", name="Send")).to_be_visible()
+    expect(page.locator("#composer .send")).to_be_visible()

@@ -52,7 +52,6 @@ It becomes a deviation when a reading stays **above 8.0 °C for more than 30 min
 
 1. Report it to Quality within 24 hours on form SOP-QA-042 [1].
 2. Quality assigns a number within one working day [2].
-3. The stability board assesses it.
 
 | Batch | Storage | Assay after 6 months |
 |---|---|---:|
@@ -60,7 +59,7 @@ It becomes a deviation when a reading stays **above 8.0 °C for more than 30 min
 | 42 | 7.5 °C | 99.1 % |
 | 43 | 5.0 °C | 99.6 % |
 
-Batches 41 and 43 were released in March; for batch 42 the documents name no decision yet."""
+For batch 42 the documents name no decision yet."""
 FIRST = (
     "Summarise the board minutes of March",
     "Draft a deviation report for chamber 7",
@@ -135,7 +134,7 @@ def main() -> None:
         bare = f"/?knowledge={base.rpartition('/')[2]}"
         page.goto(f"{site.url}{bare}&model=fake-large")
         ask(page, QUESTION)
-        expect(page.locator(".message.assistant ol li")).to_have_count(2)
+        expect(page.locator(".message.assistant .prose ol li")).to_have_count(2)
         keep(page, "chat-streaming-desktop-light")
         phone = browsing.open(alice, page.url.removeprefix(site.url), **PHONE, color_scheme="dark")
         expect(phone.locator(".message.assistant table")).to_be_visible()
@@ -151,7 +150,10 @@ def main() -> None:
             keep(view, f"citation-{look}")
         for look, size, scheme in LOOKS:
             if look in ("desktop-light", "desktop-dark"):
-                keep(browsing.open(dana, "/admin/accounts/user/", **size, color_scheme=scheme), f"admin-{look}")
+                view = browsing.open(dana, "/admin/accounts/user/", **size, color_scheme=scheme)
+                keep(view, f"admin-people-{look}")
+        view.goto(f"{site.url}/admin/")
+        keep(view, "admin-desktop-dark")
         browsing.close()
     for path in sorted(OUT.glob("*.webp")):
         print(f"{path.name} {path.stat().st_size // 1024} KB")

@@ -50,10 +50,11 @@ def pages(site: Any, chromium: Any, dana: Person, tmp_path_factory: pytest.TempP
     return {"base": base, "chat": chat}
 
 
-@pytest.mark.parametrize("look", ["light", "dark"])
-@pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
+@pytest.mark.parametrize(
+    ("size", "look"), [(DESK, "light"), (DESK, "dark"), (PHONE, "light")], ids=["desk-light", "desk-dark", "phone"]
+)
 def test_axe_finds_nothing(
-    browsing: Browsing, dana: Person, pages: dict[str, str], look: Any, size: dict[str, Any]
+    browsing: Browsing, dana: Person, pages: dict[str, str], size: dict[str, Any], look: Any
 ) -> None:
     browsing.allow("404")
     options = {**size, "color_scheme": look, "reduced_motion": "reduce"}

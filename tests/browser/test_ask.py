@@ -92,9 +92,8 @@ def test_stop_continue_again_and_in_other_words(visit: Visit, alice: Person) -> 
     expect(box).to_be_focused()
     box.fill("Quickly [[n=5]]")
     question.get_by_role("button", name="Send").click()
-    expect(answer(page)).to_contain_text("t1 t2 t3 t4 t5")
-    wait_finished(page)
     expect(question.get_by_role("group", name="Versions")).to_contain_text("2/2")
+    wait_finished(page)
     assert numbers(page) == [1, 2, 3, 4, 5]
 
 

@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
+from asgiref.sync import sync_to_async
+from django.db import connection
 
 from tests.fakes.model_server import FakeModelServer
 
@@ -27,6 +29,8 @@ async def runner(transactional_db: None) -> AsyncIterator[Any]:
         ours.stop_turn(turn.turn_id)
     await ours.stop()
     await forget_connections()
+    # The thread in which Django's async test client runs sync views keeps its connection.
+    await sync_to_async(lambda: connection.close())()
 
 
 async def forget_connections() -> None:

@@ -46,7 +46,7 @@ async def saved(message_id: Any, state: str = "done") -> Message:
 @live
 async def test_conversation_by_pages(process: Any, alice: Any, small: Any, server: FakeModelServer) -> None:
     page = browser(await in_thread(token_for)(alice))
-    sent = await page.post("/c/new/messages", {"text": "Hello [[n=5]]", "model": "fake-small"})
+    sent = await page.post("/c/new/messages", {"text": "Hello [[n=5 ttft=400]]", "model": "fake-small"})
     assert sent.status_code == 200
     html = sent.content.decode()
     chat = await in_thread(Chat.objects.get)()

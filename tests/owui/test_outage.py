@@ -38,3 +38,20 @@ def test_an_unknown_fault_shows_a_reference_and_logs_it(api_for: Any, alice: Any
     number = answer.json()["detail"].rsplit(" ", 1)[-1]
     assert number in caplog.text
     assert "secret inside" not in answer.content.decode()
+
+
+def test_a_text_that_cannot_be_stored_is_the_senders_to_mend(api_for: Any, dana: Any) -> None:
+    answer = api_for(dana).post(
+        "/api/v1/knowledge/create", {"name": "a\x00b", "description": ""}, content_type="application/json"
+    )
+    assert answer.status_code == 400
+    assert "cannot be stored" in answer.json()["detail"]
+
+
+def test_a_request_that_is_too_big_is_413(api_for: Any, dana: Any, settings: Any) -> None:
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+    answer = api_for(dana).post(
+        "/api/v1/knowledge/create", {"name": "x" * 1024 * 1025, "description": ""}, content_type="application/json"
+    )
+    assert answer.status_code == 413
+    assert "larger than 1 MB" in answer.json()["detail"]
