@@ -1,4 +1,4 @@
-"""Messages and turns as what templates and sockets show. A fragment is written once and used by page, view and socket."""
+"""Messages and turns as templates and sockets show them: a fragment is written once, for page, view and socket."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any
 
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString, mark_safe
-
 
 from chat.engine.events import FINISH, SOURCES, STATUS, TEXT, Logged, Transcript
 from chat.follow import Numbered

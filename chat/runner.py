@@ -74,7 +74,7 @@ class Runner:
         """Lets running turns finish for a while, then stops them with their text kept."""
         self.draining = True
         deadline = time.monotonic() + DRAIN_SECONDS
-        while self.turns and time.monotonic() < deadline:
+        while self.turns and time.monotonic() < deadline:  # noqa: ASYNC110  turns end one by one
             await asyncio.sleep(0.05)
         for turn in list(self.turns.values()):
             self._cancel(turn, "interrupted")

@@ -47,7 +47,8 @@ def check_text(text: str) -> str:
     if len(text) > limit:
         raise UserError(
             _(
-                "This message has %(have)s characters; at most %(limit)s can be sent. Put long texts into a document and attach it."
+                "This message has %(have)s characters; at most %(limit)s can be sent. "
+                "Put long texts into a document and attach it."
             )
             % {"have": f"{len(text):,}", "limit": f"{limit:,}"},
             status=413,
@@ -121,7 +122,7 @@ def regenerate(*, by: User, runner_id: uuid.UUID, message_id: uuid.UUID, model_i
 def edit_question(
     *, by: User, runner_id: uuid.UUID, message_id: uuid.UUID, text: str, model_id: str, model_name: str
 ) -> Started:
-    """The question in other words, as a sibling, and an answer to it. The former one stays. 401 without the permission."""
+    """The question in other words, as a sibling, and an answer to it; the former stays. 401 without the permission."""
     require(by, "chat.edit")
     former = own_message(by, message_id)
     if former.author != "user":
@@ -204,7 +205,7 @@ def delete_chat(*, by: User, chat_id: uuid.UUID) -> None:
 
 
 def attachable(user: User, knowledge_ids: Sequence[str], file_ids: Sequence[str]) -> list[dict[str, Any]]:
-    """The knowledge and files of a message, in the field's form. What the person may not read is 404, as if it were not."""
+    """The knowledge and files of a message, in the field's form. What the person may not read is 404."""
     bases = KnowledgeBase.objects.readable_by(user).filter(pk__in=uuids(knowledge_ids))
     documents = (
         Document.objects.readable_by(user).filter(pk__in=uuids(file_ids)) if file_ids else Document.objects.none()

@@ -160,7 +160,8 @@ def prune(older_than: timedelta = timedelta(hours=1)) -> int:
     before = timezone.now() - older_than
     with connection.cursor() as cursor:
         cursor.execute(
-            "DELETE FROM chat_turnevent WHERE turn_id IN (SELECT id FROM chat_turn WHERE state <> 'running' AND finished_at < %s)",
+            "DELETE FROM chat_turnevent WHERE turn_id IN"
+            " (SELECT id FROM chat_turn WHERE state <> 'running' AND finished_at < %s)",
             [before],
         )
         return int(cursor.rowcount)

@@ -1,4 +1,4 @@
-"""`/api/v1/chats`: own chats. Lists and single chats in the field's shapes; the rest of the routes follow with the page."""
+"""`/api/v1/chats`: own chats, in the field's shapes."""
 
 from __future__ import annotations
 

@@ -11,8 +11,8 @@ from typing import Any
 import orjson
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
-from ninja import Router, Schema
-from pydantic import ConfigDict
+from ninja import Router
+from pydantic import BaseModel, ConfigDict
 
 from accounts.models import User
 from chat.dispatch import make_plan
@@ -31,14 +31,14 @@ router = Router(tags=["completions"])
 KEEP_ALIVE_SECONDS = 15.0
 #: fields of the request that are OpenAI sampling parameters and go to the model server as they are
 SAMPLING = (
-    "temperature", "top_p", "top_k", "min_p", "max_tokens", "max_completion_tokens", "seed", "stop", "n", "presence_penalty",
-    "frequency_penalty", "repeat_penalty", "logit_bias", "response_format", "reasoning_effort", "tool_choice",
+    "temperature", "top_p", "top_k", "min_p", "max_tokens", "max_completion_tokens", "seed", "stop", "n",
+    "presence_penalty", "frequency_penalty", "repeat_penalty", "logit_bias", "response_format", "reasoning_effort", "tool_choice",
     "parallel_tool_calls", "logprobs", "top_logprobs", "num_ctx", "keep_alive", "think",
 )  # fmt: skip
 
 
-class CompletionForm(Schema):
-    """The fields we know; others are ignored and never assigned."""
+class CompletionForm(BaseModel):
+    """The fields we know; others are ignored and never assigned. Not ninja's Schema, which forgets unknown fields."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -77,7 +77,7 @@ async def create_completion(request: HttpRequest, form: CompletionForm) -> Any:
 
 
 def _admit(user: User, resolved: Resolved, form: CompletionForm) -> None:
-    """Checks the question, and notes it: API answers leave no chat behind, so the audit log says that they were given."""
+    """Checks the question and notes it: API answers leave no chat behind, so the audit log says they were given."""
     last = form.messages[-1]
     # Only what a person says must say something: the result of a tool may be empty.
     if last.get("role") == "user" and not isinstance(last.get("content"), list):

@@ -9,7 +9,7 @@ Message = dict[str, Any]
 
 
 def system_prompt(*, folder: str = "", model: str = "", chat: str = "", user: str = "") -> str:
-    """The administrator's prompt of the model wins over the chat's, that over the person's; a folder's goes in front."""
+    """The administrator's prompt of the model wins over the chat's, that over the person's; a folder's goes first."""
     chosen = model.strip() or chat.strip() or user.strip()
     return "\n\n".join(part for part in (folder.strip(), chosen) if part)
 

@@ -24,5 +24,7 @@ def file_create(request: HttpRequest) -> HttpResponse:
     upload = request.FILES.get("file")
     if upload is None:
         raise UserError(_("No file arrived. Choose it again."))
-    document = add_document(file=cast(BinaryIO, upload), filename=upload.name or "", content_type=upload.content_type or "", by=user)
+    document = add_document(
+        file=cast(BinaryIO, upload), filename=upload.name or "", content_type=upload.content_type or "", by=user
+    )
     return render(request, "chat/_file_chip.html", {"file": {"id": document.pk, "name": document.filename}})

@@ -14,6 +14,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from accounts.web import asigned_in, signed_in
 from chat import rendering, selectors, services
 from chat.dispatch import start
+from chat.engine.events import Transcript
 from chat.models import Chat, Message
 from chat.nodes import nodes
 from chat.services import Started
@@ -40,7 +41,7 @@ async def message_create(request: HttpRequest, chat_id: uuid.UUID | None = None)
         knowledge_ids=form.getlist("knowledge"),
         file_ids=form.getlist("file"),
     )
-    html = await in_thread(_started_html)(user, started, with_question=True)
+    html = await in_thread(_asked_html)(user, started)
     await _tell_tabs(user, started, html)
     response = HttpResponse(html)
     if started.is_new_chat:
@@ -93,7 +94,7 @@ async def message_continue(request: HttpRequest, chat_id: uuid.UUID, message_id:
     user: Any = await request.auser()
     resolved = await _model_for(request, user, message_id)
     started = await start(user, resolved, services.continue_answer, message_id=message_id)
-    return HttpResponse(await in_thread(_started_html)(user, started, with_question=False))
+    return HttpResponse(await in_thread(_message_html)(user, started.message))
 
 
 @require_POST
@@ -146,9 +147,13 @@ def _message_html(user: Any, message: Message) -> str:
     return render_to_string("chat/_message.html", {"message": view, "can": rendering.can_of(user)})
 
 
-def _started_html(user: Any, started: Started, *, with_question: bool) -> str:
-    parts = [_message_html(user, started.question)] if with_question and started.question else []
-    return "".join([*parts, _message_html(user, started.message)])
+def _asked_html(user: Any, started: Started) -> str:
+    """A new question and its answer to be. Neither has siblings yet, so nothing has to be read for them."""
+    assert started.question is not None
+    answer = rendering.message_view(started.message, turn_id=started.turn.pk, running=(Transcript(), 0))
+    can = rendering.can_of(user)
+    views = [rendering.message_view(started.question), answer]
+    return "".join(render_to_string("chat/_message.html", {"message": view, "can": can}) for view in views)
 
 
 def _branch_response(request: HttpRequest, user: Any, chat: Chat) -> HttpResponse:

@@ -134,7 +134,7 @@ def main() -> None:
         bare = f"/?knowledge={base.rpartition('/')[2]}"
         page.goto(f"{site.url}{bare}&model=fake-large")
         ask(page, QUESTION)
-        expect(page.locator(".message.assistant .prose ol li")).to_have_count(2)
+        expect(page.locator(".message.assistant tbody tr")).to_have_count(2)
         keep(page, "chat-streaming-desktop-light")
         phone = browsing.open(alice, page.url.removeprefix(site.url), **PHONE, color_scheme="dark")
         expect(phone.locator(".message.assistant table")).to_be_visible()
@@ -144,7 +144,9 @@ def main() -> None:
         for look, size, scheme in LOOKS:
             if look == "phone-dark":
                 continue
-            view = browsing.open(alice, page.url.removeprefix(site.url), **size, color_scheme=scheme)
+            # As high as the whole answer.
+            tall = {**size, "viewport": {**size["viewport"], "height": 900}}
+            view = browsing.open(alice, page.url.removeprefix(site.url), **tall, color_scheme=scheme)
             view.get_by_role("button", name="Source 1").first.click()
             expect(view.get_by_role("heading", name="Source 1")).to_be_visible()
             keep(view, f"citation-{look}")

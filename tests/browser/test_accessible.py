@@ -66,7 +66,15 @@ def test_axe_finds_nothing(
 
     page = browsing.open(dana, **options)
     found += faults(page)
-    paths = (pages["chat"], "/workspace/knowledge/", pages["base"], "/workspace/models", "/settings", "/nowhere", "/admin/")
+    paths = (
+        pages["chat"],
+        "/workspace/knowledge/",
+        pages["base"],
+        "/workspace/models",
+        "/settings",
+        "/nowhere",
+        "/admin/",
+    )
     for path in paths:
         page.goto(browsing.site.url + path)
         found += faults(page)

@@ -43,6 +43,8 @@ def test_a_callers_system_message_stays_behind_ours() -> None:
 
 
 def test_parts_are_understood() -> None:
-    parts = [{"role": "user", "content": [{"type": "text", "text": "See"}, {"type": "image_url", "image_url": {"url": "x"}}]}]
+    parts = [
+        {"role": "user", "content": [{"type": "text", "text": "See"}, {"type": "image_url", "image_url": {"url": "x"}}]}
+    ]
     assert last_question(parts) == "See"
     assert build_messages(parts, context="CTX")[0]["content"][0] == {"type": "text", "text": "CTX"}

@@ -30,7 +30,11 @@ async def begin(runner: Runner, user: Any, server: FakeModelServer, text: str) -
 
 def launch(runner: Runner, started: Any, plan: Any) -> Any:
     return runner.run(
-        plan, turn_id=started.turn.pk, chat_id=started.chat.pk, message_id=started.message.pk, user_id=started.turn.user_id
+        plan,
+        turn_id=started.turn.pk,
+        chat_id=started.chat.pk,
+        message_id=started.message.pk,
+        user_id=started.turn.user_id,
     )
 
 

@@ -108,9 +108,7 @@ def test_chats_of_others_do_not_exist(alice: Any, mallory: Any, dana: Any) -> No
         ("delete", "delete_chat"),
     ],
 )
-def test_missing_permission_is_the_fields_401(
-    alice: Any, set_config: Callable[..., None], key: str, name: str
-) -> None:
+def test_missing_permission_is_the_fields_401(alice: Any, set_config: Callable[..., None], key: str, name: str) -> None:
     started = ask(alice)
     end(started)
     set_config("user.permissions", {"chat": {key: False}})
@@ -125,9 +123,7 @@ def test_missing_permission_is_the_fields_401(
     assert Message.objects.count() == 2
 
 
-def test_knowledge_that_may_not_be_read_cannot_be_attached(
-    alice: Any, bob: Any, share: Callable[..., None]
-) -> None:
+def test_knowledge_that_may_not_be_read_cannot_be_attached(alice: Any, bob: Any, share: Callable[..., None]) -> None:
     base = make_shared("knowledge", alice)
     for ids in ([str(base.pk)], [str(uuid.uuid4())], ["nonsense"]):
         assert refusal(ask, user=bob, knowledge_ids=ids)[0] == 404
@@ -183,9 +179,10 @@ def test_continued_answer_keeps_its_beginning(alice: Any) -> None:
     again = services.continue_answer(by=alice, runner_id=uuid.uuid4(), message_id=started.message.pk)
     assert [m["content"] for m in again.history] == ["One", "It is"]
     assert again.turn.prefix_length == 5
-    assert refusal(
-        services.continue_answer, by=alice, runner_id=uuid.uuid4(), message_id=started.message.pk
-    ) == (409, "This answer is being written already.")
+    assert refusal(services.continue_answer, by=alice, runner_id=uuid.uuid4(), message_id=started.message.pk) == (
+        409,
+        "This answer is being written already.",
+    )
     end(again, " so.")
     assert Message.objects.get(pk=started.message.pk).content == "It is so."
 

@@ -54,7 +54,9 @@ def socket(token: str = "", *, origin: str = ORIGIN, bearer: bool = False) -> We
 
     headers = [(b"host", b"testserver")] + ([(b"origin", origin.encode())] if origin else [])
     if token:
-        headers.append((b"authorization", f"Bearer {token}".encode()) if bearer else (b"cookie", f"token={token}".encode()))
+        headers.append(
+            (b"authorization", f"Bearer {token}".encode()) if bearer else (b"cookie", f"token={token}".encode())
+        )
     scope = {"type": "websocket", "path": "/ws/chat", "headers": headers, "query_string": b"", "subprotocols": []}
     return WebsocketCommunicator(application, scope)
 
@@ -186,9 +188,7 @@ async def test_socket_closes_within_a_second_of_the_right(process: Any, people: 
         assert await frame(other) == {"type": "pong"}
 
 
-async def test_right_is_asked_again_when_the_database_was_away(
-    process: Any, people: Any, monkeypatch: Any
-) -> None:
+async def test_right_is_asked_again_when_the_database_was_away(process: Any, people: Any, monkeypatch: Any) -> None:
     monkeypatch.setattr(consumers, "RETRY_SECONDS", 0.05)
     real, away = consumers.still_valid, [3]
 

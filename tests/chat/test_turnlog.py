@@ -190,9 +190,7 @@ def test_logs_are_pruned_after_a_while_and_running_ones_never(alice: Any, bob: A
     assert Message.objects.get(pk=old.message.pk).content == "It is so."
 
 
-def test_log_of_many_turns_is_one_statement(
-    alice: Any, django_assert_num_queries: Callable[[int], Any]
-) -> None:
+def test_log_of_many_turns_is_one_statement(alice: Any, django_assert_num_queries: Callable[[int], Any]) -> None:
     turns = [ask(alice).turn for _ in range(5)]
     with django_assert_num_queries(1):
         turnlog.append([batch(turn, 1, "abc") for turn in turns])

@@ -125,7 +125,7 @@ def reloaded(browser: httpx.Client, answer: Sent) -> Page:
     name = f"message-{answer.message}"
     page = Page(answer.message, answer.turn)
     for part in ("blocks", "tail"):
-        found = re.search(rf'id="{name}-{part}">(.*?)</div>', html, re.DOTALL)
+        found = re.search(rf'id="{name}-{part}"[^>]*>(.*?)</div>', html, re.DOTALL)
         assert found, html
         page.elements[f"{name}-{part}"] = found[1]
     article = re.search(rf'<article[^>]*id="{name}"[^>]*>', html)
