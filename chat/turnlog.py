@@ -44,7 +44,7 @@ class Batch:
 def append(batches: Iterable[Batch]) -> None:
     """Writes the new events of many turns in one statement. Writing the same batch twice is harmless."""
     filled = [b for b in batches if b.events]
-    columns = [
+    columns: list[Any] = [
         [b.turn_id for b in filled],
         [b.first_seq for b in filled],
         [b.first_seq + len(b.events) - 1 for b in filled],

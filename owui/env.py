@@ -62,7 +62,7 @@ class Boot(BaseSettings):
     websocket_redis_url: str = ""
     redis_key_prefix: str = "open-webui"
     webui_secret_key: str = Field("", validation_alias=AliasChoices("WEBUI_SECRET_KEY", "WEBUI_JWT_SECRET_KEY"))
-    webui_name: str = "Open WebUI"
+    webui_name: str = "owui"
     webui_url: str = ""
     env: str = "prod"
     debug: bool = False

@@ -32,8 +32,8 @@ KEEP_ALIVE_SECONDS = 15.0
 #: fields of the request that are OpenAI sampling parameters and go to the model server as they are
 SAMPLING = (
     "temperature", "top_p", "top_k", "min_p", "max_tokens", "max_completion_tokens", "seed", "stop", "n",
-    "presence_penalty", "frequency_penalty", "repeat_penalty", "logit_bias", "response_format", "reasoning_effort", "tool_choice",
-    "parallel_tool_calls", "logprobs", "top_logprobs", "num_ctx", "keep_alive", "think",
+    "presence_penalty", "frequency_penalty", "repeat_penalty", "logit_bias", "response_format", "reasoning_effort",
+    "tool_choice",    "parallel_tool_calls", "logprobs", "top_logprobs", "num_ctx", "keep_alive", "think",
 )  # fmt: skip
 
 

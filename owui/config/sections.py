@@ -25,7 +25,7 @@ _SUGGESTIONS = [
 class UiConfig(Section, prefix="ui", label=_("Interface and features")):
     """What people see, and which features are there at all. Who may use a feature is a permission."""
 
-    name: str = setting("Open WebUI", env="WEBUI_NAME", stored=False, label=_("Product name"))
+    name: str = setting("owui", env="WEBUI_NAME", stored=False, label=_("Product name"))
     url: str = setting(
         "",
         env="WEBUI_URL",

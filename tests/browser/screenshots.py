@@ -8,11 +8,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-# The servers of a test run, started before Django reads its settings.
-import tests.plugin  # noqa: F401, I001
 from PIL import Image
 from playwright.sync_api import Page, expect
 
+# The servers of a test run, started before Django reads its settings.
+import tests.plugin  # noqa: F401, I001
 from tests.browser.conftest import Browsing, Person, account, ask, call, launch, open_model, wait_finished
 from tests.browser.site import BrowserSite
 from tests.data import make

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from tests.browser.conftest import PASSWORD, Browsing, Person, account, call
 from playwright.sync_api import expect
+
+from tests.browser.conftest import PASSWORD, Browsing, Person, account, call
 
 
 def test_key_theme_password_and_the_way_out(browsing: Browsing, dana: Person) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from django.db import OperationalError
 
-from chat import services, turnlog
 from chat import runner as runner_module
+from chat import services, turnlog
 from chat.engine.events import Outcome, Sources
 from chat.follow import follow
 from chat.models import Citation, Message, Turn, TurnEvent
@@ -147,14 +147,17 @@ async def test_turn_is_saved_after_an_outage_of_the_database(
     runner: Runner, alice: Any, server: FakeModelServer, monkeypatch: Any, caplog: Any
 ) -> None:
     away = [True]
-    for name in ("append", "finish", "beat", "stop_requests", "mark_interrupted"):
 
-        def call(*args: Any, real: Any = getattr(turnlog, name), **kwargs: Any) -> Any:
+    def unless_away(real: Any) -> Any:
+        def call(*args: Any, **kwargs: Any) -> Any:
             if away[0]:
                 raise OperationalError("the database is away")
             return real(*args, **kwargs)
 
-        monkeypatch.setattr(turnlog, name, call)
+        return call
+
+    for name in ("append", "finish", "beat", "stop_requests", "mark_interrupted"):
+        monkeypatch.setattr(turnlog, name, unless_away(getattr(turnlog, name)))
     started = await in_thread(ask)(alice, "[[n=40 tps=40]]", runner.id)
     live = launch(runner, started, plan_for(server, "[[n=40 tps=40]]"))
     reader = asyncio.create_task(read(started.turn.pk))

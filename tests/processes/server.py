@@ -27,11 +27,12 @@ import psycopg
 
 from tests.fakes.model_server import FakeModelServer
 
+environ = os.environ  # noqa: TID251  (what the test run's plugin has set)
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATE = "owui_site_template"
 CONFIG_TABLE = "config_configvalue"
 PASSWORD = "Correct-horse-7"
-_RUN = Path(os.environ.get("OWUI_TEST_RUN") or tempfile.gettempdir())
+_RUN = Path(environ.get("OWUI_TEST_RUN") or tempfile.gettempdir())
 
 
 def until(condition: Callable[[], Any], seconds: float = 10.0, what: str = "it") -> Any:
@@ -52,7 +53,7 @@ def free_port() -> int:
 
 def database_url(name: str, base: str = "") -> str:
     """Another database on the same server; written so that libpq reads it too."""
-    parts = urlsplit(base or os.environ["DATABASE_URL"])
+    parts = urlsplit(base or environ["DATABASE_URL"])
     return urlunsplit((parts.scheme, parts.netloc, f"/{name}", parts.query.replace("+", "%20"), ""))
 
 
@@ -64,14 +65,14 @@ def _server(base: str = "") -> Iterator[psycopg.Connection[Any]]:
 
 def environment(database: str, redis: str, prefix: str, **more: str) -> dict[str, str]:
     """What the processes of a site see; nothing of the developer's own shell."""
-    kept = {k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "LANG", "TZ", "TMPDIR", "VIRTUAL_ENV")}
+    kept = {k: v for k, v in environ.items() if k in ("PATH", "HOME", "LANG", "TZ", "TMPDIR", "VIRTUAL_ENV")}
     return kept | {
         "PYTHONPATH": str(ROOT),
         "DATABASE_URL": database,
         "REDIS_URL": redis,
         "REDIS_KEY_PREFIX": prefix,
         "OWUI_HOME": str(_RUN / "site"),
-        "WEBUI_SECRET_KEY": os.environ["WEBUI_SECRET_KEY"],
+        "WEBUI_SECRET_KEY": environ["WEBUI_SECRET_KEY"],
         "ENABLE_OLLAMA_API": "False",
         "DATABASE_POOL_SIZE": "10",
         "DATABASE_POOL_TIMEOUT": "5",
@@ -160,7 +161,7 @@ class Site:
         self.database = database_url(self.name, self.base)
         self.env = environment(
             self.database,
-            redis or os.environ["REDIS_URL"],
+            redis or environ["REDIS_URL"],
             self.name,
             OPENAI_API_BASE_URLS=self.models.openai_url,
             OPENAI_API_KEYS="none",
