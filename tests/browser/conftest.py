@@ -1,4 +1,4 @@
-"""A site for all stories, a browser, and people in it. Every page is watched: what it complains about fails the test."""
+"""A site for all stories, a browser, and people in it. What a page complains about fails the test."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def launch() -> Iterator[Browser]:
     """Debian's Chromium, or the one that Playwright brought."""
     flags = [*FLAGS, *(["--no-sandbox"] if os.geteuid() == 0 else [])]
     with sync_playwright() as play:
-        path = os.environ.get("CHROMIUM") or shutil.which("chromium")
+        path = shutil.which("chromium")
         chromium = play.chromium.launch(executable_path=path, args=flags)
         try:
             yield chromium

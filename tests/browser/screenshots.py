@@ -29,7 +29,8 @@ PAGES = {
     "Stability protocol Zelorix.pdf": make.pdf(
         [
             "STABILITY PROTOCOL\nZelorix 20 mg film-coated tablets\nBatches 41, 42 and 43",
-            "2 Storage conditions\n\nBatch 42 is stored at 7.5 degrees Celsius, deviating from the registered range of\n"
+            "2 Storage conditions\n\n"
+            "Batch 42 is stored at 7.5 degrees Celsius, deviating from the registered range of\n"
             "2 to 8 degrees only within its upper half. The chamber is monitored every five minutes.",
             "3 Deviations\n\nA reading above 8.0 degrees for more than 30 minutes is a deviation. It is reported to\n"
             "Quality within 24 hours on form SOP-QA-042 and assessed by the stability board.",
@@ -73,7 +74,7 @@ def reply(body: dict[str, Any]) -> str:
     messages = str(body["messages"])
     if QUESTION not in messages:
         return "Here is what I found."
-    return f"[[tps={35 if body['model'] == 'fake-large' else 0} text={ANSWER} ]]"
+    return f"[[tps={16 if body['model'] == 'fake-large' else 0} text={ANSWER} ]]"
 
 
 def keep(page: Page, name: str) -> None:
@@ -145,7 +146,7 @@ def main() -> None:
             if look == "phone-dark":
                 continue
             # As high as the whole answer.
-            tall = {**size, "viewport": {**size["viewport"], "height": 900}}
+            tall = {**size, "viewport": {**size["viewport"], "height": 960}}
             view = browsing.open(alice, page.url.removeprefix(site.url), **tall, color_scheme=scheme)
             view.get_by_role("button", name="Source 1").first.click()
             expect(view.get_by_role("heading", name="Source 1")).to_be_visible()

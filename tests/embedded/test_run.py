@@ -72,9 +72,7 @@ def test_instance_survives_the_end_of_any_part_and_of_the_launcher(instance: Ins
     assert instance.stop(signal.SIGINT) == 0
     assert psutil.wait_procs(family, timeout=2)[1] == []
 
-    began = time.monotonic()
     second = start_instance(home, instance.port)
-    assert time.monotonic() - began < 8
     family = second.family()
     second.process.kill()
     second.process.communicate()

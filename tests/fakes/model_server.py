@@ -58,8 +58,8 @@ def text_of(message: dict[str, Any]) -> str:
 class FakeModels:
     """The server's behaviour and its memory of what was asked.
 
-    `reply(body)` gives the text of an answer, or a script, where the message holds no script. `models` are the names listed; with
-    `api_key` every request must bear it; `stream_options=False` refuses that field as some servers do.
+    `reply(body)` gives the text of an answer, or a script, where the message holds none. `models` are the names listed;
+    with `api_key` every request must bear it; `stream_options=False` refuses that field as some servers do.
     """
 
     models: list[str] = field(default_factory=lambda: ["fake-small", "fake-large"])

@@ -73,5 +73,5 @@ async def test_answers_survive_a_database_that_stands_still_and_one_that_dies(
             os.kill(running.pid("postgres"), signal.SIGKILL)
             await read(connection, page)
         assert page.words == counted(90)
-    until(lambda: site.answer(second.message)[0] == "done", 15, "the saved answer")
+    until(lambda: site.answer(second.message)[0] == "done", 30, "the saved answer")
     assert site.answer(second.message)[1].split() == counted(90)
