@@ -28,7 +28,6 @@ from owui.lib.errors import UserError
 from owui.lib.guards import averified
 
 router = Router(tags=["completions"])
-KEEP_ALIVE_SECONDS = 15.0
 #: fields of the request that are OpenAI sampling parameters and go to the model server as they are
 SAMPLING = (
     "temperature", "top_p", "top_k", "min_p", "max_tokens", "max_completion_tokens", "seed", "stop", "n",

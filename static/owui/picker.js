@@ -5,6 +5,7 @@
   const chips = document.getElementById("composer-chips");
   const WORD = /(^|\s)#([^\s#]*)$/;
   let timer = 0;
+  let leaving = 0;
   let byButton = false;
 
   const isOpen = () => !list.hidden;
@@ -71,7 +72,11 @@
     event.preventDefault();
     event.stopPropagation();
   }, true);
-  area.addEventListener("blur", () => setTimeout(close, 150));
+  area.addEventListener("blur", () => {
+    leaving = setTimeout(close, 150);
+  });
+  // A press on the button takes the focus away and gives it back: that is no leaving.
+  area.addEventListener("focus", () => clearTimeout(leaving));
   list.addEventListener("mousedown", (event) => event.preventDefault());
   list.addEventListener("click", (event) => {
     const option = event.target.closest("[data-id]");

@@ -29,13 +29,13 @@ FLAGS = (
 expect.set_options(timeout=10_000)
 
 
+# One site for all stories, hence one process of xdist.
+MARKS = [pytest.mark.process, pytest.mark.browser, pytest.mark.xdist_group("browser")]
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One site for all stories, hence one process of xdist; the newcomer's story needs it empty, so it comes first."""
-    ours = [item for item in items if HERE in item.path.parents]
-    for item in ours:
-        for mark in (pytest.mark.process, pytest.mark.browser, pytest.mark.xdist_group("browser")):
-            item.add_marker(mark)
-    ours.sort(key=lambda item: "test_newcomer" not in item.nodeid)
+    """The newcomer's story needs an empty site, so it comes first."""
+    ours = sorted((i for i in items if HERE in i.path.parents), key=lambda item: "test_newcomer" not in item.nodeid)
     places = iter(ours)
     items[:] = [next(places) if HERE in item.path.parents else item for item in items]
 
@@ -195,6 +195,7 @@ def visit(browsing: Browsing) -> Callable[..., Page]:
 
 
 def ask(page: Page, text: str) -> None:
+    page.wait_for_load_state()  # on a busy machine the keys would else come before the script that hears them
     page.get_by_role("textbox", name="Message", exact=True).fill(text)
     page.keyboard.press("Enter")
 

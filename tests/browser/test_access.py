@@ -6,8 +6,10 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Browsing, Person, answer, ask, wait_finished
+from tests.browser.conftest import MARKS, Browsing, Person, answer, ask, wait_finished
 from tests.browser.test_knowledge import new_base
+
+pytestmark = MARKS
 
 
 def share(page: Page, group: str) -> None:

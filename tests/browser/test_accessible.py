@@ -11,9 +11,11 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Browsing, Person, account, answer, ask, call, wait_finished
+from tests.browser.conftest import MARKS, Browsing, Person, account, answer, ask, call, wait_finished
 from tests.browser.test_ask import RICH
 from tests.browser.test_knowledge import new_base
+
+pytestmark = MARKS
 
 Visit = Callable[..., Page]
 DESK: dict[str, Any] = {"viewport": {"width": 1280, "height": 800}}

@@ -7,7 +7,9 @@ from collections.abc import Callable
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Browsing, Person, answer, ask, wait_finished
+from tests.browser.conftest import MARKS, Browsing, Person, answer, ask, wait_finished
+
+pytestmark = MARKS
 
 Visit = Callable[..., Page]
 
@@ -32,17 +34,17 @@ def numbers(page: Page) -> list[int]:
 
 def test_an_answer_grows_and_is_rendered(visit: Visit, alice: Person) -> None:
     page = visit(alice)
-    ask(page, "Count [[n=40 tps=40]]")
+    ask(page, "Count [[n=100 tps=40]]")
     expect(page).to_have_url(re.compile("/c/[0-9a-f-]{36}$"))
     expect(page.get_by_role("button", name="Stop the answer")).to_be_visible()
     expect(answer(page)).to_contain_text("t3 ")
-    assert len(numbers(page)) < 40
+    assert len(numbers(page)) < 100
     # The list beside it knows the new chat at once.
     expect(page.locator("#chat-list a[aria-current=page]")).to_contain_text("Count")
     expect(page.get_by_role("heading", level=1)).to_contain_text("Count")
     expect(page).to_have_title(re.compile("Count"))
     wait_finished(page)
-    assert numbers(page) == list(range(1, 41))
+    assert numbers(page) == list(range(1, 101))
     expect(page.get_by_role("textbox", name="Message", exact=True)).to_have_value("")
 
     ask(page, f"Now properly [[text={RICH}]]")

@@ -8,8 +8,10 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Person, answer, ask, wait_finished
+from tests.browser.conftest import MARKS, Person, answer, ask, wait_finished
 from tests.data import make
+
+pytestmark = MARKS
 
 FACT = "The registered storage temperature of Batch 42 of Zelorix is 7.5 degrees Celsius."
 

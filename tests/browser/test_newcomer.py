@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from playwright.sync_api import expect
 
-from tests.browser.conftest import PASSWORD, Browsing, answer, ask, wait_finished
+from tests.browser.conftest import MARKS, PASSWORD, Browsing, answer, ask, wait_finished
+
+pytestmark = MARKS
 
 CLICKS = """addEventListener("click", (event) => {
   if (event.isTrusted && event.detail) sessionStorage.clicks = Number(sessionStorage.clicks || 0) + 1;

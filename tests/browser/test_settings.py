@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from playwright.sync_api import expect
 
-from tests.browser.conftest import PASSWORD, Browsing, Person, account, call
+from tests.browser.conftest import MARKS, PASSWORD, Browsing, Person, account, call
+
+pytestmark = MARKS
 
 
 def test_key_theme_password_and_the_way_out(browsing: Browsing, dana: Person) -> None:

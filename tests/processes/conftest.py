@@ -22,11 +22,3 @@ def new_site() -> Iterator[Callable[..., Site]]:
     yield make
     for site in sites:
         site.stop()
-
-
-@pytest.fixture(scope="module")
-def site() -> Iterator[Site]:
-    """Two workers for all tests of a module that leave them alive."""
-    running = Site(workers=2)
-    yield running
-    running.stop()
