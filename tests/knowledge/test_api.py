@@ -299,11 +299,14 @@ def test_queries_by_person_and_name(api_for: Callable[..., Any], kb: KnowledgeBa
                 assert TEXT not in one.content.decode() + many.content.decode()
 
 
+UNKNOWN = "00000000-0000-4000-8000-000000000001"
+
+
 @pytest.mark.parametrize(
     ("collection", "code"),
     [
         ("../etc", 400), ("a b", 400), ("", 400), ("knowledge-bases", 403), ("user-memory-1", 403),
-        ("00000000-0000-4000-8000-000000000001", 403), ("file-00000000-0000-4000-8000-000000000001", 403), ("file-", 403), ("x" * 300, 400),
+        (UNKNOWN, 403), (f"file-{UNKNOWN}", 403), ("file-", 403), ("x" * 300, 400),
     ],
 )  # fmt: skip
 @pytest.mark.django_db(transaction=True)
