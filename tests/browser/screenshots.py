@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import tempfile
 import time
 from pathlib import Path
@@ -135,11 +136,12 @@ def main() -> None:
         bare = f"/?knowledge={base.rpartition('/')[2]}"
         page.goto(f"{site.url}{bare}&model=fake-large")
         ask(page, QUESTION)
+        expect(page).to_have_url(re.compile("/c/"))
+        phone = browsing.open(alice, page.url.removeprefix(site.url), **PHONE, color_scheme="dark")
+        expect(phone.locator(".message.assistant .prose ol li")).to_have_count(2)
+        keep(phone, "chat-streaming-phone-dark")
         expect(page.locator(".message.assistant tbody tr")).to_have_count(2)
         keep(page, "chat-streaming-desktop-light")
-        phone = browsing.open(alice, page.url.removeprefix(site.url), **PHONE, color_scheme="dark")
-        expect(phone.locator(".message.assistant table")).to_be_visible()
-        keep(phone, "chat-streaming-phone-dark")
         wait_finished(page)
 
         for look, size, scheme in LOOKS:
