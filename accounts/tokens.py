@@ -29,6 +29,7 @@ from rbac.sharing import is_verified
 COOKIE = "token"
 INVALID_TOKEN = "Your session has expired or the token is invalid. Please sign in again."  # noqa: S105
 API_KEY_OFF = "Use of API key is not enabled in the environment."
+_LONGEST = 100 * 365 * 86400  # beyond, dates overflow, and nobody could sign in to correct the setting
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
@@ -57,7 +58,8 @@ def lifetime(text: str) -> timedelta | None:
     parts = re.findall(r"(\d+(?:\.\d+)?)(ms|[smhdw])", text)
     if not parts or "".join(n + u for n, u in parts) != text:
         return timedelta(weeks=4)
-    return timedelta(seconds=sum(float(n) * _UNITS[u] for n, u in parts))
+    seconds = sum(float(n) * _UNITS[u] for n, u in parts)
+    return timedelta(seconds=seconds) if seconds < _LONGEST else timedelta(weeks=4)
 
 
 def issue(user: User, *, auth_method: str, user_agent: str = "", ip: str | None = None) -> tuple[str, Session]:

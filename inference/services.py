@@ -19,7 +19,7 @@ from owui.lib.errors import ACCESS_PROHIBITED, Refused, UserError
 from rbac.grants import READ, Grant
 from rbac.permissions import require
 from rbac.services import set_grants
-from rbac.sharing import Person, SharedResource, resource_types
+from rbac.sharing import Person, SharedResource, bypasses_access, resource_types
 
 MAX_HOPS = 3
 ID_TAKEN = "Uh-oh! This model id is already registered. Please choose another model id string."
@@ -27,6 +27,7 @@ EVERYONE_READS = [Grant("user", "*", READ)]
 # Letters of any language, digits and what servers put into their ids; no quotes, no angle brackets.
 _ID = re.compile(r"[\w@/~.][\w ./:@+~#=,()\[\]-]{0,254}")
 # What `meta` may attach: shared type, key in `meta`, column of the ids.
+SHARED = "collection"
 _ATTACHED = (("knowledge", "knowledge", "pk"), ("tool", "toolIds", "tool_id"), ("skill", "skillIds", "skill_id"))
 
 
@@ -59,7 +60,7 @@ def _create(values: ModelValues, by: Person) -> AIModel:
         raise UserError(ID_TAKEN, status=401, code="id_taken")
     if by.role != "admin" and model_id in offered_ids():
         raise UserError(ID_TAKEN, status=401, code="id_taken")  # would stand in the place of a server's own model
-    _check_attachments({}, values.meta, by)
+    _check_attachments({}, values.meta, by, owner_id=by.id)
     row = AIModel.objects.create(
         model_id=model_id,
         name=name,
@@ -81,7 +82,7 @@ def update_model(row: AIModel, *, values: ModelValues, by: Person) -> AIModel:
     """Makes a model what the values say; the id stays. The caller has checked that the person may write it."""
     row = AIModel.objects.select_for_update().get(pk=row.pk)
     base = _base(row, values.base_model_id, by)
-    _check_attachments(row.meta, values.meta, by)
+    _check_attachments(row.meta, values.meta, by, owner_id=row.owner_id)
     wanted = {
         "name": _check_name(values.name),
         "base_model_id": base.pk if base else None,
@@ -255,25 +256,31 @@ def _height(row: AIModel | None) -> int:
     return height
 
 
-def _check_attachments(before: Mapping[str, Any], after: Mapping[str, Any], by: Person) -> None:
-    """What a model is given, its readers reach through it: so whoever attaches something must be able to read it."""
+def _check_attachments(before: Mapping[str, Any], after: Mapping[str, Any], by: Person, *, owner_id: Any) -> None:
+    """What a model is given, its readers reach through it: so whoever attaches something must be able to read it.
+
+    Single files are used with the rights of the model's owner: nobody else may attach one.
+    """
     types = resource_types()
     for kind, key, column in _ATTACHED:
         new = _attached(after.get(key)) - _attached(before.get(key))
-        if new and kind in types and not _all_readable(types[kind], column, new, by):
+        shared = {item_id for item_type, item_id in new if item_type == SHARED}
+        is_foreign = len(shared) < len(new) and owner_id != by.id and not bypasses_access(by)
+        if is_foreign or (shared and kind in types and not _all_readable(types[kind], column, shared, by)):
             text = _("You attached something that does not exist or that you may not read. Remove it and save again.")
             raise Refused(text, code="attachment")
 
 
-def _attached(items: Any) -> set[str]:
-    """Ids in a list of ids or of objects; files are checked where they are used, by the reader's own right."""
+def _attached(items: Any) -> set[tuple[str, str]]:
+    """Types and ids in a list of ids or of objects. An empty type means a shared object, as it does where they are
+    used: read in two ways, it would be a way around the check."""
     found = set()
     for item in items if isinstance(items, list) else ():
         if isinstance(item, Mapping):
-            if item.get("type", "collection") == "collection" and item.get("id"):
-                found.add(str(item["id"]))
+            if item.get("id"):
+                found.add((str(item.get("type") or SHARED), str(item["id"])))
         elif item and not str(item).startswith("server:"):
-            found.add(str(item))
+            found.add((SHARED, str(item)))
     return found
 
 

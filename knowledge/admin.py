@@ -84,9 +84,12 @@ class DocumentAdmin(_ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
 
     @admin.action(description=_("Try again"))
     def try_again(self, request: HttpRequest, documents: QuerySet[Any]) -> None:
-        for document in documents:
-            services.process_document(document, by=request.user)  # type: ignore[arg-type]
-        count = len(documents)
+        user: Any = request.user
+        writable: Any = documents
+        chosen = list(writable.writable_by(user))
+        for document in chosen:
+            services.process_document(document, by=user)
+        count = len(chosen)
         text = ngettext("%(count)s document is tried again.", "%(count)s documents are tried again.", count)
         messages.success(request, text % {"count": count})
 

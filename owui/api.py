@@ -95,6 +95,12 @@ def unstorable(request: HttpRequest, error: Exception) -> HttpResponse:
     return api.create_response(request, {"detail": unstorable_text()}, status=400)
 
 
+@api.exception_handler(UnicodeEncodeError)
+def unencodable(request: HttpRequest, error: Exception) -> HttpResponse:
+    """Half of a surrogate pair, which JSON can write and nothing can store, hash or send on."""
+    return api.create_response(request, {"detail": unstorable_text()}, status=400)
+
+
 @api.exception_handler(Exception)
 def unexpected(request: HttpRequest, error: Exception) -> HttpResponse:
     """A bug: the log has everything, the caller a reference."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from http.cookies import SimpleCookie
 from typing import Any
 from urllib.parse import urlsplit
+
+from django.http import parse_cookie
 
 from accounts.tokens import Identity, identify
 from owui.lib.aio import in_thread
@@ -37,7 +38,7 @@ class TokenAuthSocket:
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         headers = {k.decode("latin-1").lower(): v.decode("latin-1") for k, v in scope["headers"]}
-        cookies = {k: m.value for k, m in SimpleCookie(headers.get("cookie", "")).items()}
+        cookies = parse_cookie(headers.get("cookie", ""))
         if not _origin_allowed(headers):
             await _refuse(receive, send, FOREIGN_ORIGIN)
             return

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from django.contrib import admin
 from django.urls import include, path
+from django.views.generic import RedirectView
 
+from accounts.views import sign_out
 from owui.api import api
 from owui.pages import sign_in_for_admin
 
@@ -20,6 +22,9 @@ urlpatterns = [
     path("workspace/", include("inference.urls")),
     path("workspace/", include("knowledge.urls")),
     path("admin/login/", sign_in_for_admin),
+    # Django's own would leave the session standing, and change a password past our rules and the audit log.
+    path("admin/logout/", sign_out),
+    path("admin/password_change/", RedirectView.as_view(pattern_name="accounts:settings")),
     path("admin/", admin.site.urls),
     path("", api.urls),
 ]

@@ -188,6 +188,20 @@ class SharedAdmin(ServiceAdmin[M]):
         rows: Any = super().get_queryset(request)
         return rows.readable_by(user).select_related("owner")  # type: ignore[no-any-return]
 
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_change_permission(request, obj) and self._may_write(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_delete_permission(request, obj) and self._may_write(request, obj)
+
+    @staticmethod
+    def _may_write(request: HttpRequest, obj: Any) -> bool:
+        """An administrator without the bypass may be one who only reads."""
+        user: Any = request.user
+        if obj is None or type(obj).bypass_applies(user):
+            return True
+        return bool(type(obj)._default_manager.writable_by(user).filter(pk=obj.pk).exists())
+
     @admin.display(description=_("access"))
     def access(self, obj: Any) -> str:
         """For `list_display`; a page of rows asks two statements each, so keep pages short."""

@@ -22,7 +22,7 @@ from accounts.schemas import (
 )
 from accounts.web import client_of, set_token_cookie
 from owui.lib.errors import Missing
-from owui.lib.guards import admin, current, verified
+from owui.lib.guards import admin, current, refuse_cross_site, refuse_embedded, verified
 
 router = Router(tags=["auths"])
 
@@ -38,6 +38,7 @@ def get_session(request: HttpRequest) -> dict[str, Any]:
 
 @router.post("/signin", auth=None)
 def sign_in(request: HttpRequest, form: SignInForm, response: HttpResponse) -> dict[str, Any]:
+    refuse_cross_site(request)
     user, token, session = services.sign_in(email=form.email, password=form.password, **client_of(request))
     set_token_cookie(response, token, session)
     return session_answer(user, token, session)
@@ -45,6 +46,7 @@ def sign_in(request: HttpRequest, form: SignInForm, response: HttpResponse) -> d
 
 @router.post("/signup", auth=None)
 def sign_up(request: HttpRequest, form: SignUpForm, response: HttpResponse) -> dict[str, Any]:
+    refuse_cross_site(request)
     user = services.sign_up(name=form.name, email=form.email, password=form.password)
     token, session = services.open_session(user, auth_method="password", **client_of(request))
     set_token_cookie(response, token, session)
@@ -55,6 +57,9 @@ def sign_up(request: HttpRequest, form: SignUpForm, response: HttpResponse) -> d
 def sign_out(request: HttpRequest, response: HttpResponse) -> dict[str, Any]:
     identity = identity_of(request)
     assert identity is not None
+    if identity.by_cookie:
+        refuse_cross_site(request)
+        refuse_embedded(request)
     services.sign_out(identity.user, identity.session)
     response.delete_cookie(tokens.COOKIE)
     return {"status": True}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import fnmatch
 import json
 import time
 import uuid
@@ -106,7 +105,10 @@ def _search(documents: QuerySet[Document, Any], pattern: str) -> QuerySet[Docume
     """`*` and `?` as in a shell; without them a part of the name."""
     if not any(char in pattern for char in "*?"):
         return documents.filter(filename__icontains=pattern)
-    return documents.filter(filename__iregex=fnmatch.translate(pattern).replace(r"(?s:", "(").replace(r"\Z", "$"))
+    # Written for PostgreSQL: what `fnmatch` writes is Python's, with groups that the database does not know.
+    signs = {"*": ".*", "?": "."}
+    translated = "".join(signs.get(char) or (char if char.isalnum() else f"\\{char}") for char in pattern)
+    return documents.filter(filename__iregex=f"^{translated}$")
 
 
 def _mine(request: HttpRequest) -> QuerySet[Document, Any]:

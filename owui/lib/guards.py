@@ -13,6 +13,8 @@ from django.http import HttpRequest
 
 from owui.lib.errors import ACCESS_PROHIBITED, UserError
 
+CROSS_SITE = "This request did not come from a page of this server."
+_OWN = ("same-origin", "none")
 _SAFE = ("GET", "HEAD", "OPTIONS", "TRACE")
 
 
@@ -23,7 +25,22 @@ def _same_site(request: HttpRequest) -> bool:
     if origin:
         scheme = "https" if request.is_secure() else "http"
         return origin == f"{scheme}://{request.get_host()}" or origin in settings.CSRF_TRUSTED_ORIGINS
-    return request.headers.get("sec-fetch-site") in ("same-origin", "none")
+    return request.headers.get("sec-fetch-site") in _OWN
+
+
+def refuse_cross_site(request: HttpRequest) -> None:
+    """For operations that set or end a session without asking who is there: a page of another site must not sign its
+    visitor in as somebody else, nor make the first account of a fresh server. Programs send neither header."""
+    site = request.headers.get("sec-fetch-site")
+    is_told = bool(site or request.headers.get("origin"))
+    if is_told and site not in _OWN and not _same_site(request):
+        raise UserError(CROSS_SITE, status=403, code="cross_site")
+
+
+def refuse_embedded(request: HttpRequest) -> None:
+    """For a GET that changes something: a picture or a link in an answer must not cause it, only a script of a page."""
+    if request.headers.get("sec-fetch-dest", "empty") != "empty":
+        raise UserError(CROSS_SITE, status=403, code="cross_site")
 
 
 def _check(request: HttpRequest, user: Any, roles: tuple[str, ...]) -> Any:
@@ -34,7 +51,7 @@ def _check(request: HttpRequest, user: Any, roles: tuple[str, ...]) -> Any:
     if identity is None:
         raise UserError("Not authenticated", status=401, code="not_authenticated")
     if identity.by_cookie and request.method not in _SAFE and not _same_site(request):
-        raise UserError("This request did not come from a page of this server.", status=403, code="cross_site")
+        raise UserError(CROSS_SITE, status=403, code="cross_site")
     if user.role not in roles:
         raise UserError(ACCESS_PROHIBITED, status=401, code="role")
     return user
