@@ -29,6 +29,7 @@ from rbac.services import add_members
 from rbac.signals import access_changed
 
 TRIES, WINDOW = 15, timedelta(minutes=3)
+LONGEST_PICTURE, LONGEST_BIO = 500_000, 5000
 _FIRST_ACCOUNT_LOCK = 0x6F777569
 
 
@@ -148,10 +149,15 @@ def sign_in(*, email: str, password: str, user_agent: str = "", ip: str | None =
 
 
 @transaction.atomic
-def open_session(user: User, *, auth_method: str, user_agent: str = "", ip: str | None = None) -> tuple[str, Session]:
-    """A session for a person whose proof was accepted; every sign-in way ends here."""
+def open_session(
+    user: User, *, auth_method: str, user_agent: str = "", ip: str | None = None, by: User | None = None
+) -> tuple[str, Session]:
+    """A session for a person whose proof was accepted; every sign-in way ends here.
+
+    :param by: who opened it when it was not the person, so that the log names the right one
+    """
     token, session = tokens.issue(user, auth_method=auth_method, user_agent=user_agent, ip=ip)
-    _note("user.sign_in", user, user, {"method": auth_method, "session": str(session.pk)})
+    _note("user.sign_in", user, by or user, {"method": auth_method, "session": str(session.pk)})
     return token, session
 
 
@@ -226,6 +232,7 @@ def update_user(user: User, *, by: User | None, **changes: Any) -> User:
         if User.objects.filter(email=email).exclude(pk=user.pk).exists():
             raise UserError(_("This e-mail address is already registered."), code="email_taken")
         user.email = email
+    _check_lengths(changes.get("profile_image_url"))
     for field in ("name", "profile_image_url"):
         if changes.get(field):
             setattr(user, field, changes[field])
@@ -270,12 +277,21 @@ def change_password(user: User, *, old: str, new: str, keep: Session | None = No
     _tell(user)
 
 
+def _check_lengths(profile_image_url: str | None, bio: str | None = None) -> None:
+    """Every list of people and of what they own carries these: one person's must not make them unreadable."""
+    if len(profile_image_url or "") > LONGEST_PICTURE:
+        raise UserError(_("This picture is too large. Choose a smaller one."), status=413, code="too_large")
+    if len(bio or "") > LONGEST_BIO:
+        raise UserError(_("The text about you is too long. Use at most 5,000 characters."), code="too_large")
+
+
 @transaction.atomic
 def update_profile(user: User, *, name: str, profile_image_url: str | None = None, bio: str | None = None) -> User:
     """A person's own name, picture and text."""
     if not name.strip():
         raise UserError(_("Please enter a name."))
     user.name = name.strip()
+    _check_lengths(profile_image_url, bio)
     if profile_image_url:
         user.profile_image_url = profile_image_url
     if bio is not None:

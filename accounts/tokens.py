@@ -48,6 +48,7 @@ class Identity:
     method: str
     session: Session | None
     by_cookie: bool
+    key_digest: str = ""
 
 
 def lifetime(text: str) -> timedelta | None:
@@ -150,7 +151,7 @@ def identify(headers: Any, cookies: Any, path: str) -> Identity | None:
     else:
         (user, session), method = read_token(text), "jwt"
     note_activity(user)
-    return Identity(user, method, session, by_cookie)
+    return Identity(user, method, session, by_cookie, "" if session else digest(text))
 
 
 def still_valid(identity: Identity) -> User | None:
@@ -166,8 +167,16 @@ def still_valid(identity: Identity) -> User | None:
         if user is not None and user.session_stamp != identity.user.session_stamp:
             return None
     else:
-        user = User.objects.filter(pk=identity.user.pk, api_key__isnull=False).first()
+        user = _owner_of_key(identity.key_digest)
     return user if user is not None and is_verified(user) else None
+
+
+def _owner_of_key(key_digest: str) -> User | None:
+    """None once the key was replaced, deleted or ran out, or once keys are not allowed any more."""
+    row = ApiKey.objects.select_related("user").filter(digest=key_digest).first()
+    if row is None or (row.expires_at and row.expires_at <= timezone.now()):
+        return None
+    return row.user if ApiKeyConfig.load().enable and may(row.user, "features.api_keys") else None
 
 
 def note_activity(user: User) -> None:

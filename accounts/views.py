@@ -48,7 +48,7 @@ def _refusal_status(request: HttpRequest, error: UserError | None = None) -> int
 def _enter(request: HttpRequest, token: str, session: Session, target: str) -> HttpResponse:
     rotate_token(request)
     response = go(request, target)
-    set_token_cookie(response, token, session)
+    set_token_cookie(request, response, token, session)
     return response
 
 

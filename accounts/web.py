@@ -31,7 +31,7 @@ def client_of(request: HttpRequest) -> dict[str, Any]:
     return {"user_agent": info.user_agent, "ip": ip}
 
 
-def set_token_cookie(response: HttpResponse, token: str, session: Session) -> None:
+def set_token_cookie(request: HttpRequest, response: HttpResponse, token: str, session: Session) -> None:
     """The session cookie: HttpOnly, SameSite; Secure by setting or when the request came over TLS."""
     age = int((session.expires_at - session.created_at).total_seconds()) if session.expires_at else 10 * 365 * 86400
     response.set_cookie(
@@ -39,7 +39,7 @@ def set_token_cookie(response: HttpResponse, token: str, session: Session) -> No
         token,
         max_age=age,
         httponly=True,
-        secure=settings.BOOT.webui_auth_cookie_secure,
+        secure=settings.BOOT.webui_auth_cookie_secure or request.is_secure(),
         samesite=same_site(),
     )
 

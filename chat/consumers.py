@@ -7,6 +7,7 @@ import contextlib
 import logging
 import uuid
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -158,7 +159,7 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         if user is None:
             await self.close(UNAUTHORISED)
             return
-        self.identity = Identity(user, self.identity.method, self.identity.session, self.identity.by_cookie)
+        self.identity = replace(self.identity, user=user)
         for turn_id in list(self.readers):
             if await in_thread(selectors.attachable_turn)(user, turn_id) is None:
                 self.readers[turn_id].cancel()

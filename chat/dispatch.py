@@ -15,7 +15,7 @@ from chat.engine.prompt import Message, system_prompt
 from chat.engine.turn import Found, TurnPlan
 from chat.runner import runner
 from chat.services import Started
-from inference.catalogue import Resolved
+from inference.catalogue import Resolved, bases_of
 from knowledge.chat import retrieve_for_chat
 from owui.lib.aio import in_thread
 
@@ -69,10 +69,18 @@ def _model_knowledge(resolved: Resolved) -> list[dict[str, Any]]:
     ]
 
 
+def _knowledge_owner(resolved: Resolved) -> uuid.UUID | None:
+    """The owner of the row that brings the knowledge: a preset takes it over from its base, and whoever may write the
+    base must not reach with it what only the owner of the preset may read."""
+    rows = bases_of(resolved.row) if resolved.row else []
+    owners: list[uuid.UUID | None] = [row.owner_id for row in rows if (row.meta or {}).get("knowledge")]
+    return owners[0] if owners else None
+
+
 def _retriever(
     user: User, items: Sequence[dict[str, Any]], of_model: Sequence[dict[str, Any]], resolved: Resolved
 ) -> Callable[[str], Awaitable[Found]]:
-    owner = resolved.row.owner_id if resolved.row else None
+    owner = _knowledge_owner(resolved)
 
     async def retrieve(question: str) -> Found:
         found = await retrieve_for_chat(user, items, [question], model_items=of_model, model_owner_id=owner)

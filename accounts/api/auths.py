@@ -40,7 +40,7 @@ def get_session(request: HttpRequest) -> dict[str, Any]:
 def sign_in(request: HttpRequest, form: SignInForm, response: HttpResponse) -> dict[str, Any]:
     refuse_cross_site(request)
     user, token, session = services.sign_in(email=form.email, password=form.password, **client_of(request))
-    set_token_cookie(response, token, session)
+    set_token_cookie(request, response, token, session)
     return session_answer(user, token, session)
 
 
@@ -49,7 +49,7 @@ def sign_up(request: HttpRequest, form: SignUpForm, response: HttpResponse) -> d
     refuse_cross_site(request)
     user = services.sign_up(name=form.name, email=form.email, password=form.password)
     token, session = services.open_session(user, auth_method="password", **client_of(request))
-    set_token_cookie(response, token, session)
+    set_token_cookie(request, response, token, session)
     return session_answer(user, token, session)
 
 
@@ -83,7 +83,7 @@ def add_user(request: HttpRequest, form: AddUserForm) -> dict[str, Any]:
     user = services.create_account(
         name=form.name, email=form.email, password=form.password, role=form.role or "pending", by=_me(request)
     )
-    token, _session = services.open_session(user, auth_method="system")
+    token, _session = services.open_session(user, auth_method="system", by=_me(request))
     return user_info(user) | {"token": token, "token_type": "Bearer"}
 
 

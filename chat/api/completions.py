@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -28,6 +29,8 @@ from owui.lib.errors import UserError
 from owui.lib.guards import averified
 
 router = Router(tags=["completions"])
+#: proxies give up on silence; comments in between keep the line open
+KEEP_ALIVE_SECONDS = 15.0
 #: fields of the request that are OpenAI sampling parameters and go to the model server as they are
 SAMPLING = (
     "temperature", "top_p", "top_k", "min_p", "max_tokens", "max_completion_tokens", "seed", "stop", "n",
@@ -128,23 +131,62 @@ async def _whole(plan: TurnPlan, model: str) -> HttpResponse | dict[str, Any]:
 
 
 async def _streamed(plan: TurnPlan, model: str) -> HttpResponse:
-    """SSE. A fault before the first word is an HTTP error; later ones are a frame."""
+    """SSE. A fault before the first word is an HTTP error; later ones are a frame.
+
+    A model that thinks for long over its prompt must not look dead to a proxy: after a while the answer begins with
+    comments, and a fault is a frame from then on.
+    """
     events = run_turn(plan)
-    first: list[Event] = []
+    opening = asyncio.create_task(_opening(events))
     try:
-        async for event in events:
-            if isinstance(event, Outcome) and event.state == "failed":
-                raise UserError(event.error, status=event.status or 502, code="upstream")
-            first.append(event)
-            if isinstance(event, (TextDelta, ReasoningDelta, ToolCallDelta, Outcome)):
-                break
+        await asyncio.wait({opening}, timeout=KEEP_ALIVE_SECONDS)
+        frames = _frames(opening.result(), events, model) if opening.done() else _late(opening, events, model)
     except BaseException:
-        await events.aclose()
+        await _abandon(opening, events)
         raise
-    response = StreamingHttpResponse(_frames(first, events, model), content_type="text/event-stream")
+    response = StreamingHttpResponse(frames, content_type="text/event-stream")
     response["Cache-Control"] = "no-cache"
     response["X-Accel-Buffering"] = "no"
     return response  # type: ignore[return-value]
+
+
+async def _opening(events: AsyncGenerator[Event, None]) -> list[Event]:
+    """The events up to the first word."""
+    first: list[Event] = []
+    async for event in events:
+        if isinstance(event, Outcome) and event.state == "failed":
+            raise UserError(event.error, status=event.status or 502, code="upstream")
+        first.append(event)
+        if isinstance(event, (TextDelta, ReasoningDelta, ToolCallDelta, Outcome)):
+            break
+    return first
+
+
+async def _late(
+    opening: asyncio.Task[list[Event]], events: AsyncGenerator[Event, None], model: str
+) -> AsyncIterator[bytes]:
+    """Comments until the first word, then the answer."""
+    try:
+        while not opening.done():
+            yield b": keep-alive\n\n"
+            await asyncio.wait({opening}, timeout=KEEP_ALIVE_SECONDS)
+        try:
+            first = opening.result()
+        except UserError as error:
+            yield _frame({"error": {"message": error.message, "type": "upstream_error"}})
+            yield b"data: [DONE]\n\n"
+            return
+        async for frame in _frames(first, events, model):
+            yield frame
+    finally:
+        await _abandon(opening, events)
+
+
+async def _abandon(opening: asyncio.Task[list[Event]], events: AsyncGenerator[Event, None]) -> None:
+    """Ends what may still be under way; the connection to the model server closes with it."""
+    opening.cancel()
+    await asyncio.gather(opening, return_exceptions=True)
+    await events.aclose()
 
 
 async def _chain(first: list[Event], events: AsyncGenerator[Event, None]) -> AsyncIterator[Event]:

@@ -14,7 +14,9 @@ def pick(params: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
 def custom(params: Mapping[str, Any]) -> dict[str, Any]:
     """Take `custom_params`, the fields a person adds by hand. Text that is JSON stands for its value, because the
     form they are typed into knows only text."""
-    given = params.get("custom_params") or {}
+    given = params.get("custom_params")
+    if not isinstance(given, Mapping):
+        return {}
     return {name: _value(value) for name, value in given.items()}
 
 

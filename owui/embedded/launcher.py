@@ -203,6 +203,8 @@ def _web(plan: Plan, host: str, port: int, workers: int) -> Service:
             *(sys.executable, "-m", "uvicorn", "owui.asgi:application"),
             *("--host", host, "--port", str(port), "--workers", str(workers)),
             *("--loop", "uvloop", "--http", "httptools", "--ws", "websockets-sansio", "--no-server-header"),
+            # Frames that pages send are a hundred bytes; the default is 16 MB for each of them.
+            *("--ws-max-size", "65536"),
             *("--timeout-graceful-shutdown", "10", "--no-access-log"),
         ],
         env=plan.env,

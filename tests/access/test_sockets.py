@@ -45,6 +45,10 @@ async def test_the_door_of_every_socket(path: str) -> None:
     for role in ("user", "admin"):
         assert await knock(path, cookie[role], OURS) == 0, role
         assert await knock(path, (b"authorization", b"Bearer " + tokens[role])) == 0, role
+        other = b'prefs={"a": [1, 2]}; ' + cookie[role][1]
+        assert await knock(path, (b"cookie", other), OURS) == 0, (
+            "a cookie of somebody else on this host does not matter"
+        )
     assert await knock(path, OURS) == UNAUTHORISED
     assert await knock(path, cookie["pending"], OURS) == UNAUTHORISED
     assert await knock(path, (b"cookie", b"token=nonsense"), OURS) == UNAUTHORISED

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from accounts import services
+from accounts import services, tokens
 from accounts.models import ApiKey
 from tests.conftest import Api
 from tests.factories.rbac import make_group
@@ -110,3 +110,10 @@ def test_a_refused_key_is_a_toast(client_for, alice):
 def test_the_time_of_the_last_use_is_kept(key, alice):
     Api(key).get(ME)
     assert ApiKey.objects.get(user=alice).last_used_at is not None
+
+
+def test_what_a_key_opened_ends_with_the_key(key, alice):
+    opened = tokens.identify({"authorization": f"Bearer {key}"}, {}, "/ws/chat")
+    assert opened is not None and tokens.still_valid(opened) == alice
+    services.create_api_key(alice)
+    assert tokens.still_valid(opened) is None

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from datetime import timedelta
 
 import jwt
 import pytest
+from django.test import Client
 from django.utils import timezone
 
 from accounts import services, tokens
@@ -247,3 +249,45 @@ def test_last_seen_moves_at_most_once_an_interval(api_for, alice, django_assert_
     User.objects.filter(pk=alice.pk).update(last_active_at=seen - timedelta(minutes=2))
     api.get(ME)
     assert User.objects.get(pk=alice.pk).last_active_at > seen
+
+
+@pytest.mark.parametrize("headers", [{"origin": "https://evil.example"}, {"sec-fetch-site": "cross-site"}])
+def test_another_site_cannot_sign_its_visitors_in(headers, alice):
+    """A form of another site can write JSON into a text/plain body; the visitor would work in a stranger's account."""
+    form = {"email": alice.email, "password": PASSWORD}
+    for path in ("signin", "signup"):
+        answer = Client(headers=headers).post(ME + path, json.dumps(form | {"name": "x"}), content_type="text/plain")
+        assert answer.status_code == 403 and not answer.cookies, path
+    own = Client(headers={"origin": "http://testserver", "sec-fetch-site": "same-origin"})
+    assert own.post(ME + "signin", json.dumps(form), content_type="application/json").status_code == 200
+
+
+def test_a_picture_in_an_answer_cannot_sign_its_reader_out(client_for, alice):
+    client = client_for(alice)
+    for kind in ("image", "document"):
+        assert client.get(ME + "signout", headers={"sec-fetch-dest": kind}).status_code == 403
+    assert client.get(ME).status_code == 200
+    assert client.get(ME + "signout", headers={"sec-fetch-dest": "empty"}).status_code == 200
+    assert client.get(ME).status_code == 401
+
+
+def test_half_a_character_is_a_bad_request_and_no_fault(api_for, alice):
+    answer = api_for().post(ME + "signin", '{"email": "a@b.example", "password": "\\ud800"}', content_type="text/plain")
+    assert answer.status_code == 400
+
+
+def test_a_password_of_megabytes_is_not_hashed(api_for, alice, monkeypatch):
+    monkeypatch.setattr(User, "check_password", lambda *_a: pytest.fail("hashed"))
+    answer = api_for().post(ME + "signin", {"email": alice.email, "password": "x" * 1_000_000})
+    assert answer.status_code == 400 and SignInFailure.objects.count() == 1
+
+
+def test_a_lifetime_beyond_all_dates_does_not_lock_everybody_out(set_config, api_for, alice):
+    set_config("auth.jwt_expires_in", "99999999999w")
+    assert api_for().post(ME + "signin", {"email": alice.email, "password": PASSWORD}).status_code == 200
+
+
+def test_the_cookie_is_secure_when_the_request_was(client_for, alice):
+    assert not sign_in(client_for(), alice.email).cookies["token"]["secure"]
+    over_tls = client_for().post("/auth", {"email": alice.email, "password": PASSWORD}, secure=True)
+    assert over_tls.cookies["token"]["secure"]

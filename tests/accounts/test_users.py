@@ -215,3 +215,35 @@ def test_setup_makes_the_configured_administrator(boot):
     assert "root@example.org" in run("setup")
     boot(webui_admin_email="root@example.org", webui_admin_password="")
     assert run("setup") == "Nothing to do.\n"
+
+
+def test_the_admin_has_no_second_way_out_or_to_a_password(client_for, dana):
+    client = client_for(dana)
+    assert client.get("/admin/password_change/")["Location"] == "/settings"
+    client.post("/admin/logout/")
+    assert not Session.objects.filter(user=dana, revoked_at=None).exists()
+
+
+def test_a_person_who_has_signed_in_can_be_deleted_in_the_admin(client_for, dana, bob):
+    token_for(bob)
+    client, path = client_for(dana), f"/admin/accounts/user/{bob.pk}/delete/"
+    page = client.get(path)
+    assert page.status_code == 200 and b"Bob Lindqvist" in page.content and b'name="post"' in page.content
+    assert client.post(path, {"post": "yes"}).status_code == 302
+    assert not User.objects.filter(pk=bob.pk).exists()
+
+
+def test_hashes_cannot_be_asked_out_by_filters(client_for, dana):
+    assert client_for(dana).get("/admin/accounts/user/?password__startswith=a").status_code == 400
+
+
+def test_one_persons_picture_cannot_fill_everybodys_lists(api_for, alice):
+    form = {"name": "Alice", "profile_image_url": "data:image/png;base64," + "A" * 600_000}
+    assert api_for(alice).post("/api/v1/auths/update/profile", form).status_code == 413
+
+
+def test_a_session_opened_for_somebody_is_recorded_as_whose_doing_it_was(api_for, dana):
+    form = {"name": "New", "email": "new@example.org", "password": "secret-secret"}
+    api_for(dana).post("/api/v1/auths/add", form)
+    made = User.objects.get(email="new@example.org")
+    assert AuditEvent.objects.get(action="user.sign_in", object_id=str(made.pk)).actor_id == dana.pk

@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Callable
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from django.db import connection
@@ -251,3 +252,15 @@ def test_two_tabs_that_continue_at_once_start_one_turn(alice: Any) -> None:
     for tab in tabs:
         tab.join(10)
     assert sorted(codes) == [200, 409]
+
+
+def test_inherited_knowledge_is_read_with_the_rights_of_the_base_that_brings_it(alice: Any, bob: Any) -> None:
+    from chat.dispatch import _knowledge_owner
+    from inference.models import AIModel
+
+    base = AIModel.objects.create(owner=bob, name="b", model_id="b", meta={"knowledge": [{"id": "x"}]})
+    preset = AIModel.objects.create(owner=alice, name="p", model_id="p", base_model=base, meta={"knowledge": []})
+    assert _knowledge_owner(cast(Any, SimpleNamespace(row=preset))) == bob.pk
+    preset.meta = {"knowledge": [{"id": "y"}]}
+    assert _knowledge_owner(cast(Any, SimpleNamespace(row=preset))) == alice.pk
+    assert _knowledge_owner(cast(Any, SimpleNamespace(row=None))) is None

@@ -166,6 +166,19 @@ def test_attachments_must_be_readable_by_who_attaches_them(row: AIModel, people:
         assert refusal(lambda b=broken: services.create_model(values=values("p2", meta=b), by=people.alice))
 
 
+def test_no_spelling_of_an_attachment_gets_around_the_check(row: AIModel, people: SimpleNamespace, share: Any) -> None:
+    """What a model holds is read with the rights of its owner: another writer must not add what only she may read."""
+    secret = make_shared("knowledge", people.alice)
+    made = services.create_model(values=values(), by=people.alice)
+    share(made, people.bob, "write")
+    for kind in ("", None, "collection", "file"):
+        meta = {"knowledge": [{"type": kind, "id": str(secret.pk)}]}
+        error = refusal(lambda meta=meta: services.update_model(made, values=values(meta=meta), by=people.bob))
+        assert error.code == "attachment", kind
+    own_file = {"knowledge": [{"type": "file", "id": str(secret.pk)}]}
+    assert services.update_model(made, values=values(meta=own_file), by=people.alice).meta == own_file
+
+
 def test_register_live_is_private_and_runs_twice(people: SimpleNamespace) -> None:
     names = {"a": "Model A", "b": ""}
     assert [r.name for r in services.register_live(names, by=people.dana)] == ["Model A", "b"]

@@ -129,7 +129,9 @@ def test_listing_is_paged_and_constant(
     assert len(second["items"]) == 5 and "content" not in second["items"][0]["data"]
     assert api.get(f"{FILES}count").json() == 35
     assert len(api.get(f"{FILES}search?filename=file1*.pdf").json()) == 11
-    assert api.get(f"{FILES}search?filename=*.docx").status_code == 404
+    assert len(api.get(f"{FILES}search?filename=*LE1?*pd*").json()) == 11
+    for pattern in ("*.docx", "[*^", "*\\\\*", "file(*"):
+        assert api.get(f"{FILES}search", {"filename": pattern}).status_code == 404, pattern
 
 
 @pytest.mark.parametrize(

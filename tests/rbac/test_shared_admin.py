@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from django.contrib.admin.sites import AdminSite
+from django.core.exceptions import PermissionDenied
 from django.http import HttpResponseRedirect, QueryDict
 
 from owui.audit.models import AuditEvent
@@ -89,3 +90,18 @@ def test_the_list_holds_what_the_administrator_may_read(prompt_admin, rf, dana, 
     assert prompt_admin.get_queryset(request_of(rf, dana)).count() == 2
     settings.BYPASS_ADMIN_ACCESS_CONTROL = False
     assert list(prompt_admin.get_queryset(request_of(rf, dana))) == [mine]
+
+
+def test_an_administrator_without_the_bypass_changes_only_what_they_may_write(
+    prompt_admin, rf, dana, alice, share, settings
+):
+    settings.BYPASS_ADMIN_ACCESS_CONTROL = False
+    prompt = make_shared("prompt", alice)
+    share(prompt, dana, "read")
+    form = form_for(prompt, [(str(dana.pk), "write")], access="write")
+    with pytest.raises(PermissionDenied):
+        prompt_admin.changeform_view(request_of(rf, dana, form), str(prompt.pk))
+    assert not prompt_admin.has_delete_permission(request_of(rf, dana), prompt)
+    assert grants_of([prompt])[prompt.pk] == [Grant("user", str(dana.pk), "read")]
+    share(prompt, dana, "write")
+    assert prompt_admin.changeform_view(request_of(rf, dana, form), str(prompt.pk)).status_code == 302
