@@ -17,6 +17,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts import tokens
+from accounts.backends.password import hash_password
 from accounts.config import ApiKeyConfig, SignInConfig
 from accounts.models import ApiKey, Role, Session, SignInFailure, User
 from owui.audit.record import record
@@ -47,7 +48,6 @@ def signup_open() -> bool:
     return config.enable_signup and config.enable_login_form and boot.enable_password_auth
 
 
-@transaction.atomic
 def sign_up(*, name: str, email: str, password: str) -> User:
     """A new account by form. The first one ever becomes administrator; exactly one, however many race for it.
 
@@ -55,10 +55,11 @@ def sign_up(*, name: str, email: str, password: str) -> User:
     """
     if not signup_open():
         raise Refused(ACCESS_PROHIBITED, code="signup_closed")
-    return create_account(name=name, email=email, password=password, by=None, action="user.sign_up")
+    return create_account(
+        name=name, email=email, password=password, by=None, action="user.sign_up", only_while_open=True
+    )
 
 
-@transaction.atomic
 def create_account(
     *,
     name: str,
@@ -67,17 +68,32 @@ def create_account(
     by: User | None,
     role: str | None = None,
     action: str = "user.create",
+    only_while_open: bool = False,
 ) -> User:
-    """The one way an account comes to be; decides the role of the first and of later ones."""
+    """The one way an account comes to be; decides the role of the first and of later ones.
+
+    Not one transaction: making the hash takes a tenth of a second on purpose, and holds neither lock nor connection.
+    """
     email = clean_email(email)
     name = name.strip()
     if not name:
         raise UserError(_("Please enter a name."))
     if password is not None:
         check_password_rules(password)
+    hashed = hash_password(password)
+    return _insert_account(name, email, hashed, by, role, action, only_while_open)
+
+
+@transaction.atomic
+def _insert_account(
+    name: str, email: str, hashed: str, by: User | None, role: str | None, action: str, only_while_open: bool
+) -> User:
     with connection.cursor() as cursor:
         # Serialises only the question "am I the first?"; later accounts hold it for a millisecond.
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_FIRST_ACCOUNT_LOCK])
+    if only_while_open and not signup_open():
+        # Who loses the race for the first account is a later one, and needs an open sign-up.
+        raise Refused(ACCESS_PROHIBITED, code="signup_closed")
     if User.objects.filter(email=email).exists():
         raise UserError(
             _("This e-mail address is already registered. Sign in instead, or use another address."), code="email_taken"
@@ -87,7 +103,7 @@ def create_account(
         role = Role.ADMIN
     elif role not in Role.values:
         role = config.default_user_role if config.default_user_role in Role.values else Role.PENDING
-    user = User.objects.create_user(email, password, name=name, role=role)
+    user = User.objects.create(email=email, password=hashed, name=name, role=role)
     _note(action, user, by or user, {"role": role})
     if config.default_group_id and (group := _group(config.default_group_id)):
         add_members(group, [user.pk], by=by or user)

@@ -139,7 +139,7 @@ CONTENT_SECURITY_POLICY = {
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+# No SECURE_PROXY_SSL_HEADER: it would believe anybody. The ASGI server sets the scheme for FORWARDED_ALLOW_IPS only.
 
 STATIC_URL = "/static/"
 STATIC_ROOT = OWUI_HOME / "static"

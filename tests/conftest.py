@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +12,7 @@ from django.core.cache import cache
 from django.test import Client
 
 from tests.factories.accounts import PASSWORD, UserFactory
+from tests.plugin import THROWN_AWAY
 
 PEOPLE = ("dana", "alice", "bob", "carol", "mallory", "pending")
 
@@ -37,6 +39,13 @@ def _clean_start(settings: Any) -> Iterator[None]:
     environment_defaults.cache_clear()
     store._invalidate()
     store._from_env.clear()
+
+
+@pytest.fixture(scope="session")
+def django_db_keepdb() -> bool:
+    """The built-in server is thrown away whole. Dropping its database first would only fail where a thread or a pool
+    still holds a connection."""
+    return THROWN_AWAY in os.environ
 
 
 @pytest.fixture

@@ -24,6 +24,8 @@ _FOREIGN = (
     *("OLLAMA_", "OPENAI_", "RAG_", "OAUTH_", "JWT_", "API_KEY"),
 )
 _MARK = "OWUI_TEST_RUN"
+# Set when the database server itself goes after the run.
+THROWN_AWAY = "OWUI_TEST_SERVER_ENDS"
 # Tables are emptied between transactional tests; the audit log allows that only on connections that say so.
 _TRUNCATE = "-c owui.allow_audit_truncate=on"
 
@@ -72,6 +74,7 @@ def _prepare() -> None:
     os.environ[_MARK] = str(directory)
     os.environ["OWUI_HOME"] = str(directory / "var")
     if not (os.environ.get("DATABASE_URL") and os.environ.get("REDIS_URL")):
+        os.environ[THROWN_AWAY] = "1"
         atexit.register(_end, _start(directory / "var"), directory)
     else:
         atexit.register(shutil.rmtree, directory, ignore_errors=True)

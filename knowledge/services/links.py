@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from django.db import connection, transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from knowledge.models import Chunk, Document, DocumentState, KnowledgeBase, KnowledgeDocument
 from knowledge.pipeline import DUPLICATE, EMPTY
 from owui.audit.record import record
-from owui.lib.errors import Missing, UserError
+from owui.lib.errors import Missing, Refused, UserError
 from rbac.sharing import Person
 
 NOT_PROCESSED = (
@@ -31,9 +32,14 @@ def lock(document: Document) -> Document:
 def link(document: Document, kb: KnowledgeBase, *, by: Person) -> KnowledgeDocument:
     """Adds a finished document to a base; twice is once.
 
-    :raises UserError: 400 not processed, without text, or another document of the base has the same text
+    Only who may change a document may put it somewhere else. With reading alone, a link into one's own base would go on
+    showing the document, and its later versions, after the owner took the right back.
+
+    :raises UserError: 400 not processed, without text, or a twin of a document in the base; 403 not theirs to pass on
     """
     document = lock(document)
+    if not Document.objects.writable_by(by).filter(pk=document.pk).exists():
+        raise Refused(_("You may read this document but not pass it on. Ask its owner to add it."), code="not_yours")
     KnowledgeBase.objects.select_for_update(of=("self",)).get(pk=kb.pk)
     existing = KnowledgeDocument.objects.filter(knowledge_base=kb, document=document).first()
     if existing is not None:

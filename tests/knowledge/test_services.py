@@ -168,11 +168,22 @@ def test_same_text_twice_in_a_base_is_refused(alice: Any) -> None:
         services.link(make_document(alice), kb, by=alice)
 
 
-def test_linking_a_document_does_not_win_it(alice: Any, mallory: Any, bob: Any, share: Callable[..., None]) -> None:
-    theirs, mine = make_base(alice), make_base(mallory, "mine")
+def test_reader_cannot_keep_a_document_by_linking_it(alice: Any, bob: Any, share: Callable[..., None]) -> None:
+    theirs, mine = make_base(alice), make_base(bob, "mine")
     document = make_document(alice, bases=[theirs])
-    share(theirs, mallory, "read")
-    services.link(document, mine, by=mallory)
+    share(theirs, bob, "read")
+    assert Document.objects.readable_by(bob).filter(pk=document.pk).exists()
+    with pytest.raises(Refused, match="not pass it on"):
+        services.link(document, mine, by=bob)
+    assert not mine.links.exists() and bases_of(document) == ["SOPs"]
+
+
+def test_link_made_by_somebody_else_does_not_win_a_document(
+    alice: Any, dana: Any, mallory: Any, share: Callable[..., None]
+) -> None:
+    mine = make_base(mallory, "mine")
+    document = make_document(alice, bases=[make_base(alice)])
+    services.link(document, mine, by=dana)
     assert not Document.objects.writable_by(mallory).exists()
     services.remove_document(document, mine, by=mallory, delete_file=True)
     assert Document.objects.filter(pk=document.pk).exists()
