@@ -16,3 +16,11 @@ class ChatConfig(Section, prefix="chat"):
         stored=True,
         minimum=1000,
     )
+    max_running_turns: int = setting(
+        64,
+        env="CHAT_MAX_RUNNING_TURNS",
+        label=_("Answers at once"),
+        help=_("How many answers one person may have written at the same time."),
+        stored=True,
+        minimum=1,
+    )

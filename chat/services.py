@@ -57,6 +57,14 @@ def check_text(text: str) -> str:
     return text
 
 
+def check_running(user: User) -> None:
+    """429 when a person has many answers being written already: one account must not fill the model servers."""
+    limit = ChatConfig.load().max_running_turns
+    if Turn.objects.filter(user=user, state=State.RUNNING).count() >= limit:
+        text = _("%(limit)s of your answers are being written already. Wait for one, or stop it, and send again.")
+        raise UserError(text % {"limit": limit}, status=429, code="too_many_turns")
+
+
 @transaction.atomic
 def start_turn(
     *,
@@ -93,6 +101,7 @@ def start_turn(
 def _answer(
     chat: Chat, question: Message, by: User, runner_id: uuid.UUID, model_id: str, model_name: str, is_new: bool = False
 ) -> Started:
+    check_running(by)
     answer = Message.objects.create(
         chat=chat,
         parent=question,

@@ -13,6 +13,7 @@ from django.http.response import HttpResponseBase
 from inference.providers import get_provider
 from inference.providers.base import ConnectionInfo, PassthroughResponse
 from inference.providers.errors import ProviderError
+from inference.providers.params import allowed
 from owui.lib.errors import UserError
 from owui.lib.guards import AsyncGuard
 
@@ -50,7 +51,7 @@ async def relay(
 
     Closing our answer closes the server's. A server's own error keeps its status, and loses our key if it repeats it.
     """
-    payload = None if body is None else orjson.dumps(body)
+    payload = None if body is None else orjson.dumps(allowed(body))
     try:
         answer = await get_provider(connection.kind).passthrough(connection, method, path, payload, stream)
     except ProviderError as error:

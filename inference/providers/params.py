@@ -5,6 +5,9 @@ from typing import Any
 
 import orjson
 
+#: OpenRouter's and LiteLLM's words for "answer with another model"
+REROUTING = frozenset({"models", "fallbacks", "context_window_fallbacks", "content_policy_fallbacks", "route"})
+
 
 def pick(params: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
     """Take the named parameters that are set; None means unset."""
@@ -17,7 +20,12 @@ def custom(params: Mapping[str, Any]) -> dict[str, Any]:
     given = params.get("custom_params")
     if not isinstance(given, Mapping):
         return {}
-    return {name: _value(value) for name, value in given.items()}
+    return allowed({name: _value(value) for name, value in given.items()})
+
+
+def allowed(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Drop the fields by which routers choose another model than `model`, for which access was decided."""
+    return {name: value for name, value in body.items() if name not in REROUTING}
 
 
 def stop_list(stop: Any) -> list[str]:

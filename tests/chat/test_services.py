@@ -264,3 +264,11 @@ def test_inherited_knowledge_is_read_with_the_rights_of_the_base_that_brings_it(
     preset.meta = {"knowledge": [{"id": "y"}]}
     assert _knowledge_owner(cast(Any, SimpleNamespace(row=preset))) == alice.pk
     assert _knowledge_owner(cast(Any, SimpleNamespace(row=None))) is None
+
+
+def test_more_answers_at_once_than_allowed_are_refused(alice: Any, set_config: Any) -> None:
+    set_config("chat.max_running_turns", 2)
+    ask(alice), ask(alice)
+    with pytest.raises(UserError, match="2 of your answers") as refusal:
+        ask(alice)
+    assert refusal.value.status == 429

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 from django.http import StreamingHttpResponse
 
 from chat.api import completions
+from chat.engine.events import Outcome
 from owui.lib.errors import UserError
 from owui.lib.http import close_client
 from tests.chat.helpers import counted, plan_for, until
@@ -44,8 +46,13 @@ async def test_quick_answer_has_no_comments(server: FakeModelServer) -> None:
     assert BEAT not in await frames_of(server, "[[n=3]]")
 
 
-async def test_fault_after_a_comment_is_a_frame(server: FakeModelServer) -> None:
-    frames = await frames_of(server, "[[err=503 ttft=400]]")
+async def test_fault_after_a_comment_is_a_frame(server: FakeModelServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def slow_refusal(plan: Any) -> Any:
+        await asyncio.sleep(0.3)
+        yield Outcome("failed", "The model server is busy.", 503)
+
+    monkeypatch.setattr(completions, "run_turn", slow_refusal)
+    frames = await frames_of(server, "anything")
     assert frames[0] == BEAT
     assert b'"error"' in frames[-2]
     assert frames[-1] == b"data: [DONE]\n\n"
@@ -59,15 +66,8 @@ async def test_quick_fault_is_an_http_error(server: FakeModelServer) -> None:
 
 async def test_reader_that_leaves_during_the_silence_ends_the_work(server: FakeModelServer) -> None:
     response: Any = await completions._streamed(plan_for(server, "[[n=5 ttft=60000]]"), "fake-small")
-    frames = response.streaming_content
+    frames = response._iterator  # what Django's handler closes when the browser has gone
     assert await anext(frames) == BEAT
-    await completions_close(frames)
+    await frames.aclose()
     await until(lambda: server.stats()["cancelled"] == 1)
     await close_client()
-
-
-async def completions_close(frames: Any) -> None:
-    """What the server does with the rest of an answer nobody waits for."""
-    inner = getattr(frames, "aclose", None)
-    if inner is not None:
-        await inner()

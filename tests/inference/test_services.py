@@ -210,3 +210,11 @@ def test_delete_all(row: AIModel, people: SimpleNamespace) -> None:
     assert services.delete_all(by=people.dana) == 2
     assert not AIModel.objects.exists()
     assert actions()[-1] == "model.all_deleted"
+
+
+def test_fields_that_choose_another_model_do_not_pass() -> None:
+    from inference.providers.params import allowed, custom
+
+    body = {"model": "a", "models": ["b"], "fallbacks": ["c"], "route": "fallback", "temperature": 1}
+    assert allowed(body) == {"model": "a", "temperature": 1}
+    assert custom({"custom_params": {"models": '["b"]', "top_a": "1"}}) == {"top_a": 1}
