@@ -28,7 +28,8 @@ def test_key_theme_password_and_the_way_out(browsing: Browsing, dana: Person) ->
     page.get_by_role("button", name="Delete key").click()
     expect(page.get_by_role("button", name="Create key")).to_be_visible()
 
-    page.get_by_text("Dark", exact=True).click()
+    with page.expect_response("**/settings/theme"):
+        page.get_by_text("Dark", exact=True).click()
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
     page.goto(site.url)
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
