@@ -68,6 +68,7 @@ async def test_reader_that_leaves_during_the_silence_ends_the_work(server: FakeM
     response: Any = await completions._streamed(plan_for(server, "[[n=5 ttft=60000]]"), "fake-small")
     frames = response._iterator  # what Django's handler closes when the browser has gone
     assert await anext(frames) == BEAT
+    await until(lambda: server.stats()["active"] == 1)
     await frames.aclose()
     await until(lambda: server.stats()["cancelled"] == 1)
     await close_client()
