@@ -6,7 +6,7 @@ import uuid
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
@@ -43,6 +43,8 @@ async def message_create(request: HttpRequest, chat_id: uuid.UUID | None = None)
     )
     html = await in_thread(_asked_html)(user, started)
     await _tell_tabs(user, started, html)
+    if not request.headers.get("HX-Request"):  # sent before the page's scripts were there, or without any
+        return redirect("chat:chat-page", started.chat.pk)
     response = HttpResponse(html)
     if started.is_new_chat:
         response["HX-Push-Url"] = f"/c/{started.chat.pk}"

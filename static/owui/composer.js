@@ -52,6 +52,7 @@
   // The first message made the chat: from now on the form posts there, and the list shows it.
   async function begun(address) {
     form.setAttribute("hx-post", `${address}/messages`);
+    form.setAttribute("action", `${address}/messages`);
     htmx.process(form);
     await htmx.ajax("GET", "/c/search", { target: "#chat-list", swap: "innerHTML" });
     const link = document.querySelector(`#chat-list a[href="${CSS.escape(address)}"]`);

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 from playwright.sync_api import expect
 
-from tests.browser.conftest import MARKS, PASSWORD, Browsing, answer, ask, wait_finished
+from tests.browser.conftest import MARKS, PASSWORD, Browsing, Person, answer, ask, wait_finished
 
 pytestmark = MARKS
 
@@ -64,3 +66,15 @@ def test_the_first_person_is_administrator_and_lets_the_second_in(browsing: Brow
     expect(answer(second)).to_contain_text("t1 t2 t3 t4")
     wait_finished(second)
     expect(second.get_by_role("link", name="Administration")).to_have_count(0)
+
+
+def test_a_question_sent_before_the_scripts_have_come_is_not_lost(browsing: Browsing, alice: Person) -> None:
+    page = browsing.window(alice, java_script_enabled=False).new_page()
+    page.goto(browsing.site.url)
+    page.get_by_role("textbox", name="Message", exact=True).fill("Hello early bird [[n=3]]")
+    page.get_by_role("button", name="Send").click()
+    expect(page).to_have_url(re.compile("/c/[0-9a-f-]{36}$"))
+    expect(page.locator(".message.user")).to_contain_text("Hello early bird")
+    page.wait_for_timeout(500)
+    page.reload()
+    expect(answer(page)).to_contain_text("t3")

@@ -114,7 +114,7 @@ def test_browser_that_leaves_while_it_sends_leaves_no_answer_behind_that_nobody_
     body = urlencode({"text": "leaving [[n=5]]", "model": MODEL}).encode()
     head = (
         f"POST /c/new/messages HTTP/1.1\r\nHost: 127.0.0.1:{site.port}\r\nOrigin: {site.url}\r\n"
-        f"Cookie: token={site.token}; csrftoken={'c' * 32}\r\nX-CSRFToken: {'c' * 32}\r\n"
+        f"Cookie: token={site.token}; csrftoken={'c' * 32}\r\nX-CSRFToken: {'c' * 32}\r\nHX-Request: true\r\n"
         f"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     for wait in (0.0, 0.01, 0.02, 0.03, 0.05):
