@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -11,7 +13,7 @@ from django.conf import settings
 from django.contrib.auth import authenticate
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -24,6 +26,7 @@ from owui.audit.record import record
 from owui.config import store
 from owui.config.sections import UiConfig
 from owui.lib.errors import ACCESS_PROHIBITED, Missing, Refused, UserError
+from rbac.history import acting
 from rbac.models import Group
 from rbac.permissions import may
 from rbac.services import add_members
@@ -103,6 +106,7 @@ def _insert_account(
         role = Role.ADMIN
     elif role not in Role.values:
         role = config.default_user_role if config.default_user_role in Role.values else Role.PENDING
+    acting(by)
     user = User.objects.create(email=email, password=hashed, name=name, role=role)
     _note(action, user, by or user, {"role": role})
     if config.default_group_id and (group := _group(config.default_group_id)):
@@ -255,7 +259,9 @@ def update_user(user: User, *, by: User | None, **changes: Any) -> User:
     if changes.get("password"):
         check_password_rules(changes["password"])
         user.set_password(changes["password"])
-    user.save(update_fields=["role", "is_active", "email", "name", "profile_image_url", "password", "updated_at"])
+    acting(by)
+    with _last_administrator_stays():
+        user.save(update_fields=["role", "is_active", "email", "name", "profile_image_url", "password", "updated_at"])
     if changes.get("password") or not user.is_active:
         tokens.revoke_all(user)
     after = {f: getattr(user, f) for f in before}
@@ -265,15 +271,30 @@ def update_user(user: User, *, by: User | None, **changes: Any) -> User:
     return user
 
 
+@contextmanager
+def _last_administrator_stays() -> Iterator[None]:
+    """The database's guard said for people. It also holds where two administrators demote each other at once."""
+    try:
+        with transaction.atomic():
+            yield
+    except IntegrityError as error:
+        if "last active administrator" not in str(error):
+            raise
+        text = _("This is the last active administrator. Make somebody else administrator first.")
+        raise Refused(text, code="last_admin") from error
+
+
 @transaction.atomic
 def delete_user(user: User, *, by: User) -> None:
     """Removes an account. 403 for oneself and for the primary administrator."""
     if user.pk == by.pk:
         raise Refused(_("You cannot delete your own account."), code="self_delete")
     guard_primary(user, by)
+    acting(by)
     _note("user.delete", user, by)
     _tell(user)
-    user.delete()
+    with _last_administrator_stays():
+        user.delete()
 
 
 @transaction.atomic
@@ -319,23 +340,23 @@ def update_profile(user: User, *, name: str, profile_image_url: str | None = Non
 
 
 @transaction.atomic
-def set_theme(user: User, theme: str) -> None:
-    """Remembers light or dark; anything else means "like the system". A matter of taste, so the audit log is spared."""
-    row = User.objects.select_for_update().get(pk=user.pk)
-    interface = row.settings.get("ui") if isinstance(row.settings.get("ui"), dict) else {}
-    row.settings = {**row.settings, "ui": {**interface, "theme": theme if theme in ("light", "dark") else ""}}
-    row.save(update_fields=["settings", "updated_at"])
-    user.settings = row.settings
-
-
-@transaction.atomic
 def create_api_key(user: User) -> str:
     """A new key, replacing the old one. 403 when keys are off or the person may not have one."""
-    if not ApiKeyConfig.load().enable or not may(user, "features.api_keys"):
-        raise Refused(tokens.API_KEY_OFF, code="api_key_off")
+    _check_api_keys(user)
     key = tokens.new_api_key(user)
     _note("api_key.create", user, user, {"last_four": key[-4:]})
     return key
+
+
+def read_api_key(user: User) -> str | None:
+    """The person's key in clear, None when there is none. 403 when keys are off or the person may not have one."""
+    _check_api_keys(user)
+    return tokens.stored_api_key(user)
+
+
+def _check_api_keys(user: User) -> None:
+    if not ApiKeyConfig.load().enable or not may(user, "features.api_keys"):
+        raise Refused(tokens.API_KEY_OFF, code="api_key_off")
 
 
 @transaction.atomic

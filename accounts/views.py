@@ -15,7 +15,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
-from accounts import services, tokens
+from accounts import preferences, services, tokens
 from accounts.config import ApiKeyConfig, SignInConfig
 from accounts.forms import REASONS, UNKNOWN_REASON, PasswordForm, ProfileForm, ServiceForm, SignInForm, SignUpForm
 from accounts.middleware import identity_of
@@ -168,6 +168,7 @@ def _settings(
         "form": form or ProfileForm(initial={"name": user.name, "bio": user.bio}),
         "password_form": (password_form or PasswordForm()) if allowed else None,
         "has_api_key": tokens.has_api_key(user),
+        "may_set_interface": may(user, preferences.INTERFACE),
         "api_keys_allowed": ApiKeyConfig.load().enable and may(user, "features.api_keys"),
     }
     return render(request, "accounts/settings.html", context, status=status)
@@ -176,7 +177,7 @@ def _settings(
 @require_POST
 @signed_in
 def theme(request: HttpRequest) -> HttpResponseBase:
-    services.set_theme(_me(request), request.POST.get("theme", ""))
+    preferences.set_theme(_me(request), request.POST.get("theme", ""))
     return HttpResponse(status=204)
 
 

@@ -16,6 +16,7 @@ from chat.engine.turn import Found, TurnPlan
 from chat.runner import runner
 from chat.services import Started
 from inference.catalogue import Resolved, bases_of
+from inference.permitted import Permitted, permitted_for, trimmed_params
 from knowledge.chat import retrieve_for_chat
 from owui.lib.aio import in_thread
 
@@ -29,14 +30,18 @@ def make_plan(
     history: Sequence[Message],
     items: Sequence[dict[str, Any]],
     *,
+    permitted: Permitted,
     chat_params: dict[str, Any] | None = None,
     tools: Sequence[dict[str, Any]] = (),
     extra: dict[str, Any] | None = None,
     split_reasoning: bool = True,
 ) -> TurnPlan:
-    """What the engine needs to know. Parameters: the chat's, then the model's on top (the administrator's win)."""
-    params = {**(chat_params or {}), **resolved.params}
-    own_prompt = (user.settings or {}).get("ui", {}).get("system", "") if isinstance(user.settings, dict) else ""
+    """What the engine needs to know. Parameters: the chat's, then the model's on top (the administrator's win).
+
+    What was stored while the person was allowed to set it counts no longer than that.
+    """
+    chat_params = trimmed_params(chat_params or {}, permitted)
+    params = {**chat_params, **resolved.params}
     of_model = _model_knowledge(resolved)
     return TurnPlan(
         connection=resolved.connection,
@@ -44,8 +49,8 @@ def make_plan(
         history=history,
         system=system_prompt(
             model=str(resolved.params.get("system") or ""),
-            chat=str((chat_params or {}).get("system") or ""),
-            user=str(own_prompt or ""),
+            chat=str(chat_params.get("system") or ""),
+            user=_own_prompt(user) if permitted.system else "",
         ),
         params={k: v for k, v in params.items() if k not in PARAMETERS_OF_OURS},
         tools=tools,
@@ -54,6 +59,12 @@ def make_plan(
         context_in_system=settings.RAG_SYSTEM_CONTEXT,
         split_reasoning=split_reasoning,
     )
+
+
+def _own_prompt(user: User) -> str:
+    """The system prompt of the person's settings."""
+    interface = user.settings.get("ui") if isinstance(user.settings, dict) else None
+    return str(interface.get("system") or "") if isinstance(interface, dict) else ""
 
 
 def _model_knowledge(resolved: Resolved) -> list[dict[str, Any]]:
@@ -103,9 +114,12 @@ async def start(user: User, resolved: Resolved, service: Callable[..., Started],
     """Commits a turn by a service and runs it. One step: a person who goes away between the two does not leave a turn
     that nobody writes."""
 
+    def commit() -> tuple[Started, Permitted]:
+        return service(by=user, runner_id=runner.id, **arguments), permitted_for(user)
+
     async def both() -> Started:
-        started = await in_thread(service)(by=user, runner_id=runner.id, **arguments)
-        run_started(user, resolved, started)
+        started, permitted = await in_thread(commit)()
+        run_started(user, resolved, started, permitted)
         return started
 
     task = asyncio.create_task(both(), name="start-turn")
@@ -114,9 +128,11 @@ async def start(user: User, resolved: Resolved, service: Callable[..., Started],
     return await asyncio.shield(task)
 
 
-def run_started(user: User, resolved: Resolved, started: Started) -> uuid.UUID:
+def run_started(user: User, resolved: Resolved, started: Started, permitted: Permitted) -> uuid.UUID:
     """Runs a turn whose rows are committed. Returns the turn's id."""
-    plan = make_plan(user, resolved, started.history, started.items, chat_params=started.chat.params)
+    plan = make_plan(
+        user, resolved, started.history, started.items, permitted=permitted, chat_params=started.chat.params
+    )
     runner.run(
         plan,
         turn_id=started.turn.pk,

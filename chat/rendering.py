@@ -15,22 +15,27 @@ from chat.follow import Numbered
 from chat.models import Citation, Message, State
 from chat.tree import children_of
 from owui.lib.markdown import IncrementalRenderer, render, render_plain
-from rbac.permissions import may
+from rbac.permissions import is_bound, may
 from rbac.sharing import Person
 
 Op = list[Any]
 
 
 def can_of(user: Person) -> dict[str, bool]:
-    """Which controls of a chat the person has; the server asks again at each action."""
+    """Which controls the person has; the server asks again at each action. Costs statements once a request."""
     keys = {
+        "models": "workspace.models",
         "edit": "chat.edit",
         "delete": "chat.delete",
         "regenerate": "chat.regenerate_response",
         "continue": "chat.continue_response",
         "file_upload": "chat.file_upload",
     }
-    return {name: may(user, key) for name, key in keys.items()}
+    # "store": the page keeps chats; whoever may have temporary ones only can read here and write nothing.
+    can = {"store": True} | {name: may(user, key) for name, key in keys.items()}
+    if is_bound(user, "chat.temporary_enforced"):
+        can |= dict.fromkeys(("edit", "regenerate", "continue", "store"), False)
+    return can
 
 
 def _safe(html: str) -> SafeString:

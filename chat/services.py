@@ -9,6 +9,7 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from accounts.models import User
 from chat.config import ChatConfig
@@ -17,10 +18,13 @@ from chat.models import Chat, Message, State, Turn
 from chat.tree import branch_to, newest_leaf
 from knowledge.models import Document, KnowledgeBase
 from owui.audit.record import record
-from owui.lib.errors import Missing, UserError
-from rbac.permissions import require
+from owui.lib.errors import Missing, Refused, UserError
+from rbac.permissions import is_bound, require
 
 TITLE_CHARS = 60
+ONLY_TEMPORARY = gettext_lazy(
+    "Your administrator allows you temporary chats only, and chats on this page are stored. Ask your administrator."
+)
 #: Markdown signs that would only be noise in a list of titles
 _MARKS = str.maketrans("", "", "*_`#")
 
@@ -55,6 +59,12 @@ def check_text(text: str) -> str:
             code="message_too_long",
         )
     return text
+
+
+def check_stored(user: User) -> None:
+    """403 for whoever is bound to temporary chats: everything here stores what is said."""
+    if is_bound(user, "chat.temporary_enforced"):
+        raise Refused(ONLY_TEMPORARY, code="only_temporary")
 
 
 def check_running(user: User) -> None:
@@ -101,6 +111,7 @@ def start_turn(
 def _answer(
     chat: Chat, question: Message, by: User, runner_id: uuid.UUID, model_id: str, model_name: str, is_new: bool = False
 ) -> Started:
+    check_stored(by)
     check_running(by)
     answer = Message.objects.create(
         chat=chat,
@@ -132,20 +143,27 @@ def edit_question(
     *, by: User, runner_id: uuid.UUID, message_id: uuid.UUID, text: str, model_id: str, model_name: str
 ) -> Started:
     """The question in other words, as a sibling, and an answer to it; the former stays. 401 without the permission."""
-    require(by, "chat.edit")
-    former = own_message(by, message_id)
-    if former.author != "user":
-        raise UserError(_("Only a question can be asked in other words."))
+    former = editable_question(by, message_id)
     question = Message.objects.create(
         chat=former.chat, parent_id=former.parent_id, author="user", content=check_text(text), files=former.files
     )
     return _answer(former.chat, question, by, runner_id, model_id, model_name)
 
 
+def editable_question(user: User, message_id: uuid.UUID) -> Message:
+    """A question the person may ask in other words. 401 without the permission."""
+    require(user, "chat.edit")
+    message = own_message(user, message_id)
+    if message.author != "user":
+        raise UserError(_("Only a question can be asked in other words."))
+    return message
+
+
 @transaction.atomic
 def continue_answer(*, by: User, runner_id: uuid.UUID, message_id: uuid.UUID) -> Started:
     """Goes on writing an answer where it ended. 401 without the permission, 409 while it is being written."""
     require(by, "chat.continue_response")
+    check_stored(by)
     # Locked: what a turn that ends just now writes must be in the prefix of this one.
     answer = own_message(by, message_id, lock=True)
     if answer.author != "assistant":

@@ -7,8 +7,9 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest
 
-from inference import services
-from inference.models import AIModel, Skill, Tool
+from inference import services, tool_servers
+from inference.forms import ConnectionForm, TerminalServerForm, ToolServerForm
+from inference.models import AIModel, ServerConnection, Skill, TerminalServer, Tool, ToolServer
 from inference.services import ModelValues
 from rbac.admin import SharedAdmin, grant_inlines
 
@@ -81,3 +82,45 @@ class SkillAdmin(_ReadOnlyAdmin):
     search_fields = ("name", "skill_id", "owner__name", "owner__email")
     fields = ("skill_id", "name", "owner", "description", "general_access", "content")
     inlines = grant_inlines(Skill)
+
+
+class _ConnectionAdmin(SharedAdmin[Any]):
+    """Where a server is, what opens it, and who may use it. The key is written here and never shown."""
+
+    form: type[ConnectionForm]
+    list_display = ("name", "server_id", "url", "is_enabled", "access", "updated_at")
+    list_filter = ("is_enabled", "general_access")
+    list_per_page = 50
+    search_fields = ("name", "server_id", "url")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return () if obj is None else ("server_id",)
+
+    def save_model(self, request: HttpRequest, obj: ServerConnection, form: Any, change: bool) -> None:
+        by: Any = request.user
+        model = type(obj)
+        row = model._default_manager.get(pk=obj.pk) if change else None
+        saved = tool_servers.save_connection(model, form.entry(row), by=by, row=row, keep_access=True)
+        obj.pk, obj._state.adding = saved.pk, False
+        # What the page asks for as general rule is written with the grants.
+        obj.sealed = saved.sealed
+
+    def remove(self, request: HttpRequest, obj: ServerConnection) -> None:
+        tool_servers.delete_connection(obj, by=request.user)  # type: ignore[arg-type]
+
+
+@admin.register(ToolServer)
+class ToolServerAdmin(_ConnectionAdmin):
+    form = ToolServerForm
+    fields = (
+        "server_id", "name", "description", "kind", "url", "is_enabled", "auth_type", "new_key", "headers",
+        "general_access",
+    )  # fmt: skip
+    inlines = grant_inlines(ToolServer)
+
+
+@admin.register(TerminalServer)
+class TerminalServerAdmin(_ConnectionAdmin):
+    form = TerminalServerForm
+    fields = ("server_id", "name", "description", "url", "is_enabled", "auth_type", "new_key", "general_access")
+    inlines = grant_inlines(TerminalServer)

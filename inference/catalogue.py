@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from asgiref.sync import async_to_sync
 from django.conf import settings
+from django.db.models import BigIntegerField, F, Func, JSONField, TextField, Value
+from django.db.models.fields.json import KeyTextTransform
+from django.db.models.functions import Cast, Coalesce, Extract, Floor
 from django.utils.translation import gettext as _
 
 from inference.connections import Setup, load_setup
@@ -20,12 +23,14 @@ from inference.providers.base import ConnectionInfo
 from owui.config.sections import UiConfig
 from owui.lib.aio import in_thread
 from owui.lib.errors import UserError
-from rbac.grants import Grant, grants_of
+from rbac.grant_lists import grants_json_of
 from rbac.sharing import Person, is_verified
 
 NOT_FOUND = "Model not found"
 MAX_HOPS = 3
 CHAIN = "base_model__base_model__base_model"
+#: what clients expect in the `meta` of every model
+META = {"profile_image_url": None, "description": None, "capabilities": None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +102,19 @@ def bases_of(row: AIModel) -> list[AIModel]:
 def _look_up(user: Person, model_id: str) -> tuple[Setup, AIModel | None, bool]:
     """The settings, the usable row, and whether the bare model may be used without one."""
     setup = load_setup()
-    row = AIModel.objects.usable_by(user).filter(model_id=model_id).select_related(CHAIN).order_by().first()
-    is_open = row is None and sees_unregistered(user) and not AIModel.objects.filter(model_id=model_id).exists()
-    return setup, row, is_open
+    readable = AIModel.objects.readable_by(user)
+    row = readable.filter(model_id=model_id, is_active=True).select_related(CHAIN).order_by().first()
+    if row is not None:
+        return setup, row if _bases_usable(user, row) else None, False
+    return setup, None, sees_unregistered(user) and not AIModel.objects.filter(model_id=model_id).exists()
+
+
+def _bases_usable(user: Person, row: AIModel) -> bool:
+    """The second half of `usable_by`, for one row: asked in one statement it costs three times as much."""
+    needed = {base.pk for base in bases_of(row)[1:]}
+    if not needed or AIModel.bypass_applies(user):
+        return True
+    return bool(AIModel.objects.readable_by(user).filter(pk__in=needed, is_active=True).count() == len(needed))
 
 
 def _merged(layers: list[dict[str, Any]]) -> dict[str, Any]:
@@ -110,13 +125,43 @@ def _merged(layers: list[dict[str, Any]]) -> dict[str, Any]:
     return merged
 
 
+class Record(NamedTuple):
+    """What `/api/models` shows of a row besides its name. `params` and `meta` are JSON as the database writes it: they
+    are passed on as they are, and reading a thousand of them would be the dearest part of the answer."""
+
+    owner_id: str | None
+    general_access: str
+    created_at: int
+    updated_at: int
+    params: str
+    meta: str
+    tags: str | None
+
+
+class StoredModel(NamedTuple):
+    """A row of the database as plain values."""
+
+    pk: str
+    model_id: str
+    name: str
+    base_pk: str | None
+    is_active: bool
+    is_hidden: bool
+    description: str
+    record: Record | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class ListedModel:
-    """A model that can answer now. `live` is what answers in the end; `row` is None where nobody registered it."""
+    """A model that can answer now. `live` is what answers in the end; `row` is None where nobody registered it.
+
+    `base` is the model that a preset stands on; `grants` says who may use it, where that was asked for.
+    """
 
     live: LiveModel
-    row: AIModel | None
-    grants: Sequence[Grant] = ()
+    row: StoredModel | None
+    base: StoredModel | None = None
+    grants: Mapping[str, Any] | None = None
 
     @property
     def id(self) -> str:
@@ -128,42 +173,67 @@ class ListedModel:
 
     @property
     def is_preset(self) -> bool:
-        return self.row is not None and self.row.base_model_id is not None
+        return self.base is not None
 
     @property
     def is_hidden(self) -> bool:
         """Flagged by its owner as not to be offered in pickers; it stays usable."""
-        return bool(self.row and (self.row.meta or {}).get("hidden"))
+        return self.row is not None and self.row.is_hidden
 
     @property
     def description(self) -> str:
-        return str((self.row.meta or {}).get("description") or "") if self.row else ""
+        return self.row.description if self.row else ""
 
 
 @dataclass(frozen=True, slots=True)
 class _Rows:
     setup: Setup
     order: Sequence[str]
-    usable: Sequence[AIModel]
-    grants: Mapping[Any, Sequence[Grant]]
+    readable: Mapping[str, StoredModel]
+    grants: Mapping[str, Mapping[str, Any]]
     registered: frozenset[str] | None  # None: bare models are not for this person
+    bypass: bool
 
 
-async def models_for(user: Person, *, refresh: bool = False, grants: bool = False) -> list[ListedModel]:
+#: the columns of `StoredModel` and of `Record`: texts and numbers, which cost nothing to read
+_STORED = {
+    "c_pk": Cast("pk", TextField()),
+    "c_id": F("model_id"),
+    "c_name": F("name"),
+    "c_base": Cast("base_model_id", TextField()),
+    "c_active": F("is_active"),
+    "c_hidden": Coalesce(KeyTextTransform("hidden", "meta"), Value(""), output_field=TextField()),
+    "c_description": Coalesce(KeyTextTransform("description", "meta"), Value(""), output_field=TextField()),
+}
+_RECORD = {
+    "c_owner": Cast("owner_id", TextField()),
+    "c_access": F("general_access"),
+    "c_created": Cast(Floor(Extract("created_at", "epoch")), BigIntegerField()),
+    "c_updated": Cast(Floor(Extract("updated_at", "epoch")), BigIntegerField()),
+    "c_params": Cast("params", TextField()),
+    "c_meta": Func(Value(META, JSONField()), F("meta"), arg_joiner=" || ", template="(%(expressions)s)::text", output_field=TextField()),
+    "c_tags": KeyTextTransform("tags", "meta"),
+}
+
+
+async def models_for(
+    user: Person, *, refresh: bool = False, records: bool = False, presets: bool = True
+) -> list[ListedModel]:
     """The models the person may use and that a server offers, in the administrator's order, then by name.
 
     A fixed number of statements however many models there are.
 
-    :param grants: also load who else may use each
+    :param records: also load what `/api/models` shows of a row, and who else may use each
+    :param presets: False leaves out what stands on another model
     """
-    rows = await in_thread(_load)(user, grants)
+    rows = await in_thread(_load)(user, records, presets)
     return _offered(rows, await current(rows.setup, refresh=refresh))
 
 
 def models_now(user: Person) -> list[ListedModel]:
     """`models_for` for sync code. The rows are read here, on the connection the caller holds: while sync pages wait for
     a hop with their own connection in hand, enough of them at once would starve each other of connections."""
-    rows = _load(user, with_grants=False)
+    rows = _load(user, with_records=False, with_presets=True)
     return _offered(rows, async_to_sync(current)(rows.setup))
 
 
@@ -184,25 +254,64 @@ def _choices(models: list[ListedModel]) -> list[dict[str, str]]:
 def _offered(rows: _Rows, lists: Lists) -> list[ListedModel]:
     """The usable rows whose server is there, and the bare models where they are to be seen."""
     found = []
-    for row in rows.usable:
-        live = lists.models.get(bases_of(row)[-1].model_id)
+    for row in rows.readable.values():
+        last = _foundation(row, rows)
+        live = lists.models.get(last.model_id) if last else None
         if live is not None:
-            found.append(ListedModel(live, row, rows.grants.get(row.pk, ())))
+            base = rows.readable[row.base_pk] if row.base_pk else None
+            found.append(ListedModel(live, row, base, rows.grants.get(row.pk)))
     if rows.registered is not None:
         found += (ListedModel(live, None) for id, live in lists.models.items() if id not in rows.registered)
     place = {model_id: at for at, model_id in enumerate(rows.order)}
     return sorted(found, key=lambda model: (place.get(model.id, len(place)), model.name.casefold(), model.id))
 
 
-def _load(user: Person, with_grants: bool) -> _Rows:
-    usable = list(AIModel.objects.usable_by(user).select_related(CHAIN).order_by())
+def _foundation(row: StoredModel, rows: _Rows) -> StoredModel | None:
+    """What a usable row stands on in the end, itself if on nothing; None when the row is not usable.
+
+    The rule of `usable_by`: as everything readable is at hand, it needs no further statement.
+    """
+    if not row.is_active:
+        return None
+    hops = 0
+    while row.base_pk and hops < MAX_HOPS:
+        base = rows.readable.get(row.base_pk)
+        if base is None or not (base.is_active or rows.bypass):
+            return None
+        row, hops = base, hops + 1
+    return row
+
+
+def _load(user: Person, with_records: bool, with_presets: bool) -> _Rows:
+    bypass = AIModel.bypass_applies(user)
+    readable = AIModel.objects.readable_by(user).order_by()
+    if not bypass:
+        readable = readable.filter(is_active=True)
+    if not with_presets:
+        readable = readable.filter(base_model__isnull=True)
+    rows = [_stored(columns) for columns in _columns_of(readable, with_records)]
     registered = None
     if sees_unregistered(user):
         registered = frozenset(AIModel.objects.values_list("model_id", flat=True))
+    access = {row.pk: row.record.general_access for row in rows if row.record}
     return _Rows(
         setup=load_setup(),
         order=UiConfig.load().model_order_list,
-        usable=usable,
-        grants=grants_of(usable) if with_grants else {},
+        readable={row.pk: row for row in rows},
+        grants=grants_json_of(AIModel, access),
         registered=registered,
+        bypass=bypass,
     )
+
+
+def _columns_of(rows: Any, with_records: bool) -> Any:
+    columns = _STORED | _RECORD if with_records else _STORED
+    return rows.annotate(**columns).values_list(*columns)
+
+
+def _stored(columns: Sequence[Any]) -> StoredModel:
+    """`hidden` is whatever somebody wrote there; it counts as it would in Python."""
+    plain, more = columns[: len(_STORED)], columns[len(_STORED) :]
+    *rest, hidden, description = plain
+    is_hidden = hidden not in ("", "false", "0", "null", "[]", "{}")
+    return StoredModel(*rest, is_hidden, description, Record(*more) if more else None)

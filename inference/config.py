@@ -94,3 +94,46 @@ class CatalogueConfig(Section, prefix="models", label=_("Lists of models")):
         label=_("Keep the lists until somebody asks for new ones"),
         help=_("For servers that are slow to list their models."),
     )
+
+
+class ToolServerConfig(Section, prefix="tool_server", label=_("Tool servers")):
+    """Tool servers that the environment brings. What is connected now are rows: `inference.tool_servers`."""
+
+    connections: list[dict[str, Any]] = setting(
+        [],
+        env="TOOL_SERVER_CONNECTIONS",
+        label=_("Tool servers in the environment"),
+        help=_("JSON list; taken over at the first start, or at each start with ENABLE_PERSISTENT_CONFIG=False."),
+        secret=True,
+        stored=False,
+    )
+    is_taken: bool = setting(
+        False,
+        label=_("The list is taken over"),
+        help=_("Off: the list in the environment replaces the connected tool servers at the next start."),
+    )
+
+
+class TerminalServerConfig(Section, prefix="terminal_server", label=_("Terminals")):
+    """Terminals that the environment brings."""
+
+    connections: list[dict[str, Any]] = setting(
+        [],
+        env="TERMINAL_SERVER_CONNECTIONS",
+        label=_("Terminals in the environment"),
+        help=_("JSON list; taken over at the first start, or at each start with ENABLE_PERSISTENT_CONFIG=False."),
+        secret=True,
+        stored=False,
+    )
+    default_access: str = setting(
+        "admin",
+        env="TERMINAL_DEFAULT_ACCESS",
+        label=_("Who may use terminals of the environment"),
+        help=_("all or admin; counts for entries that say nothing about access."),
+        stored=False,
+    )
+    is_taken: bool = setting(
+        False,
+        label=_("The list is taken over"),
+        help=_("Off: the list in the environment replaces the connected terminals at the next start."),
+    )

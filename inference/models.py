@@ -1,4 +1,4 @@
-"""What answers: connections to model servers, the models people may be given, tools and skills."""
+"""What answers: the models people may be given, tools and skills, connections to tool servers and terminals."""
 
 from __future__ import annotations
 
@@ -8,7 +8,15 @@ from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from rbac.sharing import GroupGrant, Person, SharedQuerySet, SharedResource, UserGrant, bypasses_access
+from rbac.sharing import (
+    GroupGrant,
+    Person,
+    SharedQuerySet,
+    SharedResource,
+    UserGrant,
+    bypasses_access,
+    is_verified,
+)
 
 
 class AIModelQuerySet(SharedQuerySet):
@@ -143,6 +151,104 @@ class SkillUserGrant(UserGrant):
 
 class SkillGroupGrant(GroupGrant):
     content_object = models.ForeignKey(Skill, on_delete=models.CASCADE, related_name="group_grants")
+
+    class Meta(GroupGrant.Meta):
+        pass
+
+
+class ConnectionQuerySet(SharedQuerySet):
+    """Connections are lent by administrators: a grant lets people use one, never change it."""
+
+    def writable_by(self, user: Person | None) -> Any:
+        may_change = is_verified(user) and user is not None and self.model.bypass_applies(user)
+        return self if may_change else self.none()
+
+
+class ServerConnection(SharedResource):
+    """A server that an administrator has connected. Without grants it is for administrators only.
+
+    Its row is written by `inference.tool_servers` alone: `sealed` holds everything that may be a secret, encrypted.
+    """
+
+    #: administrators see and change every one, whatever BYPASS_ADMIN_ACCESS_CONTROL says; a write grant only reads
+    administered: ClassVar[bool] = True
+
+    server_id = models.CharField(_("server id"), max_length=255, unique=True)
+    name = models.CharField(_("name"), max_length=255)
+    description = models.TextField(_("description"), blank=True)
+    url = models.CharField(_("address"), max_length=2000)
+    is_enabled = models.BooleanField(_("in use"), default=True)
+    position = models.PositiveIntegerField(_("place in the list"), default=0)
+    sealed = models.TextField(editable=False, blank=True)
+
+    objects = ConnectionQuerySet.as_manager()  # type: ignore[misc]
+
+    class Meta:
+        abstract = True
+        ordering = ["position", "server_id"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @classmethod
+    def bypass_applies(cls, user: Person) -> bool:
+        return user.role == "admin" and user.is_active
+
+
+class ToolServer(ServerConnection):
+    """A server that offers tools by OpenAPI or MCP."""
+
+    resource_type: ClassVar[str] = "tool_server"
+
+    kind = models.CharField(
+        _("protocol"), max_length=10, choices=[("openapi", "OpenAPI"), ("mcp", "MCP")], default="openapi"
+    )
+
+    class Meta(ServerConnection.Meta):
+        abstract = False
+        verbose_name = _("tool server")
+        verbose_name_plural = _("tool servers")
+
+    @property
+    def tool_id(self) -> str:
+        """How requests name it in `tool_ids`."""
+        return f"server:mcp:{self.server_id}" if self.kind == "mcp" else f"server:{self.server_id}"
+
+
+class ToolServerUserGrant(UserGrant):
+    content_object = models.ForeignKey(ToolServer, on_delete=models.CASCADE, related_name="user_grants")
+
+    class Meta(UserGrant.Meta):
+        pass
+
+
+class ToolServerGroupGrant(GroupGrant):
+    content_object = models.ForeignKey(ToolServer, on_delete=models.CASCADE, related_name="group_grants")
+
+    class Meta(GroupGrant.Meta):
+        pass
+
+
+class TerminalServer(ServerConnection):
+    """A server that gives people a shell of their own."""
+
+    resource_type: ClassVar[str] = "terminal_server"
+
+    class Meta(ServerConnection.Meta):
+        abstract = False
+        verbose_name = _("terminal")
+        verbose_name_plural = _("terminals")
+
+
+class TerminalServerUserGrant(UserGrant):
+    content_object = models.ForeignKey(TerminalServer, on_delete=models.CASCADE, related_name="user_grants")
+
+    class Meta(UserGrant.Meta):
+        pass
+
+
+class TerminalServerGroupGrant(GroupGrant):
+    content_object = models.ForeignKey(TerminalServer, on_delete=models.CASCADE, related_name="group_grants")
 
     class Meta(GroupGrant.Meta):
         pass

@@ -6,10 +6,11 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
+import orjson
 from ninja import Schema
 from pydantic import ConfigDict, Field
 
-from inference.catalogue import ListedModel
+from inference.catalogue import META, ListedModel, Record, StoredModel
 from inference.live import LiveModel
 from inference.models import AIModel
 from rbac.grants import Grant
@@ -74,11 +75,27 @@ def record_json(row: AIModel, grants: Iterable[Grant]) -> dict[str, Any]:
         "base_model_id": row.base_model.model_id if row.base_model else None,
         "name": row.name,
         "params": row.params or {},
-        "meta": {"profile_image_url": None, "description": None, "capabilities": None, **(row.meta or {})},
+        "meta": {**META, **(row.meta or {})},
         "is_active": row.is_active,
         "created_at": int(row.created_at.timestamp()),
         "updated_at": int(row.updated_at.timestamp()),
         **grants_json(grants),
+    }
+
+
+def _listed_record_json(row: StoredModel, record: Record, listed: ListedModel) -> dict[str, Any]:
+    """`record_json` of a listed row, with the parts that are JSON already put in as they are."""
+    return {
+        "id": row.model_id,
+        "user_id": record.owner_id,
+        "base_model_id": listed.base.model_id if listed.base else None,
+        "name": row.name,
+        "params": orjson.Fragment(record.params),
+        "meta": orjson.Fragment(record.meta),
+        "is_active": row.is_active,
+        "created_at": record.created_at,
+        "updated_at": record.updated_at,
+        **(listed.grants or {}),
     }
 
 
@@ -111,20 +128,33 @@ def ollama_json(live: LiveModel) -> dict[str, Any]:
 
 
 def listed_json(listed: ListedModel) -> dict[str, Any]:
-    """A model as a person sees it in `/api/models`."""
-    entry = live_json(listed.live)
+    """A model as a person sees it in `/api/models`. It must have been loaded with its record."""
     row = listed.row
     if row is None:
-        return entry
-    entry |= {"name": row.name, "info": record_json(row, listed.grants)}
-    entry["tags"] = _tags(row) or entry["tags"]
-    if row.base_model_id:
-        # A preset is its own thing; the server's description belongs to its base.
-        kept = ("name", "object", "owned_by", "connection_type", "tags", "actions", "filters", "info")
-        entry = {"id": row.model_id, "preset": True} | {key: entry[key] for key in kept}
-        entry["created"] = int(row.created_at.timestamp())
-    return entry
+        return live_json(listed.live)
+    record = row.record
+    assert record is not None
+    first = listed.live.connections[0]
+    tags = _tags(record.tags) or list(first.tags)
+    info = _listed_record_json(row, record, listed)
+    if not listed.is_preset:
+        return live_json(listed.live) | {"name": row.name, "info": info, "tags": tags}
+    # A preset is its own thing; the server's description belongs to its base.
+    return {
+        "id": row.model_id,
+        "preset": True,
+        "name": row.name,
+        "object": "model",
+        "owned_by": listed.live.owned_by,
+        "connection_type": first.connection_type,
+        "tags": tags,
+        "actions": [],
+        "filters": [],
+        "info": info,
+        "created": record.created_at,
+    }
 
 
-def _tags(row: AIModel) -> list[dict[str, Any]]:
-    return [tag for tag in (row.meta or {}).get("tags") or [] if isinstance(tag, dict)]
+def _tags(text: str | None) -> list[dict[str, Any]]:
+    tags = orjson.loads(text) if text and text.startswith("[") else []
+    return [tag for tag in tags if isinstance(tag, dict)]

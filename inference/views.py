@@ -17,6 +17,7 @@ from inference.models import AIModel
 from inference.workspace import entries
 from owui.lib.aio import in_thread
 from owui.lib.errors import ACCESS_PROHIBITED, Missing, Refused
+from rbac.permissions import require
 from rbac.shortcuts import get_writable
 
 
@@ -24,6 +25,7 @@ from rbac.shortcuts import get_writable
 @asigned_in
 async def model_list(request: HttpRequest) -> HttpResponseBase:
     user: Any = await request.auser()
+    await in_thread(require)(user, "workspace.models", status=403)
     models = await live_models(refresh="refresh" in request.GET)
 
     def page() -> HttpResponse:

@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from inference.catalogue import CHAIN, bases_of
 from inference.live import LiveModel
-from inference.models import AIModel
+from inference.models import AIModel, AIModelQuerySet
+from rbac.permissions import may
 from rbac.sentences import access_sentences
 from rbac.sharing import Person
 
@@ -29,9 +31,18 @@ class Entry:
     is_preset: bool = False
 
 
+def listed_for(user: Person) -> AIModelQuerySet:
+    """What the lists of the workspace show of the readable models: those flagged as hidden only to their owners and to
+    people with the permission. Hidden is not secret: such a model stays usable, and readable by its id."""
+    readable: AIModelQuerySet = AIModel.objects.readable_by(user)
+    if may(user, "workspace.models_hidden"):
+        return readable
+    return readable.filter(~Q(meta__contains={"hidden": True}) | Q(owner_id=user.id))
+
+
 def entries(user: Person, models: Mapping[str, LiveModel]) -> list[Entry]:
     """Rows by name, then what nobody registered yet. A fixed number of statements."""
-    rows = list(AIModel.objects.readable_by(user).select_related(CHAIN).order_by("name", "pk"))
+    rows = list(listed_for(user).select_related(CHAIN).order_by("name", "pk"))
     sentences = access_sentences(rows)
     writable = set(AIModel.objects.writable_by(user).values_list("pk", flat=True))
     is_admin = user.role == "admin"

@@ -12,14 +12,22 @@ from ninja import NinjaAPI, Swagger
 from ninja.errors import ValidationError
 
 from accounts.api.auths import router as auths
+from accounts.api.preferences import router as preferences
 from accounts.api.users import router as users
 from chat.api.chats import router as chats
 from chat.api.completions import router as completions
+from chat.api.folders import router as folders
+from chat.api.notes import router as notes
+from chat.api.prompts import router as prompts
 from chat.api.tasks import router as tasks
 from inference.api.models import listing as model_listing
 from inference.api.models import router as models
 from inference.api.ollama import router as ollama
 from inference.api.openai import router as openai
+from inference.api.servers import configs as server_configs
+from inference.api.servers import terminals
+from inference.api.skills import router as skills
+from inference.api.tools import router as tools
 from knowledge.api.files import router as files
 from knowledge.api.knowledge import router as knowledge
 from knowledge.api.retrieval import router as retrieval
@@ -41,6 +49,7 @@ api = NinjaAPI(
 )
 api.add_router("", health.router)
 api.add_router("/api/v1/auths", auths)
+api.add_router("/api/v1/users/user", preferences)
 api.add_router("/api/v1/users", users)
 api.add_router("/api/v1/groups", groups)
 api.add_router("/api/v1/models", models)
@@ -49,6 +58,13 @@ api.add_router("/api/v1/files", files)
 api.add_router("/api/v1/knowledge", knowledge)
 api.add_router("/api/v1/retrieval", retrieval)
 api.add_router("/api/v1/configs", configs)
+api.add_router("/api/v1/configs", server_configs)
+api.add_router("/api/v1/terminals", terminals)
+api.add_router("/api/v1/tools", tools)
+api.add_router("/api/v1/skills", skills)
+api.add_router("/api/v1/prompts", prompts)
+api.add_router("/api/v1/notes", notes)
+api.add_router("/api/v1/folders", folders)
 api.add_router("/api/tasks", tasks)
 # The OpenAI client works with base_url=.../api, .../api/v1, .../openai, .../v1.
 for prefix in ("/api", "/api/v1", "/v1"):

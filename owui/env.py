@@ -47,6 +47,35 @@ def raw(name: str) -> str | None:
     return _instance_file().get(name)
 
 
+def names() -> set[str]:
+    """The names of all variables that are set here, wherever they come from; `NAME_FILE` stands under NAME."""
+    given = {name.removesuffix("_FILE") if _is_secret_file(name) else name for name in os.environ}  # noqa: TID251
+    return given | set(_instance_file())
+
+
+def origin(name: str) -> str:
+    """Where a variable comes from: `environment`, `instance`, the path of its `NAME_FILE`, or nothing when unset."""
+    if name in os.environ:  # noqa: TID251
+        return "environment"
+    if path := os.environ.get(f"{name}_FILE"):  # noqa: TID251
+        return path
+    return "instance" if name in _instance_file() else ""
+
+
+def _is_secret_file(name: str) -> bool:
+    """Whether a `…_FILE` variable names a mounted secret: some of the field's own names end like that."""
+    return name.endswith("_FILE") and name not in ("AIOHTTP_CLIENT_SSL_CERT_FILE", "ENABLE_AUDIT_LOGS_FILE")
+
+
+def boot_names() -> set[str]:
+    """Every variable that gives a boot value, older names included."""
+    found = set()
+    for name, field in Boot.model_fields.items():
+        alias = field.validation_alias
+        found |= {str(c) for c in alias.choices} if isinstance(alias, AliasChoices) else {name.upper()}
+    return found
+
+
 def truth(text: str | None, default: bool = False) -> bool:
     """The field's rule: `true` in any letter case is true, everything else false; unset keeps the default."""
     return default if text is None or text == "" else text.strip().lower() == "true"
@@ -85,6 +114,8 @@ class Boot(BaseSettings):
         validation_alias=AliasChoices("BYPASS_ADMIN_ACCESS_CONTROL", "ENABLE_ADMIN_WORKSPACE_CONTENT_ACCESS"),
     )
     bypass_model_access_control: bool = False
+    enable_deny_grants: bool = False
+    enable_group_sync_keep_manual: bool = False
     bypass_retrieval_access_control: bool = False
     enable_retrieval_unscoped_collections: bool = False
     enable_admin_chat_access: bool = True

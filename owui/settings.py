@@ -50,6 +50,7 @@ INSTALLED_APPS = [
     "owui",
     "owui.config",
     "owui.audit",
+    "owui.security",
     "rbac",
     "accounts",
     "inference",
@@ -196,6 +197,8 @@ LOCALE_PATHS = [BASE_DIR / "locale"]
 # Governance switches of the field (spec: environment only, never stored).
 BYPASS_ADMIN_ACCESS_CONTROL = BOOT.bypass_admin_access_control
 BYPASS_MODEL_ACCESS_CONTROL = BOOT.bypass_model_access_control
+ENABLE_DENY_GRANTS = BOOT.enable_deny_grants
+ENABLE_GROUP_SYNC_KEEP_MANUAL = BOOT.enable_group_sync_keep_manual
 BYPASS_RETRIEVAL_ACCESS_CONTROL = BOOT.bypass_retrieval_access_control
 ENABLE_RETRIEVAL_UNSCOPED_COLLECTIONS = BOOT.enable_retrieval_unscoped_collections
 ENABLE_ADMIN_CHAT_ACCESS = BOOT.enable_admin_chat_access

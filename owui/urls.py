@@ -25,6 +25,7 @@ urlpatterns = [
     # Django's own would leave the session standing, and change a password past our rules and the audit log.
     path("admin/logout/", sign_out),
     path("admin/password_change/", RedirectView.as_view(pattern_name="accounts:settings")),
+    path("admin/security/", include("owui.security.urls")),
     path("admin/", admin.site.urls),
     path("", api.urls),
 ]

@@ -2,30 +2,98 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
-from rbac.sharing import Access, SharedResource
+from django.utils.dateparse import parse_datetime
+from django.utils.translation import gettext as _
+
+from owui.lib.errors import UserError
+from rbac.sharing import Access, SharedResource, in_force
 
 READ, WRITE = "read", "write"
 
 
-@dataclass(frozen=True, slots=True, order=True)
+#: the end of a grant that a client did not speak of: as it is, none when the grant is new. Clients of older releases
+#: send back what they were shown without its end, and must not make a visitor's access permanent by that.
+KEEP = datetime.max.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
 class Grant:
-    """One principal, one permission. `principal_id` is a uuid text or `*`."""
+    """One principal, one permission, and when it ends. `principal_id` is a uuid text or `*`.
+
+    The same value says a denial; which list it stands in tells them apart, so that no client can turn one into the
+    other by leaving a field out.
+    """
 
     principal_type: str
     principal_id: str
     permission: str
+    expires_at: datetime | None = None
 
-    def as_json(self) -> dict[str, str]:
-        return {
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What there is one of on an object; the end date is a property of it."""
+        return self.principal_type, self.principal_id, self.permission
+
+    def as_json(self) -> dict[str, Any]:
+        found: dict[str, Any] = {
             "principal_type": self.principal_type,
             "principal_id": self.principal_id,
             "permission": self.permission,
         }
+        if self.expires_at not in (None, KEEP):
+            found["expires_at"] = int(self.expires_at.timestamp())
+        return found
+
+
+def _moment(value: Any) -> datetime | None:
+    """An end as clients write it: epoch seconds or an ISO text, to the second. 422 for anything else."""
+    if value in (None, ""):
+        return None
+    if isinstance(value, bool):
+        raise _no_time(value)
+    if isinstance(value, (int, float)):
+        try:
+            return datetime.fromtimestamp(int(value), UTC)
+        except (OverflowError, OSError) as error:
+            raise _no_time(value) from error
+    try:
+        found = parse_datetime(str(value))
+    except ValueError as error:
+        raise _no_time(value) from error
+    if found is None:
+        raise _no_time(value)
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).replace(microsecond=0)
+
+
+def _no_time(value: Any) -> UserError:
+    text = _("%(value)s is no time. Write epoch seconds or a form like 2027-01-31T18:00:00Z.")
+    return UserError(text % {"value": repr(str(value)[:40])}, status=422, code="grant_end")
+
+
+def unique(grants: Iterable[Grant]) -> list[Grant]:
+    """One grant per principal and permission, sorted; of two, the one that lasts longer."""
+    found: dict[tuple[str, str, str], Grant] = {}
+    for grant in grants:
+        known = found.get(grant.key)
+        if known is None or (
+            known.expires_at is not None and (grant.expires_at is None or grant.expires_at > known.expires_at)
+        ):
+            found[grant.key] = grant
+    return [found[key] for key in sorted(found)]
+
+
+def version_of(grants: Iterable[Grant], denials: Iterable[Grant] = ()) -> str:
+    """A short text that differs when who may do what differs: what an editor saw, to be sent back with the change."""
+    rows = [sorted(json.dumps(g.as_json(), sort_keys=True) for g in part) for part in (grants, denials)]
+    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:16]
 
 
 def _is_uuid(text: str) -> bool:
@@ -37,8 +105,11 @@ def _is_uuid(text: str) -> bool:
 
 
 def parse_grants(items: Iterable[Any] | None) -> list[Grant]:
-    """The list form; duplicates and entries that make no sense are dropped, as in the field."""
-    found: set[Grant] = set()
+    """The list form; duplicates and entries that make no sense are dropped, as in the field.
+
+    :raises UserError: 422 for an end that is no time: without it the access would be wider than somebody meant
+    """
+    found: list[Grant] = []
     for item in items or []:
         data: Mapping[str, Any] = item if isinstance(item, Mapping) else getattr(item, "__dict__", {})
         kind, principal = str(data.get("principal_type", "")), str(data.get("principal_id", ""))
@@ -49,8 +120,15 @@ def parse_grants(items: Iterable[Any] | None) -> list[Grant]:
         if kind in ("user", "group", "anyone") and valid_principal and permission in (READ, WRITE):
             if kind == "anyone" and permission == WRITE:
                 continue
-            found.add(Grant(kind, str(uuid.UUID(principal)) if principal != "*" else "*", permission))
-    return sorted(found)
+            ends = _moment(data["expires_at"]) if "expires_at" in data else KEEP
+            if principal == "*":
+                if ends not in (None, KEEP):
+                    raise UserError(
+                        _("Access for everyone has no end date. Choose people or groups instead."), status=422
+                    )
+                ends = None
+            found.append(Grant(kind, str(uuid.UUID(principal)) if principal != "*" else "*", permission, ends))
+    return unique(found)
 
 
 def parse_access_control(value: Mapping[str, Any] | None) -> list[Grant]:
@@ -107,17 +185,28 @@ def access_of(grants: Iterable[Grant]) -> Access:
 
 
 def grants_of(resources: Iterable[SharedResource]) -> dict[Any, list[Grant]]:
-    """The grants of a page of objects in two statements, by primary key."""
+    """The grants of a page of objects in two statements, by primary key. Ended ones are not there any more."""
     resources = list(resources)
-    out: dict[Any, list[Grant]] = {r.pk: wildcards_of(r.general_access) for r in resources}
+    return _rows_of(resources, {r.pk: wildcards_of(r.general_access) for r in resources}, is_denied=False)
+
+
+def denials_of(resources: Iterable[SharedResource]) -> dict[Any, list[Grant]]:
+    """Who is kept out of each of a page of objects, whatever else would let them in; in two statements."""
+    resources = list(resources)
+    return _rows_of(resources, {r.pk: [] for r in resources}, is_denied=True)
+
+
+def _rows_of(
+    resources: list[SharedResource], out: dict[Any, list[Grant]], *, is_denied: bool
+) -> dict[Any, list[Grant]]:
     if not resources:
         return out
     model = type(resources[0])
     change = f"change_{model._meta.model_name}"
     for kind, table in (("user", model.user_grant_model()), ("group", model.group_grant_model())):
-        rows = table._default_manager.filter(content_object_id__in=list(out)).values_list(
-            "content_object_id", f"{kind}_id", "permission__codename"
-        )
-        for pk, principal, codename in rows:
-            out[pk].append(Grant(kind, str(principal), WRITE if codename == change else READ))
-    return {pk: sorted(grants) for pk, grants in out.items()}
+        rows = in_force(table._default_manager.filter(content_object_id__in=list(out), is_denied=is_denied))
+        for pk, principal, codename, ends in rows.values_list(
+            "content_object_id", f"{kind}_id", "permission__codename", "expires_at"
+        ):
+            out[pk].append(Grant(kind, str(principal), WRITE if codename == change else READ, ends))
+    return {pk: unique(grants) for pk, grants in out.items()}

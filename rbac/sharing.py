@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Protocol, Self
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 from guardian.models import GroupObjectPermissionBase, UserObjectPermissionBase
 
@@ -56,6 +57,11 @@ def groups_of(user_id: uuid.UUID) -> models.QuerySet[GroupAncestry, Any]:
     return GroupAncestry.objects.filter(group__memberships__user_id=user_id).values("ancestor_id")
 
 
+def in_force(grants: Any) -> Any:
+    """The rows of a grant table that have not ended, by the database's clock: no job has to remove them in time."""
+    return grants.filter(Q(expires_at__isnull=True) | Q(expires_at__gt=Now()))
+
+
 class SharedQuerySet(models.QuerySet[Any, Any]):
     """Querysets of shared objects know who may see them."""
 
@@ -76,19 +82,13 @@ class SharedQuerySet(models.QuerySet[Any, Any]):
         if model.bypass_applies(user):
             return self
         wildcards = [Access.WRITE] if write else [Access.READ, Access.WRITE, Access.ANYONE]
-        user_grants = model.user_grant_model()._default_manager.filter(user_id=user.id)
-        group_grants = model.group_grant_model()._default_manager.filter(group_id__in=groups_of(user.id))
-        if write:
-            codename = f"change_{model._meta.model_name}"
-            user_grants = user_grants.filter(permission__codename=codename)
-            group_grants = group_grants.filter(permission__codename=codename)
-        return self.filter(
+        allowed = (
             Q(owner_id=user.id)
             | Q(general_access__in=wildcards)
-            | Q(pk__in=user_grants.values("content_object_id"))
-            | Q(pk__in=group_grants.values("content_object_id"))
+            | model.granted_to(user, write=write)
             | model.extra_access(user, write=write)
         )
+        return self.filter(allowed).exclude(model.denied_to(user, write=write))
 
 
 class SharedResource(models.Model):
@@ -127,6 +127,38 @@ class SharedResource(models.Model):
         return bypasses_access(user)
 
     @classmethod
+    def granted_to(cls, user: Person, *, write: bool) -> Q:
+        """Objects that a grant in force opens to the person or to one of the person's groups."""
+        user_grants, group_grants = cls._grants(user, is_denied=False)
+        if write:
+            codename = f"change_{cls._meta.model_name}"
+            user_grants = user_grants.filter(permission__codename=codename)
+            group_grants = group_grants.filter(permission__codename=codename)
+        return Q(pk__in=user_grants.values("content_object_id")) | Q(pk__in=group_grants.values("content_object_id"))
+
+    @classmethod
+    def denied_to(cls, user: Person, *, write: bool) -> Q:
+        """Objects that a denial keeps from the person: it beats ownership, grants and the general rule.
+
+        Who may not read may not write either. Only the administrators' bypass stands above it; what is stored counts
+        even while ENABLE_DENY_GRANTS is off, so that switching it off opens nothing.
+        """
+        user_grants, group_grants = cls._grants(user, is_denied=True)
+        if not write:
+            codename = f"view_{cls._meta.model_name}"
+            user_grants = user_grants.filter(permission__codename=codename)
+            group_grants = group_grants.filter(permission__codename=codename)
+        return Q(pk__in=user_grants.values("content_object_id")) | Q(pk__in=group_grants.values("content_object_id"))
+
+    @classmethod
+    def _grants(cls, user: Person, *, is_denied: bool) -> tuple[Any, Any]:
+        user_grants = cls.user_grant_model()._default_manager.filter(user_id=user.id, is_denied=is_denied)
+        group_grants = cls.group_grant_model()._default_manager.filter(
+            group_id__in=groups_of(user.id), is_denied=is_denied
+        )
+        return in_force(user_grants), in_force(group_grants)
+
+    @classmethod
     def extra_access(cls, user: Person, *, write: bool) -> Q:
         """Further ways in that a type knows (a folder's ancestors); nothing by default."""
         return Q(pk__in=[])
@@ -148,33 +180,51 @@ class SharedResource(models.Model):
         return str(getattr(self, "name", "") or getattr(self, "title", "") or self.pk)
 
 
-class UserGrant(UserObjectPermissionBase):
-    """One person's grant. Read is Django's `view_…`, write is `change_…`.
+class _GrantRow(models.Model):
+    """What every row of a grant table tells besides who and what."""
 
-    A subclass adds `content_object` with `related_name="user_grants"`; the inherited unique key
-    (user, permission, content_object) is also the index that answers listings.
-    """
-
+    expires_at = models.DateTimeField(_("ends"), null=True, blank=True)
+    is_denied = models.BooleanField(_("denied"), default=False)
     created_at = models.DateTimeField(auto_now_add=True)
     granted_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )
+
+    class Meta:
+        abstract = True
+
+
+def _indexes(principal: str) -> list[models.Index]:
+    """The index that answers listings alone, and a tiny one for the few denials."""
+    rest = ["content_object", "permission", "is_denied", "expires_at"]
+    return [
+        models.Index(fields=[principal], include=rest, name="%(class)s_force"),
+        models.Index(fields=[principal], condition=Q(is_denied=True), name="%(class)s_deny"),
+    ]
+
+
+class UserGrant(UserObjectPermissionBase, _GrantRow):
+    """One person's grant. Read is Django's `view_…`, write is `change_…`.
+
+    A subclass adds `content_object` with `related_name="user_grants"`. A grant and a denial of the same permission may
+    stand side by side: when the denial goes, the grant counts again.
+    """
 
     class Meta(UserObjectPermissionBase.Meta):
         abstract = True
+        unique_together = [["user", "permission", "content_object", "is_denied"]]
+        indexes = _indexes("user")
 
 
-class GroupGrant(GroupObjectPermissionBase):
+class GroupGrant(GroupObjectPermissionBase, _GrantRow):
     """A group's grant, on our own groups instead of django.contrib.auth's."""
 
     group = models.ForeignKey(Group, on_delete=models.CASCADE, related_name="+")  # type: ignore[assignment]
-    created_at = models.DateTimeField(auto_now_add=True)
-    granted_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
-    )
 
     class Meta(GroupObjectPermissionBase.Meta):
         abstract = True
+        unique_together = [["group", "permission", "content_object", "is_denied"]]
+        indexes = _indexes("group")
 
 
 def resource_types() -> dict[str, type[SharedResource]]:

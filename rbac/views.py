@@ -13,7 +13,8 @@ from django.views.decorators.http import require_GET, require_http_methods
 
 from owui.lib.errors import Missing, Refused
 from rbac import services
-from rbac.grants import Grant, parse_grants, wildcards_of
+from rbac.grants import READ, Grant, parse_grants, wildcards_of
+from rbac.permissions import FEATURES_OF_TYPES, may, require_feature
 from rbac.sentences import named_grants, reach
 from rbac.sharing import Access, SharedResource, resource_types
 from rbac.shortcuts import get_writable
@@ -26,6 +27,8 @@ def _resource(request: HttpRequest, resource_type: str, pk: uuid.UUID) -> Shared
     if model is None:
         raise Missing
     user: Any = request.user
+    if feature := FEATURES_OF_TYPES.get(resource_type):
+        require_feature(user, feature)
     found: SharedResource = get_writable(model.objects.all(), user, pk, denied=404)
     return found
 
@@ -52,10 +55,24 @@ def access_dialog(request: HttpRequest, resource_type: str, pk: uuid.UUID) -> Ht
         "general_access": resource.general_access,
         "allows_anyone": resource.allows_anyone,
         "grant_list": named_grants([resource])[resource.pk],
+        "audiences": _audiences(resource, request.user),
         "error": error,
     }
     status = (422 if getattr(request, "htmx", False) else 403) if error else 200
     return render(request, "rbac/_access_dialog.html", context, status=status)
+
+
+def _audiences(resource: SharedResource, user: Any) -> dict[str, bool]:
+    """Whom the person may add; what is granted already stays in the dialog all the same."""
+    everyone, anyone = Grant("user", "*", READ), Grant("anyone", "*", READ)
+    allowed = services.allowed_audiences(type(resource), [everyone, anyone], user)
+    key = "chat.share" if resource.sharing_key == "chats" else f"sharing.{resource.sharing_key}"
+    named = user.role == "admin" or (
+        bool(resource.sharing_key)
+        and may(user, key)
+        and (may(user, "access_grants.allow_users") or may(user, "access_grants.allow_groups"))
+    )
+    return {"everyone": everyone in allowed, "anyone": anyone in allowed, "named": named}
 
 
 def _asked_for(request: HttpRequest, resource: SharedResource) -> list[Grant]:

@@ -94,7 +94,7 @@ def create_api_key(request: HttpRequest) -> dict[str, str]:
 
 @router.get("/api_key", auth=verified)
 def get_api_key(request: HttpRequest) -> dict[str, str]:
-    key = tokens.stored_api_key(_me(request))
+    key = services.read_api_key(_me(request))
     if key is None:
         raise Missing("API key not found. Create one first.")
     return {"api_key": key}

@@ -22,11 +22,13 @@ from chat.engine.prompt import text_of
 from chat.engine.turn import Event, TurnPlan, run_turn
 from chat.services import check_text
 from inference.catalogue import Resolved, resolve_for
+from inference.permitted import Permitted, permitted_for, refuse_temporary, trimmed
 from inference.providers.events import Finished, ReasoningDelta, TextDelta, ToolCallDelta, Usage
 from owui.audit.record import record
 from owui.lib.aio import in_thread
 from owui.lib.errors import UserError
 from owui.lib.guards import averified
+from rbac.permissions import may
 
 router = Router(tags=["completions"])
 #: proxies give up on silence; comments in between keep the line open
@@ -63,23 +65,31 @@ async def create_completion(request: HttpRequest, form: CompletionForm) -> Any:
     if not form.messages:
         raise UserError("messages must hold at least one message.")
     resolved = await resolve_for(user, form.model, status=400)
+    form, permitted = await in_thread(_admit)(user, resolved, form)
     plan = make_plan(
         user,
         resolved,
         form.messages,
         form.files or [],
+        permitted=permitted,
         chat_params={**(form.params or {}), **form.sampling()},
         tools=form.tools or (),
         split_reasoning=False,
     )
-    await in_thread(_admit)(user, resolved, form)
     if form.stream:
         return await _streamed(plan, form.model)
     return await _whole(plan, form.model)
 
 
-def _admit(user: User, resolved: Resolved, form: CompletionForm) -> None:
-    """Checks the question and notes it: API answers leave no chat behind, so the audit log says they were given."""
+def _admit(user: User, resolved: Resolved, form: CompletionForm) -> tuple[CompletionForm, Permitted]:
+    """The request without what the person may not set. Checks the question and notes it: API answers leave no chat
+    behind, so the audit log says they were given, and to whom who may have no chats that are not stored."""
+    refuse_temporary(user, (form.model_extra or {}).get("chat_id"))
+    permitted = permitted_for(user)
+    # Built without a second validation: bodies are large, and nothing but omissions has happened to this one.
+    form = CompletionForm.model_construct(**trimmed({**form.__dict__, **(form.model_extra or {})}, permitted))
+    if not form.messages:
+        raise UserError("messages must hold at least one message that is not a system prompt.")
     last = form.messages[-1]
     # Only what a person says must say something: the result of a tool may be empty.
     if last.get("role") == "user" and not isinstance(last.get("content"), list):
@@ -91,8 +101,9 @@ def _admit(user: User, resolved: Resolved, form: CompletionForm) -> None:
             object_type="model",
             object_id=resolved.model_id,
             object_label=resolved.name,
-            detail={"stream": form.stream},
+            detail={"stream": form.stream} | ({} if may(user, "chat.temporary") else {"stored": False}),
         )
+    return form, permitted
 
 
 async def _whole(plan: TurnPlan, model: str) -> HttpResponse | dict[str, Any]:

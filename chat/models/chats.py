@@ -7,9 +7,33 @@ from typing import Any, ClassVar, Self
 
 from django.conf import settings
 from django.db import models
+from django.db.models import Q
+from django.db.models.expressions import RawSQL
 from django.utils.translation import gettext_lazy as _
 
-from rbac.sharing import GroupGrant, Person, SharedResource, UserGrant, is_verified
+from rbac.sharing import (
+    GroupGrant,
+    Person,
+    SharedQuerySet,
+    SharedResource,
+    UserGrant,
+    bypasses_access,
+    is_verified,
+)
+
+
+def bypasses_chat_access(user: Person) -> bool:
+    """Administrators reach what holds people's chats only while ENABLE_ADMIN_CHAT_ACCESS holds as well."""
+    return bypasses_access(user) and bool(settings.ENABLE_ADMIN_CHAT_ACCESS)
+
+
+class FolderQuerySet(SharedQuerySet):
+    """Folders, of which one's own and those of others are shown apart."""
+
+    def shared_with(self, user: Person) -> Self:
+        """Others' folders that the person reaches by grants, on them or above; the administrators' bypass is none."""
+        granted = Folder.granted_to(user, write=False) | Folder.extra_access(user, write=False)
+        return self.filter(granted).exclude(owner_id=user.id).exclude(Folder.denied_to(user, write=False))
 
 
 class Folder(SharedResource):
@@ -24,6 +48,8 @@ class Folder(SharedResource):
     meta = models.JSONField(default=dict, blank=True)
     is_expanded = models.BooleanField(default=False)
 
+    objects = FolderQuerySet.as_manager()  # type: ignore[misc]
+
     class Meta:
         verbose_name = _("folder")
         verbose_name_plural = _("folders")
@@ -31,6 +57,34 @@ class Folder(SharedResource):
 
     def __str__(self) -> str:
         return self.name
+
+    @classmethod
+    def bypass_applies(cls, user: Person) -> bool:
+        return bypasses_chat_access(user)
+
+    @classmethod
+    def extra_access(cls, user: Person, *, write: bool) -> Q:
+        """Whoever owns a folder, or holds a grant on it, reaches the folders below it in the same way."""
+        return Q(pk__in=_with_all_below(Q(owner_id=user.id) | cls.granted_to(user, write=write)))
+
+    @classmethod
+    def denied_to(cls, user: Person, *, write: bool) -> Q:
+        """A denial goes down the tree as well: what one is kept out of is not entered by a folder inside it."""
+        return Q(pk__in=_with_all_below(super().denied_to(user, write=write)))
+
+
+def _with_all_below(start: Q) -> RawSQL:
+    """The ids of some folders and of all below them: walked in the database, from the few that a person reaches.
+
+    UNION, not UNION ALL: a loop of parents, should one ever come about, ends.
+    """
+    sql, values = Folder.objects.filter(start).order_by().values("pk").query.sql_with_params()
+    table = Folder._meta.db_table
+    return RawSQL(  # noqa: S611  no text of a person's stands in it: the inner statement is Django's, with parameters
+        f"WITH RECURSIVE below (id) AS ({sql} UNION SELECT child.id FROM {table} AS child"  # noqa: S608
+        " JOIN below ON child.parent_id = below.id) SELECT id FROM below",
+        values,
+    )
 
 
 class FolderUserGrant(UserGrant):
@@ -48,7 +102,10 @@ class FolderGroupGrant(GroupGrant):
 
 
 class ChatQuerySet(models.QuerySet[Any, Any]):
-    """A chat is its owner's. Administrators may read others' while ENABLE_ADMIN_CHAT_ACCESS holds, and never write."""
+    """A chat is its owner's, and readable by whoever reads the folder it lies in.
+
+    Administrators may read others' while ENABLE_ADMIN_CHAT_ACCESS holds, and never write.
+    """
 
     def readable_by(self, user: Person | None) -> Self:
         if not is_verified(user):
@@ -56,7 +113,8 @@ class ChatQuerySet(models.QuerySet[Any, Any]):
         assert user is not None
         if user.role == "admin" and settings.ENABLE_ADMIN_CHAT_ACCESS:
             return self
-        return self.filter(owner_id=user.id)
+        folders = Folder.objects.readable_by(user).order_by().values("pk")
+        return self.filter(Q(owner_id=user.id) | Q(folder__in=folders))
 
     def writable_by(self, user: Person | None) -> Self:
         if not is_verified(user):

@@ -7,8 +7,8 @@ from typing import ClassVar
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from chat.models.chats import Chat
-from rbac.sharing import GroupGrant, SharedResource, UserGrant
+from chat.models.chats import Chat, bypasses_chat_access
+from rbac.sharing import GroupGrant, Person, SharedResource, UserGrant
 
 
 class SharedChat(SharedResource):
@@ -29,6 +29,10 @@ class SharedChat(SharedResource):
 
     def __str__(self) -> str:
         return self.title
+
+    @classmethod
+    def bypass_applies(cls, user: Person) -> bool:
+        return bypasses_chat_access(user)
 
 
 class SharedChatUserGrant(UserGrant):

@@ -168,7 +168,7 @@ def _branch_response(request: HttpRequest, user: Any, chat: Chat) -> HttpRespons
 
 
 def _edit_form(request: HttpRequest, user: Any, message_id: uuid.UUID) -> HttpResponse:
-    message = services.own_message(user, message_id)
+    message = services.editable_question(user, message_id)
     return render(request, "chat/_message_edit.html", {"message": rendering.message_view(message)})
 
 

@@ -19,6 +19,7 @@ from chat.views.models import model_choices, suggestions
 from knowledge.models import KnowledgeBase
 from owui.config.sections import UiConfig
 from owui.lib.errors import Missing
+from rbac.permissions import require
 
 
 @require_GET
@@ -102,6 +103,7 @@ def delete(request: HttpRequest, chat_id: uuid.UUID) -> HttpResponse:
     if request.method == "POST":
         services.delete_chat(by=user, chat_id=chat_id)
         return go(request, reverse("chat:chat-new"))
+    require(user, "chat.delete")
     chat = services.own_chat(user, chat_id, lock=False)
     context = {
         "title": _("Delete this chat?"),

@@ -21,6 +21,7 @@ from inference.live import live_models
 from inference.models import AIModel
 from inference.schemas import ModelAccessForm, ModelForm, ModelIdForm, ModelsForm, listed_json, live_json, record_json
 from inference.services import ModelValues
+from inference.workspace import listed_for
 from owui.lib.errors import UserError
 from owui.lib.guards import admin, averified, verified
 from owui.lib.pagination import page_of
@@ -38,7 +39,7 @@ _IMAGES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 @listing.get("/models", auth=averified)
 @listing.get("/models/", auth=averified, include_in_schema=False)
 async def list_models(request: HttpRequest, refresh: bool = False) -> dict[str, Any]:
-    listed = await models_for(request.auth, refresh=refresh, grants=True)  # type: ignore[attr-defined]
+    listed = await models_for(request.auth, refresh=refresh, records=True)  # type: ignore[attr-defined]
     return {"object": "list", "data": [listed_json(model) for model in listed]}
 
 
@@ -64,7 +65,7 @@ def list_presets(
     page: int = 1,
 ) -> dict[str, Any]:
     user: Any = request.user
-    rows = AIModel.objects.readable_by(user).filter(base_model__isnull=False)
+    rows = listed_for(user).filter(base_model__isnull=False)
     if query:
         rows = rows.filter(Q(name__icontains=query) | Q(model_id__icontains=query))
     if view_option in ("created", "shared"):
@@ -94,7 +95,7 @@ def list_base_tags(request: HttpRequest) -> list[str]:
 
 @router.get("/tags", auth=verified)
 def list_tags(request: HttpRequest) -> list[str]:
-    return tag_names(AIModel.objects.readable_by(request.user))  # type: ignore[arg-type]
+    return tag_names(listed_for(request.user))  # type: ignore[arg-type]
 
 
 @router.post("/create", auth=verified)

@@ -12,7 +12,7 @@ from django.http.response import HttpResponseBase
 from ninja import Router
 
 from inference import live as lists
-from inference.api.openai import is_stream
+from inference.api.openai import as_allowed, is_stream
 from inference.api.relay import aadmin, ask, json_body, model_of, relay
 from inference.catalogue import NOT_FOUND, Resolved, models_for, resolve_for
 from inference.config import OllamaConfig
@@ -91,16 +91,16 @@ async def verify(request: HttpRequest, form: VerifyForm) -> dict[str, Any]:
 @at_each(["GET"], "/api/tags", auth=averified)
 async def list_tags(request: HttpRequest, index: int | None) -> dict[str, Any]:
     await _connections()
-    listed = await models_for(request.auth)  # type: ignore[attr-defined]
-    shown = [m.live for m in listed if m.live.kind == "ollama" and not m.is_preset]
+    listed = await models_for(request.auth, presets=False)  # type: ignore[attr-defined]
+    shown = [m.live for m in listed if m.live.kind == "ollama"]
     return {"models": [ollama_json(m) for m in shown if index is None or any(c.index == index for c in m.connections)]}
 
 
 @at_each(["GET"], "/v1/models", auth=averified)
 async def list_openai_models(request: HttpRequest, index: int | None) -> dict[str, Any]:
     await _connections()
-    listed = await models_for(request.auth, grants=True)  # type: ignore[attr-defined]
-    shown = [m for m in listed if m.live.kind == "ollama" and not m.is_preset]
+    listed = await models_for(request.auth, records=True, presets=False)  # type: ignore[attr-defined]
+    shown = [m for m in listed if m.live.kind == "ollama"]
     if index is not None:
         shown = [m for m in shown if any(c.index == index for c in m.live.connections)]
     return {"object": "list", "data": [listed_json(m) for m in shown]}
@@ -126,7 +126,7 @@ async def list_loaded(request: HttpRequest, index: int | None) -> dict[str, Any]
 async def chat(request: HttpRequest, index: int | None) -> HttpResponseBase:
     body = json_body(request)
     resolved = await _resolve(request, model_of(body))
-    sent = for_ollama(body, resolved, resolved.upstream_id)
+    sent = for_ollama(await as_allowed(request, body, resolved), resolved, resolved.upstream_id)
     return await relay(_server(resolved, index), "POST", "/api/chat", sent, stream=is_stream(body, default=True))
 
 
@@ -134,7 +134,7 @@ async def chat(request: HttpRequest, index: int | None) -> HttpResponseBase:
 async def generate(request: HttpRequest, index: int | None) -> HttpResponseBase:
     body = json_body(request)
     resolved = await _resolve(request, model_of(body))
-    sent = for_ollama(body, resolved, resolved.upstream_id)
+    sent = for_ollama(await as_allowed(request, body, resolved), resolved, resolved.upstream_id)
     return await relay(_server(resolved, index), "POST", "/api/generate", sent, stream=is_stream(body, default=True))
 
 
@@ -157,7 +157,7 @@ async def show(request: HttpRequest) -> HttpResponseBase:
 async def openai_chat(request: HttpRequest, index: int | None) -> HttpResponseBase:
     body = json_body(request)
     resolved = await _resolve(request, model_of(body))
-    sent = for_openai(body, resolved, resolved.upstream_id)
+    sent = for_openai(await as_allowed(request, body, resolved), resolved, resolved.upstream_id)
     return await relay(_server(resolved, index), "POST", "/v1/chat/completions", sent, stream=is_stream(body))
 
 
@@ -253,6 +253,8 @@ def _server(resolved: Resolved, index: int | None) -> Any:
 async def _pass_on(request: HttpRequest, path: str, index: int | None) -> HttpResponseBase:
     body = json_body(request)
     resolved = await _resolve(request, model_of(body, "model", "name"))
+    if path == "/v1/completions":
+        body = await as_allowed(request, body, resolved)
     sent = {k: v for k, v in body.items() if k != "name"} | {"model": resolved.upstream_id}
     return await relay(_server(resolved, index), "POST", path, sent, stream=is_stream(body))
 

@@ -12,6 +12,7 @@ from inference.api.relay import aadmin, ask, json_body, model_of, relay
 from inference.catalogue import Resolved, models_for, resolve_for
 from inference.config import OpenAIConfig
 from inference.connections import connection_info, load_setup
+from inference.permitted import passed_on
 from inference.presets import for_openai
 from inference.schemas import OpenAIConfigForm, VerifyForm, listed_json
 from owui.config.registry import InvalidSetting
@@ -62,8 +63,8 @@ async def verify(request: HttpRequest, form: VerifyForm) -> dict[str, Any]:
 @router.get("/models", auth=averified)
 async def list_models(request: HttpRequest) -> dict[str, Any]:
     await _enabled()
-    listed = await models_for(request.auth, grants=True)  # type: ignore[attr-defined]
-    data = [listed_json(m) for m in listed if m.live.kind == "openai" and not m.is_preset]
+    listed = await models_for(request.auth, records=True, presets=False)  # type: ignore[attr-defined]
+    data = [listed_json(m) for m in listed if m.live.kind == "openai"]
     return {"object": "list", "data": data}
 
 
@@ -79,7 +80,7 @@ async def list_models_of(request: HttpRequest, index: int) -> dict[str, Any]:
 async def chat_completions(request: HttpRequest) -> HttpResponseBase:
     body = json_body(request)
     resolved = await _resolve(request, body)
-    sent = for_openai(body, resolved, resolved.upstream_id)
+    sent = for_openai(await as_allowed(request, body, resolved), resolved, resolved.upstream_id)
     return await relay(resolved.connection, "POST", _path(resolved, "chat/completions"), sent, stream=is_stream(body))
 
 
@@ -98,6 +99,12 @@ async def responses(request: HttpRequest) -> HttpResponseBase:
     return await _pass_on(request, "responses")
 
 
+async def as_allowed(request: HttpRequest, body: dict[str, Any], resolved: Resolved) -> dict[str, Any]:
+    """The body of a request for an answer, without what the person may not set."""
+    user: Any = request.auth  # type: ignore[attr-defined]
+    return await in_thread(passed_on)(user, body, object_id=resolved.model_id, label=resolved.name)
+
+
 def is_stream(body: dict[str, Any], *, default: bool = False) -> bool:
     """Whether the caller asked for a stream."""
     return bool(body.get("stream", default))
@@ -106,6 +113,8 @@ def is_stream(body: dict[str, Any], *, default: bool = False) -> bool:
 async def _pass_on(request: HttpRequest, name: str) -> HttpResponseBase:
     body = json_body(request)
     resolved = await _resolve(request, body)
+    if name != "embeddings":
+        body = await as_allowed(request, body, resolved)
     sent = body | {"model": resolved.upstream_id}
     return await relay(resolved.connection, "POST", _path(resolved, name), sent, stream=is_stream(body))
 

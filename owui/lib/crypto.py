@@ -48,6 +48,11 @@ def decrypt(token: str, purpose: str = "stored-secret") -> str:
         ) from error
 
 
+def decrypt_with_present_key(token: str, purpose: str = "stored-secret") -> str:
+    """The text again; InvalidToken when only a fallback fits, or none."""
+    return Fernet(base64.urlsafe_b64encode(derived_keys(purpose)[0])).decrypt(token.encode()).decode()
+
+
 def _fernet(purpose: str) -> MultiFernet:
     return MultiFernet([Fernet(base64.urlsafe_b64encode(key)) for key in derived_keys(purpose)])
 

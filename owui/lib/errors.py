@@ -108,6 +108,9 @@ class ErrorPageMiddleware:
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        if isinstance(exception, Refused) and exception.status == 401:
+            # REST keeps the field's 401 for "you may not"; in a browser it means "who are you?".
+            return error_response(request, 403, ACCESS_PROHIBITED)
         if isinstance(exception, UserError):
             return error_response(request, exception.status, exception.message)
         if isinstance(exception, OUTAGES):

@@ -82,7 +82,7 @@ AUTHS = [
     current("POST", f"{_AUTHS}/update/password", 400, json={"password": "x", "new_password": "y"}),
     admins("POST", f"{_AUTHS}/add", json=_NEW),
     verified("POST", f"{_AUTHS}/api_key", 403),
-    verified("GET", f"{_AUTHS}/api_key", 404),
+    verified("GET", f"{_AUTHS}/api_key", 403),
     verified("DELETE", f"{_AUTHS}/api_key"),
 ]
 USERS = [
@@ -91,6 +91,8 @@ USERS = [
     verified("GET", f"{_USERS}/search"),
     verified("GET", f"{_USERS}/groups"),
     verified("GET", f"{_USERS}/permissions"),
+    verified("GET", f"{_USERS}/user/settings"),
+    verified("POST", f"{_USERS}/user/settings/update", json={"ui": {"models": ["a"]}}),
     admins("GET", f"{_USERS}/default/permissions"),
     admins("GET", f"{_USERS}/default/permissions/defaults"),
     admins("POST", f"{_USERS}/default/permissions", json={"chat": {"delete": False}}),

@@ -175,7 +175,7 @@ def test_grants_of_a_page_take_two_statements(alice, bob, share, django_assert_n
 def test_both_json_forms_survive_a_round_trip():
     user, group = "00000000-0000-4000-8000-000000000001", "00000000-0000-4000-8000-000000000002"
     grants = [Grant("group", group, "write"), Grant("user", user, "read")]
-    assert parse_access_control(as_access_control(grants)) == grants
+    assert [g.key for g in parse_access_control(as_access_control(grants))] == [g.key for g in grants]
     assert parse_access_control(None) == [EVERYONE] and as_access_control([EVERYONE]) is None
     assert parse_access_control({}) == [] and as_access_control([]) == {}
     assert parse_access_control({"read": "nonsense", "write": []}) == []

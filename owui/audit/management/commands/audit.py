@@ -50,6 +50,13 @@ class Command(BaseCommand):
         result = verify(since=_time(since), backlog=timedelta(seconds=backlog), expect=noted)
         for problem in result.problems:
             self.stdout.write(f"{problem.kind.upper():9} {problem}")
+        if not since:
+            with transaction.atomic():
+                # The security status tells by it when the log was last checked as a whole.
+                detail = {"seals": result.checked, "end": f"{result.sequence}:{result.hash}"}
+                record(
+                    "audit.verified", by=None, object_type="audit", detail={**detail, "faults": len(result.problems)}
+                )
         if result.problems:
             raise CommandError(f"{len(result.problems)} faults in the audit log; {result.checked} seals were checked.")
         self.stdout.write(

@@ -1,0 +1,194 @@
+"""`/api/v1/prompts`: the texts behind `/command`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.db.models import Q
+from django.http import HttpRequest
+from ninja import Router, Schema
+
+from accounts.schemas import user_info
+from chat import prompts
+from chat.models import Prompt
+from owui.lib.guards import verified
+from owui.lib.pagination import page_of
+from rbac.schemas import AccessForm, access_fields
+from rbac.services import set_grants
+from rbac.shortcuts import get_readable, get_writable
+
+router = Router(tags=["prompts"])
+
+
+class PromptForm(AccessForm):
+    command: str
+    name: str | None = None
+    title: str | None = None  # what older clients call the name
+    content: str
+    tags: list[str] | None = None
+    data: dict[str, Any] | None = None
+    meta: dict[str, Any] | None = None
+    is_active: bool | None = None
+
+    def values(self) -> dict[str, Any]:
+        """The fields that were sent; old clients know no name and get the command for it."""
+        found: dict[str, Any] = {"command": self.command, "content": self.content}
+        found["name"] = self.name or self.title or self.command
+        if self.tags is not None:
+            found["tags"] = self.tags
+        if self.meta is not None or self.data is not None:
+            found["meta"] = {**(self.meta or {}), **({"data": self.data} if self.data is not None else {})}
+        return found
+
+
+class PromptMetaForm(Schema):
+    name: str
+    command: str
+    tags: list[str] | None = None
+
+
+@router.get("/", auth=verified)
+def list_prompts(request: HttpRequest) -> list[dict[str, Any]]:
+    return _records(Prompt.objects.readable_by(request.user).order_by("command"), request)  # type: ignore[arg-type]
+
+
+@router.get("/list", auth=verified)
+def search_prompts(
+    request: HttpRequest,
+    query: str = "",
+    view_option: str = "",
+    tag: str = "",
+    order_by: str = "",
+    direction: str = "",
+    page: int = 1,
+) -> dict[str, Any]:
+    rows: Any = Prompt.objects.readable_by(request.user)  # type: ignore[arg-type]
+    if query:
+        rows = rows.filter(Q(name__icontains=query) | Q(command__icontains=query))
+    if view_option in ("created", "shared"):
+        own = Q(owner_id=request.user.pk)
+        rows = rows.filter(own if view_option == "created" else ~own)
+    if tag:
+        rows = rows.filter(tags__contains=[tag])
+    field = order_by if order_by in ("name", "command", "created_at", "updated_at") else "updated_at"
+    rows = rows.order_by(("" if direction == "asc" else "-") + field, "pk")
+    return {"items": _records(page_of(rows, page), request), "total": rows.count()}
+
+
+@router.get("/tags", auth=verified)
+def list_tags(request: HttpRequest) -> list[str]:
+    rows: Any = Prompt.objects.readable_by(request.user).exclude(tags=[]).order_by()  # type: ignore[arg-type]
+    return sorted({str(tag) for tags in rows.values_list("tags", flat=True) for tag in tags})
+
+
+@router.post("/create", auth=verified)
+def create_prompt(request: HttpRequest, form: PromptForm) -> dict[str, Any]:
+    by: Any = request.user
+    return _record(prompts.create_prompt(by=by, grants=form.grants() or (), **form.values()), request)
+
+
+@router.get("/id/{prompt_id}", auth=verified)
+def get_prompt(request: HttpRequest, prompt_id: str) -> dict[str, Any]:
+    return _record(_readable(request, prompt_id), request)
+
+
+@router.post("/id/{prompt_id}/update", auth=verified)
+def update_prompt(request: HttpRequest, prompt_id: str, form: PromptForm) -> dict[str, Any]:
+    return _update(request, _writable(request, prompt_id), form)
+
+
+@router.post("/id/{prompt_id}/update/meta", auth=verified)
+def update_prompt_meta(request: HttpRequest, prompt_id: str, form: PromptMetaForm) -> dict[str, Any]:
+    by: Any = request.user
+    changes = form.dict(exclude_none=True)
+    return _record(prompts.update_prompt(_writable(request, prompt_id), by=by, **changes), request)
+
+
+@router.post("/id/{prompt_id}/access/update", auth=verified)
+def update_access(request: HttpRequest, prompt_id: str, form: AccessForm) -> dict[str, Any]:
+    prompt = _writable(request, prompt_id)
+    set_grants(prompt, form.grants() or [], by=request.user)  # type: ignore[arg-type]
+    return _record(prompt, request)
+
+
+@router.post("/id/{prompt_id}/toggle", auth=verified)
+def toggle_prompt(request: HttpRequest, prompt_id: str) -> dict[str, Any]:
+    by: Any = request.user
+    prompt = _writable(request, prompt_id)
+    return _record(prompts.update_prompt(prompt, by=by, is_active=not prompt.is_active), request)
+
+
+@router.delete("/id/{prompt_id}/delete", auth=verified)
+def delete_prompt(request: HttpRequest, prompt_id: str) -> bool:
+    prompts.delete_prompt(_writable(request, prompt_id), by=request.user)  # type: ignore[arg-type]
+    return True
+
+
+# -------------------------------------------------------------------------------------- the same for older clients
+@router.get("/command/{command}", auth=verified)
+def get_by_command(request: HttpRequest, command: str) -> dict[str, Any]:
+    return _record(_readable(request, None, command=command), request)
+
+
+@router.post("/command/{command}/update", auth=verified)
+def update_by_command(request: HttpRequest, command: str, form: PromptForm) -> dict[str, Any]:
+    return _update(request, _writable(request, None, command=command), form)
+
+
+@router.delete("/command/{command}/delete", auth=verified)
+def delete_by_command(request: HttpRequest, command: str) -> bool:
+    prompts.delete_prompt(_writable(request, None, command=command), by=request.user)  # type: ignore[arg-type]
+    return True
+
+
+# ------------------------------------------------------------------------------------------------------------ helpers
+def _readable(request: HttpRequest, pk: str | None, **lookup: str) -> Prompt:
+    user: Any = request.user
+    found: Prompt = get_readable(Prompt.objects.all(), user, pk, denied=401, **lookup)
+    return found
+
+
+def _writable(request: HttpRequest, pk: str | None, **lookup: str) -> Prompt:
+    user: Any = request.user
+    found: Prompt = get_writable(Prompt.objects.all(), user, pk, denied=401, **lookup)
+    return found
+
+
+def _update(request: HttpRequest, prompt: Prompt, form: PromptForm) -> dict[str, Any]:
+    by: Any = request.user
+    changes = form.values() | ({"is_active": form.is_active} if form.is_active is not None else {})
+    return _record(prompts.update_prompt(prompt, by=by, grants=form.grants(), **changes), request)
+
+
+def _records(rows: Any, request: HttpRequest) -> list[dict[str, Any]]:
+    return _json(list(rows.select_related("owner")), request)
+
+
+def _record(prompt: Prompt, request: HttpRequest) -> dict[str, Any]:
+    prompt.refresh_from_db()
+    return _json([prompt], request)[0]
+
+
+def _json(rows: Iterable[Prompt], request: HttpRequest) -> list[dict[str, Any]]:
+    rows = list(rows)
+    access = access_fields(rows, request.user)  # type: ignore[arg-type]
+    return [
+        {
+            "id": str(row.pk),
+            "command": row.command,
+            "user_id": str(row.owner_id) if row.owner_id else "",
+            "name": row.name,
+            "title": row.name,
+            "content": row.content,
+            "data": row.meta.get("data"),
+            "meta": {key: value for key, value in row.meta.items() if key != "data"} or None,
+            "tags": row.tags,
+            "is_active": row.is_active,
+            "created_at": int(row.created_at.timestamp()),
+            "updated_at": int(row.updated_at.timestamp()),
+            "user": user_info(row.owner) if row.owner else None,  # type: ignore[arg-type]
+            **access[row.pk],
+        }
+        for row in rows
+    ]

@@ -1,0 +1,158 @@
+"""Folders: create, rename, move, delete. Each with its audit entry in the same transaction."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from django.db import connection, transaction
+from django.utils.translation import gettext as _
+
+from chat.models import Chat, Folder
+from owui.audit.record import record
+from owui.lib.errors import Missing, Refused, UserError
+from rbac.permissions import require, require_feature
+from rbac.services import announce
+from rbac.sharing import Person
+
+NAME_TAKEN = "A folder with this name exists already in this place. Choose another name."
+_TREE_LOCK = 0x6F777575
+
+
+def check_folders(by: Person) -> None:
+    """403 while folders are switched off, and without `features.folders`."""
+    require_feature(by, "features.folders", status=403)
+
+
+@transaction.atomic
+def create_folder(
+    *,
+    by: Person,
+    name: str,
+    parent_id: str | None = None,
+    data: dict[str, Any] | None = None,
+    meta: dict[str, Any] | None = None,
+) -> Folder:
+    """A new folder of the person's, at the top or in a folder that the person may change.
+
+    :raises UserError: 400 the name is taken there; 404 no such parent
+    """
+    check_folders(by)
+    _lock_tree()
+    parent = _parent(parent_id, by)
+    folder = Folder(owner_id=by.id, parent=parent, data=data or {}, meta=meta or {})
+    folder.name = _clean_name(name, folder)
+    folder.save()
+    _note("created", folder, by, {"parent": str(parent.pk) if parent else None})
+    return folder
+
+
+@transaction.atomic
+def update_folder(folder: Folder, *, by: Person, **changes: Any) -> Folder:
+    """Changes name, data, meta or is_expanded; the parts of data and meta that are not sent stay."""
+    _lock_tree()
+    folder = Folder.objects.select_for_update(of=("self",)).get(pk=folder.pk)
+    if "name" in changes:
+        changes["name"] = _clean_name(changes["name"], folder)
+    for field in ("data", "meta"):
+        if field in changes:
+            changes[field] = {**getattr(folder, field), **changes[field]}
+    changed = sorted(field for field, value in changes.items() if getattr(folder, field) != value)
+    for field in changed:
+        setattr(folder, field, changes[field])
+    if changed:
+        folder.save(update_fields=[*changed, "updated_at"])
+    if told := [field for field in changed if field != "is_expanded"]:
+        _note("updated", folder, by, {"changed": told})
+    return folder
+
+
+@transaction.atomic
+def move_folder(folder: Folder, *, by: Person, parent_id: str | None) -> Folder:
+    """Puts a folder, with all in it, below another one or at the top. It is then reached by the grants of its new place.
+
+    :raises UserError: 400 below itself or a name that is taken there; 404 no such parent; 403 to the top by another
+        than its owner
+    """
+    _lock_tree()
+    folder = Folder.objects.select_for_update(of=("self",)).get(pk=folder.pk)
+    parent = _parent(parent_id, by)
+    if parent is None and folder.owner_id != by.id:
+        raise Refused(_("Only its owner can move a folder to the top."), code="not_owner")
+    step = parent
+    while step is not None:
+        if step.pk == folder.pk:
+            raise UserError(_("A folder cannot be inside itself. Choose another place."), code="folder_loop")
+        step = step.parent
+    before, folder.parent = folder.parent_id, parent
+    _clean_name(folder.name, folder)
+    folder.save(update_fields=["parent", "updated_at"])
+    detail = {"before": str(before) if before else None, "after": str(parent.pk) if parent else None}
+    if detail["before"] != detail["after"]:
+        _note("moved", folder, by, detail)
+        announce("folder", str(folder.pk))
+    return folder
+
+
+@transaction.atomic
+def delete_folder(folder: Folder, *, by: Person, delete_contents: bool = True) -> None:
+    """Removes a folder and those inside it.
+
+    :param delete_contents: with the person's own chats in them (403 without `chat.delete` if there are any). The chats
+        of others only lose their place: nobody deletes what is not theirs
+    """
+    _lock_tree()
+    inside = _with_inner(folder)
+    chats = Chat.objects.filter(folder__in=inside, owner_id=by.id)
+    gone = list(chats.values_list("pk", flat=True)) if delete_contents else []
+    if gone:
+        require(by, "chat.delete", status=403)
+    _note("deleted", folder, by, {"folders": len(inside), "chats": [str(pk) for pk in gone]})
+    announce("folder", str(folder.pk))
+    Chat.objects.filter(pk__in=gone).delete()
+    folder.delete()
+
+
+def _with_inner(folder: Folder) -> list[uuid.UUID]:
+    """The ids of a folder and of all inside it, level by level."""
+    found, level = [folder.pk], [folder.pk]
+    while level:
+        level = list(Folder.objects.filter(parent_id__in=level).exclude(pk__in=found).values_list("pk", flat=True))
+        found += level
+    return found
+
+
+def _lock_tree() -> None:
+    """One change of the trees at a time: two that cannot see each other could close a loop."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_TREE_LOCK])
+
+
+def _parent(parent_id: str | None, by: Person) -> Folder | None:
+    if not parent_id:
+        return None
+    try:
+        key = uuid.UUID(str(parent_id))
+    except ValueError:
+        raise Missing from None
+    parent: Folder | None = Folder.objects.writable_by(by).filter(pk=key).first()
+    if parent is None:
+        raise Missing
+    return parent
+
+
+def _clean_name(name: str, folder: Folder) -> str:
+    name = " ".join(name.split())
+    if not name or len(name) > 255:
+        raise UserError(_("A folder needs a name of at most 255 characters."))
+    beside = Folder.objects.filter(parent_id=folder.parent_id, name__iexact=name).exclude(pk=folder.pk)
+    if folder.parent_id is None:
+        beside = beside.filter(owner_id=folder.owner_id)
+    if beside.exists():
+        raise UserError(NAME_TAKEN, code="name_taken")
+    return name
+
+
+def _note(verb: str, folder: Folder, by: Person, detail: dict[str, Any]) -> None:
+    label = folder.label
+    record(f"folder.{verb}", by=by, object_type="folder", object_id=str(folder.pk), object_label=label, detail=detail)

@@ -1,0 +1,1 @@
+"""One module an area, for what belongs to no app."""
