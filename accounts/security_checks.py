@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from cryptography.fernet import InvalidToken
 from django.conf import settings
-from django.contrib.auth.hashers import get_hasher
+from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX, get_hasher
 from django.db.models import Count, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -19,11 +19,13 @@ from owui.lib import crypto
 from owui.security.registry import Finding, check, fail, not_applicable, ok, warn
 
 MOST_ADMINS = 10
+MOST_TRIES, LEAST_WINDOW = 30, timedelta(minutes=1)
 QUIET_ADMIN = timedelta(days=90)
 UNUSED_KEY = timedelta(days=90)
 LONGEST_WAIT = timedelta(days=30)
 LONGEST_SESSION = timedelta(days=7)
 _SHOWN, _SAMPLE = 5, 200
+_PREFERRED = "argon2"
 _PROVIDERS = ("OPENID_PROVIDER_URL", "GOOGLE_CLIENT_ID", "MICROSOFT_CLIENT_ID", "GITHUB_CLIENT_ID")
 
 
@@ -39,7 +41,7 @@ def _names(people: list[User]) -> str:
 )
 def guessing() -> Finding:
     values = {"tries": services.TRIES, "minutes": int(services.WINDOW.total_seconds() // 60)}
-    if services.TRIES > 30 or services.WINDOW < timedelta(minutes=1):
+    if services.TRIES > MOST_TRIES or services.WINDOW < LEAST_WINDOW:
         return fail(_("%(tries)d attempts in %(minutes)d minutes are allowed.") % values)
     return ok(_("After %(tries)d failed attempts an account has to wait; they count for %(minutes)d minutes.") % values)
 
@@ -233,10 +235,12 @@ def password_rules() -> Finding:
 )
 def password_hashes() -> Finding:
     preferred = get_hasher("default").algorithm
-    if preferred != "argon2":
+    if preferred != _PREFERRED:
         return fail(_("New passwords are stored as %(name)s.") % {"name": preferred})
-    usable = User.objects.filter(is_active=True).exclude(password="").exclude(password__startswith="!")
-    old = usable.exclude(password__startswith="argon2$").count()
+    usable = (
+        User.objects.filter(is_active=True).exclude(password="").exclude(password__startswith=UNUSABLE_PASSWORD_PREFIX)
+    )
+    old = usable.exclude(password__startswith=f"{_PREFERRED}$").count()
     if old:
         return warn(_("%(count)d people still have an older hash.") % {"count": old})
     return ok(_("All %(count)d passwords are stored as argon2id.") % {"count": usable.count()})

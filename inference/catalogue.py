@@ -13,7 +13,7 @@ from asgiref.sync import async_to_sync
 from django.conf import settings
 from django.db.models import BigIntegerField, F, Func, JSONField, TextField, Value
 from django.db.models.fields.json import KeyTextTransform
-from django.db.models.functions import Cast, Coalesce, Extract, Floor
+from django.db.models.functions import Cast, Extract, Floor
 from django.utils.translation import gettext as _
 
 from inference.connections import Setup, load_setup
@@ -23,7 +23,7 @@ from inference.providers.base import ConnectionInfo
 from owui.config.sections import UiConfig
 from owui.lib.aio import in_thread
 from owui.lib.errors import UserError
-from rbac.grant_lists import grants_json_of
+from rbac.grant_lists import grant_columns
 from rbac.sharing import Person, is_verified
 
 NOT_FOUND = "Model not found"
@@ -125,43 +125,41 @@ def _merged(layers: list[dict[str, Any]]) -> dict[str, Any]:
     return merged
 
 
-class Record(NamedTuple):
-    """What `/api/models` shows of a row besides its name. `params` and `meta` are JSON as the database writes it: they
-    are passed on as they are, and reading a thousand of them would be the dearest part of the answer."""
-
-    owner_id: str | None
-    general_access: str
-    created_at: int
-    updated_at: int
-    params: str
-    meta: str
-    tags: str | None
-
-
 class StoredModel(NamedTuple):
-    """A row of the database as plain values."""
+    """A row of the database as plain values. From `owner_id` on they are there for `/api/models` only.
+
+    `params`, `meta` and the grants are JSON as the database writes it: they are passed on as they are, and reading a
+    thousand of them would be the dearest part of the answer.
+    """
 
     pk: str
     model_id: str
     name: str
     base_pk: str | None
     is_active: bool
-    is_hidden: bool
-    description: str
-    record: Record | None = None
+    hidden: str | None
+    description: str | None
+    owner_id: str | None = None
+    general_access: str = ""
+    created_at: int = 0
+    updated_at: int = 0
+    params: str = "{}"
+    meta: str = "{}"
+    tags: str | None = None
+    group_grants: str | None = None
+    user_grants: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ListedModel:
     """A model that can answer now. `live` is what answers in the end; `row` is None where nobody registered it.
 
-    `base` is the model that a preset stands on; `grants` says who may use it, where that was asked for.
+    `base` is the model that a preset stands on.
     """
 
     live: LiveModel
     row: StoredModel | None
     base: StoredModel | None = None
-    grants: Mapping[str, Any] | None = None
 
     @property
     def id(self) -> str:
@@ -178,11 +176,11 @@ class ListedModel:
     @property
     def is_hidden(self) -> bool:
         """Flagged by its owner as not to be offered in pickers; it stays usable."""
-        return self.row is not None and self.row.is_hidden
+        return self.row is not None and (self.row.hidden or "false") not in _FALSE
 
     @property
     def description(self) -> str:
-        return self.row.description if self.row else ""
+        return (self.row.description if self.row else "") or ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,20 +188,21 @@ class _Rows:
     setup: Setup
     order: Sequence[str]
     readable: Mapping[str, StoredModel]
-    grants: Mapping[str, Mapping[str, Any]]
     registered: frozenset[str] | None  # None: bare models are not for this person
     bypass: bool
 
 
-#: the columns of `StoredModel` and of `Record`: texts and numbers, which cost nothing to read
+#: how what JSON has instead of "yes" reads as text
+_FALSE = ("", "false", "0", "[]", "{}")
+#: the columns of `StoredModel`: texts and numbers, which cost nothing to read
 _STORED = {
     "c_pk": Cast("pk", TextField()),
     "c_id": F("model_id"),
     "c_name": F("name"),
     "c_base": Cast("base_model_id", TextField()),
     "c_active": F("is_active"),
-    "c_hidden": Coalesce(KeyTextTransform("hidden", "meta"), Value(""), output_field=TextField()),
-    "c_description": Coalesce(KeyTextTransform("description", "meta"), Value(""), output_field=TextField()),
+    "c_hidden": KeyTextTransform("hidden", "meta"),
+    "c_description": KeyTextTransform("description", "meta"),
 }
 _RECORD = {
     "c_owner": Cast("owner_id", TextField()),
@@ -259,7 +258,7 @@ def _offered(rows: _Rows, lists: Lists) -> list[ListedModel]:
         live = lists.models.get(last.model_id) if last else None
         if live is not None:
             base = rows.readable[row.base_pk] if row.base_pk else None
-            found.append(ListedModel(live, row, base, rows.grants.get(row.pk)))
+            found.append(ListedModel(live, row, base))
     if rows.registered is not None:
         found += (ListedModel(live, None) for id, live in lists.models.items() if id not in rows.registered)
     place = {model_id: at for at, model_id in enumerate(rows.order)}
@@ -289,29 +288,22 @@ def _load(user: Person, with_records: bool, with_presets: bool) -> _Rows:
         readable = readable.filter(is_active=True)
     if not with_presets:
         readable = readable.filter(base_model__isnull=True)
-    rows = [_stored(columns) for columns in _columns_of(readable, with_records)]
+    rows = _stored(readable, with_records)
     registered = None
     if sees_unregistered(user):
         registered = frozenset(AIModel.objects.values_list("model_id", flat=True))
-    access = {row.pk: row.record.general_access for row in rows if row.record}
     return _Rows(
         setup=load_setup(),
         order=UiConfig.load().model_order_list,
         readable={row.pk: row for row in rows},
-        grants=grants_json_of(AIModel, access),
         registered=registered,
         bypass=bypass,
     )
 
 
-def _columns_of(rows: Any, with_records: bool) -> Any:
-    columns = _STORED | _RECORD if with_records else _STORED
-    return rows.annotate(**columns).values_list(*columns)
-
-
-def _stored(columns: Sequence[Any]) -> StoredModel:
-    """`hidden` is whatever somebody wrote there; it counts as it would in Python."""
-    plain, more = columns[: len(_STORED)], columns[len(_STORED) :]
-    *rest, hidden, description = plain
-    is_hidden = hidden not in ("", "false", "0", "null", "[]", "{}")
-    return StoredModel(*rest, is_hidden, description, Record(*more) if more else None)
+def _stored(rows: Any, with_records: bool) -> list[StoredModel]:
+    if not with_records:
+        return [StoredModel(*row) for row in rows.annotate(**_STORED).values_list(*_STORED)]
+    groups, users = grant_columns(AIModel)
+    columns = _STORED | _RECORD | {"c_groups": groups, "c_users": users}
+    return list(map(StoredModel._make, rows.annotate(**columns).values_list(*columns)))

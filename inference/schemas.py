@@ -8,11 +8,13 @@ from typing import Any
 
 import orjson
 from ninja import Schema
+from orjson import Fragment
 from pydantic import ConfigDict, Field
 
-from inference.catalogue import META, ListedModel, Record, StoredModel
+from inference.catalogue import META, ListedModel, StoredModel
 from inference.live import LiveModel
 from inference.models import AIModel
+from rbac.grant_lists import grants_text
 from rbac.grants import Grant
 from rbac.schemas import AccessForm, grants_json
 
@@ -83,19 +85,21 @@ def record_json(row: AIModel, grants: Iterable[Grant]) -> dict[str, Any]:
     }
 
 
-def _listed_record_json(row: StoredModel, record: Record, listed: ListedModel) -> dict[str, Any]:
-    """`record_json` of a listed row, with the parts that are JSON already put in as they are."""
+def _listed_record_json(row: StoredModel, base: StoredModel | None) -> dict[str, Any]:
+    """`record_json` of a listed row; what is JSON already is put in as it is."""
+    access_grants, access_control = grants_text(row.general_access, row.group_grants, row.user_grants)
     return {
         "id": row.model_id,
-        "user_id": record.owner_id,
-        "base_model_id": listed.base.model_id if listed.base else None,
+        "user_id": row.owner_id,
+        "base_model_id": base.model_id if base else None,
         "name": row.name,
-        "params": orjson.Fragment(record.params),
-        "meta": orjson.Fragment(record.meta),
+        "params": Fragment(row.params),
+        "meta": Fragment(row.meta),
         "is_active": row.is_active,
-        "created_at": record.created_at,
-        "updated_at": record.updated_at,
-        **(listed.grants or {}),
+        "created_at": row.created_at,
+        "updated_at": row.updated_at,
+        "access_grants": Fragment(access_grants),
+        "access_control": Fragment(access_control),
     }
 
 
@@ -132,11 +136,9 @@ def listed_json(listed: ListedModel) -> dict[str, Any]:
     row = listed.row
     if row is None:
         return live_json(listed.live)
-    record = row.record
-    assert record is not None
     first = listed.live.connections[0]
-    tags = _tags(record.tags) or list(first.tags)
-    info = _listed_record_json(row, record, listed)
+    tags = _tags(row.tags) or list(first.tags)
+    info = _listed_record_json(row, listed.base)
     if not listed.is_preset:
         return live_json(listed.live) | {"name": row.name, "info": info, "tags": tags}
     # A preset is its own thing; the server's description belongs to its base.
@@ -151,7 +153,7 @@ def listed_json(listed: ListedModel) -> dict[str, Any]:
         "actions": [],
         "filters": [],
         "info": info,
-        "created": record.created_at,
+        "created": row.created_at,
     }
 
 

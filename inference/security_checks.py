@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.utils.translation import gettext_lazy as _
 
+import inference.security_servers  # noqa: F401  (terminals and tool servers)
 from inference.connections import Connection, load_setup
 from owui.security.addresses import Reach, reach, shown
 from owui.security.registry import Finding, check, fail, not_applicable, ok, once, warn

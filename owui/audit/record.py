@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any, Protocol
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 from django.core.serializers.json import DjangoJSONEncoder
@@ -14,6 +16,8 @@ from django.utils import timezone
 from owui.audit import chain
 from owui.audit.context import current_request
 from owui.audit.models import AuditEvent
+
+T = TypeVar("T")
 
 
 class Actor(Protocol):
@@ -44,8 +48,46 @@ def record(
     :param detail: what changed, as JSON. Never a secret: no passwords, keys, tokens or message texts; the log cannot be
         cleaned afterwards.
     """
+    _check_transaction()
+    event = _event(action, by, obj, object_type, object_id, object_label, detail)
+    event.save(force_insert=True)
+    return event
+
+
+def record_many(events: Iterable[Mapping[str, Any]], *, by: Actor | None, batch_size: int = 1000) -> int:
+    """As `record` for each, in one statement for each thousand: for provisioning, which changes ten thousand things.
+
+    :param events: the other arguments of `record`
+    """
+    _check_transaction()
+    count = 0
+    for some in batched((_event(by=by, **event) for event in events), batch_size):
+        count += len(AuditEvent.objects.bulk_create(some))
+    return count
+
+
+def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Lists of at most so many (itertools.batched comes with Python 3.12)."""
+    source = iter(items)
+    while batch := list(islice(source, size)):
+        yield batch
+
+
+def _check_transaction() -> None:
     if not connection.in_atomic_block:
         raise RuntimeError("record() belongs in the transaction of the change it tells of: use transaction.atomic().")
+
+
+def _event(
+    action: str,
+    by: Actor | None,
+    obj: models.Model | None = None,
+    object_type: str = "",
+    object_id: object = "",
+    object_label: str = "",
+    detail: dict[str, Any] | None = None,
+) -> AuditEvent:
+    """The event with its hash and mac, not yet stored."""
     if obj is not None:
         object_type = object_type or (obj._meta.model_name or "")
         object_id = object_id or obj.pk
@@ -64,7 +106,7 @@ def record(
         "request_id": request.id if request else "",
     }
     digest = chain.event_hash(values)
-    return AuditEvent.objects.create(**values, hash=digest, mac=chain.event_mac(digest))
+    return AuditEvent(**values, hash=digest, mac=chain.event_mac(digest))
 
 
 def actor_id(by: Actor | None) -> UUID | None:

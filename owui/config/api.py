@@ -2,18 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from django.db import transaction
 from django.http import HttpRequest
 from ninja import Body, Router, Schema
 
+from owui.audit.record import record
 from owui.config import store
-from owui.config.registry import InvalidSetting, all_settings, find, sections
+from owui.config.registry import InvalidSetting, Setting, all_settings, find, sections
 from owui.config.sections import UiConfig
 from owui.lib.errors import Missing, UserError
 from owui.lib.guards import admin, verified
 
 router = Router(tags=["configs"])
+#: stands for a secret that is stored; sent back, it leaves the secret as it is
+MASK = "••••••••"
+
+#: the field's names of settings that stand together on one page, and our keys for them
+CONNECTIONS = {
+    "ENABLE_DIRECT_CONNECTIONS": "ui.enable_direct_connections",
+    "ENABLE_BASE_MODELS_CACHE": "models.base_models_cache",
+}
+_JUPYTER = ("URL", "AUTH", "AUTH_TOKEN", "AUTH_PASSWORD", "TIMEOUT")
+CODE_EXECUTION = {
+    "ENABLE_CODE_EXECUTION": "code_execution.enable",
+    "CODE_EXECUTION_ENGINE": "code_execution.engine",
+    **{f"CODE_EXECUTION_JUPYTER_{name}": f"code_execution.jupyter_{name.lower()}" for name in _JUPYTER},
+    "ENABLE_CODE_INTERPRETER": "code_interpreter.enable",
+    "CODE_INTERPRETER_ENGINE": "code_interpreter.engine",
+    "CODE_INTERPRETER_PROMPT_TEMPLATE": "code_interpreter.prompt_template",
+    **{f"CODE_INTERPRETER_JUPYTER_{name}": f"code_interpreter.jupyter_{name.lower()}" for name in _JUPYTER},
+}
 
 
 class ImportForm(Schema):
@@ -32,14 +53,50 @@ class ModelsForm(Schema):
     DEFAULT_MODELS: str | list[str] | None = None
     DEFAULT_PINNED_MODELS: str | list[str] | None = None
     MODEL_ORDER_LIST: list[str] | None = None
+    DEFAULT_MODEL_METADATA: dict[str, Any] | None = None
+    DEFAULT_MODEL_PARAMS: dict[str, Any] | None = None
+
+
+# ------------------------------------------------------------------------------------------------------------ helpers
+def save(changes: Mapping[str, Any], by: Any) -> None:
+    """Stores values by dotted key: all, or none and every problem in one refusal (400)."""
+    problems = []
+    for key, value in changes.items():
+        try:
+            setting = find(key)
+            setting.clean(value)
+        except InvalidSetting as error:
+            problems.append(error.message)
+        else:
+            if (locked := store.origin(setting).locked) and value != setting.plain(store.value_of(setting)):
+                problems.append(f"{key} cannot be changed here. {locked}")
+    if problems:
+        raise UserError(" ".join(problems), code="invalid_setting")
+    open_keys = {key: value for key, value in changes.items() if not store.origin(find(key)).locked}
+    try:
+        store.set_values(open_keys, by=by)
+    except InvalidSetting as error:
+        raise UserError(error.message) from error
+
+
+def page_of_settings(names: Mapping[str, str]) -> dict[str, Any]:
+    """The values of some settings under the field's names; a stored secret is masked."""
+    found = {}
+    for name, key in names.items():
+        setting = find(key)
+        value = setting.plain(store.value_of(setting))
+        found[name] = (MASK if value else value) if setting.secret else value
+    return found
+
+
+def save_page(names: Mapping[str, str], sent: Mapping[str, Any], by: Any) -> dict[str, Any]:
+    """Stores what was sent under the field's names, and gives all back. Names of other releases are ignored."""
+    save({key: sent[name] for name, key in names.items() if name in sent and sent[name] != MASK}, by)
+    return page_of_settings(names)
 
 
 def _save(changes: dict[str, Any], request: HttpRequest) -> None:
-    user: Any = request.user
-    try:
-        store.set_values(changes, by=user)
-    except InvalidSetting as error:
-        raise UserError(error.message) from error
+    save(changes, request.user)
 
 
 def _values(prefix: str = "") -> dict[str, Any]:
@@ -48,24 +105,41 @@ def _values(prefix: str = "") -> dict[str, Any]:
     return {setting.key: setting.plain(store.value_of(setting)) for setting in listed}
 
 
+# ------------------------------------------------------------------------------------------------- the whole, by keys
 @router.get("/export", auth=admin)
 def export_config(request: HttpRequest) -> dict[str, Any]:
-    return _values()
+    user: Any = request.user
+    values = _values()
+    with transaction.atomic():
+        record("config.exported", by=user, object_type="config", detail={"settings": len(values)})
+    return values
 
 
 @router.post("/import", auth=admin)
 def import_config(request: HttpRequest, form: ImportForm) -> dict[str, Any]:
     """Stores the keys that are known and may be changed here; all or nothing when a value does not fit."""
-    wanted: dict[str, Any] = {}
-    for key, value in form.config.items():
-        try:
-            setting = find(key)
-        except InvalidSetting:
-            continue  # of another release
-        if not store.origin(setting).locked:
-            wanted[key] = value
-    _save(wanted, request)
+    known = _known(form.config)
+    _save({key: value for key, value in known.items() if not store.origin(find(key)).locked}, request)
     return _values()
+
+
+def _known(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """The settings of this release in an export: by dotted keys, or nested as older releases write it."""
+    found: dict[str, Any] = {}
+    for name, value in tree.items():
+        key = f"{prefix}{name}"
+        if _setting(key) is not None:
+            found[key] = value
+        elif isinstance(value, Mapping):
+            found |= _known(value, f"{key}.")
+    return found
+
+
+def _setting(key: str) -> Setting | None:
+    try:
+        return find(key)
+    except InvalidSetting:
+        return None  # of another release
 
 
 @router.get("/namespace/{namespace}", auth=admin)
@@ -73,6 +147,27 @@ def get_namespace(request: HttpRequest, namespace: str) -> dict[str, Any]:
     if namespace not in sections:
         raise Missing
     return _values(namespace)
+
+
+# -------------------------------------------------------------------------------------------------- pages of settings
+@router.get("/connections", auth=admin)
+def get_connections(request: HttpRequest) -> dict[str, Any]:
+    return page_of_settings(CONNECTIONS)
+
+
+@router.post("/connections", auth=admin)
+def set_connections(request: HttpRequest, form: Body[dict[str, Any]]) -> dict[str, Any]:
+    return save_page(CONNECTIONS, form, request.user)
+
+
+@router.get("/code_execution", auth=admin)
+def get_code_execution(request: HttpRequest) -> dict[str, Any]:
+    return page_of_settings(CODE_EXECUTION)
+
+
+@router.post("/code_execution", auth=admin)
+def set_code_execution(request: HttpRequest, form: Body[dict[str, Any]]) -> dict[str, Any]:
+    return save_page(CODE_EXECUTION, form, request.user)
 
 
 @router.get("/banners", auth=verified)
@@ -104,6 +199,8 @@ def _models() -> dict[str, Any]:
         "DEFAULT_MODELS": ",".join(config.default_models),
         "DEFAULT_PINNED_MODELS": ",".join(config.default_pinned_models),
         "MODEL_ORDER_LIST": config.model_order_list,
+        "DEFAULT_MODEL_METADATA": config.default_model_metadata,
+        "DEFAULT_MODEL_PARAMS": config.default_model_params,
     }
 
 
@@ -114,7 +211,8 @@ def get_models(request: HttpRequest) -> dict[str, Any]:
 
 @router.post("/models", auth=admin)
 def set_models(request: HttpRequest, form: ModelsForm) -> dict[str, Any]:
-    changes = {f"ui.{name.lower()}": _list(value) for name, value in form.dict(exclude_unset=True).items()}
+    sent = form.dict(exclude_unset=True)
+    changes = {f"ui.{n.lower()}": (v or {}) if n.startswith("DEFAULT_MODEL_") else _list(v) for n, v in sent.items()}
     _save(changes, request)
     return _models()
 

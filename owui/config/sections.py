@@ -46,6 +46,15 @@ class UiConfig(Section, prefix="ui", label=_("Interface and features")):
     )
     default_pinned_models: list[str] = setting([], env="DEFAULT_PINNED_MODELS", label=_("Pinned models"))
     model_order_list: list[str] = setting([], env="MODEL_ORDER_LIST", label=_("Order of models in lists"))
+    default_model_metadata: dict[str, Any] = setting(
+        {},
+        env="DEFAULT_MODEL_METADATA",
+        label=_("Abilities of new models"),
+        help=_("JSON: what models can do that say nothing about it, such as capabilities."),
+    )
+    default_model_params: dict[str, Any] = setting(
+        {}, env="DEFAULT_MODEL_PARAMS", label=_("Parameters of new models"), help=_("JSON, such as temperature.")
+    )
     default_prompt_suggestions: list[dict[str, Any]] = setting(
         _SUGGESTIONS,
         env="DEFAULT_PROMPT_SUGGESTIONS",
@@ -180,4 +189,74 @@ class UiConfig(Section, prefix="ui", label=_("Interface and features")):
         env="ENABLE_CONTEXT_COMPACTION",
         label=_("Summarise long chats"),
         help=_("Older turns are summarised when a chat outgrows the model's context."),
+    )
+
+
+class CodeExecutionConfig(Section, prefix="code_execution", label=_("Code execution")):
+    """Running the code blocks of an answer."""
+
+    enable: bool = setting(
+        True, env="ENABLE_CODE_EXECUTION", label=_("Run button"), help=_("Code blocks of an answer can be run.")
+    )
+    engine: str = setting("pyodide", env="CODE_EXECUTION_ENGINE", label=_("Engine"), help=_("pyodide or jupyter"))
+    jupyter_url: str = setting("", env="CODE_EXECUTION_JUPYTER_URL", label=_("Address of Jupyter"))
+    jupyter_auth: str = setting(
+        "", env="CODE_EXECUTION_JUPYTER_AUTH", label=_("Sign-in at Jupyter"), help=_("token or password")
+    )
+    jupyter_auth_token: str = setting(
+        "", env="CODE_EXECUTION_JUPYTER_AUTH_TOKEN", label=_("Token for Jupyter"), secret=True
+    )
+    jupyter_auth_password: str = setting(
+        "", env="CODE_EXECUTION_JUPYTER_AUTH_PASSWORD", label=_("Password for Jupyter"), secret=True
+    )
+    jupyter_timeout: int = setting(
+        60, env="CODE_EXECUTION_JUPYTER_TIMEOUT", label=_("Seconds a run may take"), minimum=1
+    )
+
+
+class CodeInterpreterConfig(Section, prefix="code_interpreter", label=_("Code interpreter")):
+    """Code that models write and have run."""
+
+    enable: bool = setting(True, env="ENABLE_CODE_INTERPRETER", label=_("Models may run code"))
+    engine: str = setting("pyodide", env="CODE_INTERPRETER_ENGINE", label=_("Engine"), help=_("pyodide or jupyter"))
+    prompt_template: str = setting(
+        "",
+        env="CODE_INTERPRETER_PROMPT_TEMPLATE",
+        label=_("Instruction"),
+        help=_("Empty: the built-in one."),
+        multiline=True,
+    )
+    jupyter_url: str = setting(
+        "",
+        env="CODE_INTERPRETER_JUPYTER_URL",
+        aliases=("CODE_EXECUTION_JUPYTER_URL",),
+        label=_("Address of Jupyter"),
+    )
+    jupyter_auth: str = setting(
+        "",
+        env="CODE_INTERPRETER_JUPYTER_AUTH",
+        aliases=("CODE_EXECUTION_JUPYTER_AUTH",),
+        label=_("Sign-in at Jupyter"),
+        help=_("token or password"),
+    )
+    jupyter_auth_token: str = setting(
+        "",
+        env="CODE_INTERPRETER_JUPYTER_AUTH_TOKEN",
+        aliases=("CODE_EXECUTION_JUPYTER_AUTH_TOKEN",),
+        label=_("Token for Jupyter"),
+        secret=True,
+    )
+    jupyter_auth_password: str = setting(
+        "",
+        env="CODE_INTERPRETER_JUPYTER_AUTH_PASSWORD",
+        aliases=("CODE_EXECUTION_JUPYTER_AUTH_PASSWORD",),
+        label=_("Password for Jupyter"),
+        secret=True,
+    )
+    jupyter_timeout: int = setting(
+        60,
+        env="CODE_INTERPRETER_JUPYTER_TIMEOUT",
+        aliases=("CODE_EXECUTION_JUPYTER_TIMEOUT",),
+        label=_("Seconds a run may take"),
+        minimum=1,
     )

@@ -130,7 +130,7 @@ OLLAMA = [
 ]
 _SHARED = {"out": 302, "pending": 302, "outsider": 404, "reader": 403, "writer": 204, "owner": 204}
 PAGES = [
-    page("GET", "/workspace/models", live=True),
+    page("GET", "/workspace/models", 403, admin=200, live=True),
     Row("POST", "/workspace/models/{model_id}/active", data={"active": "1"}, **_SHARED),
     Row(
         "POST", "/workspace/models/register", out=302, pending=302, user=403, admin=404, data={"model": "m"}, live=True

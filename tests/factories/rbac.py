@@ -23,6 +23,11 @@ def make_group(name: str = "", *, members: Any = (), parent: Group | None = None
     return group
 
 
+def types_people_share() -> list[str]:
+    """The types that have owners. Connections are lent by administrators: tests/inference/test_tool_servers.py."""
+    return sorted(kind for kind, model in resource_types().items() if not getattr(model, "administered", False))
+
+
 def _count() -> Any:
     number = 0
     while True:
@@ -42,7 +47,7 @@ def make_shared(resource_type: str, owner: Any, **fields: Any) -> SharedResource
     for field in ("name", "title"):
         if field in names:
             values[field] = f"{resource_type} {number}"
-    for field in ("model_id", "tool_id", "skill_id", "command"):
+    for field in ("model_id", "tool_id", "skill_id", "server_id", "command"):
         if field in names:
             values[field] = f"{resource_type}-{number}"
     if resource_type == "shared_chat":

@@ -20,9 +20,15 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def world(
-    people: SimpleNamespace, connect: Callable[..., None], server: FakeModelServer, base: Any, share: Any
+    people: SimpleNamespace,
+    connect: Callable[..., None],
+    server: FakeModelServer,
+    base: Any,
+    share: Any,
+    set_config: Callable[..., None],
 ) -> SimpleNamespace:
-    """alice owns fake-small, bob reads it; fake-large is registered by nobody."""
+    """alice owns fake-small, bob reads it; fake-large is registered by nobody. All may open the page."""
+    set_config("user.permissions", {"workspace": {"models": True}})
     connect([server])
     people.row = base(owner=people.alice)
     share(people.row, people.bob, "read")
@@ -70,6 +76,12 @@ def test_page_says_access_and_hides_addresses(world: SimpleNamespace, client_for
 def test_strangers_are_shown_the_door(world: SimpleNamespace, client_for: Any) -> None:
     assert client_for(None).get("/workspace/models").status_code == 302
     assert client_for(world.pending).get("/workspace/models").status_code == 302
+
+
+def test_page_needs_the_permission(world: SimpleNamespace, client_for: Any, set_config: Callable[..., None]) -> None:
+    set_config("user.permissions", {"workspace": {"models": False}})
+    assert client_for(world.alice).get("/workspace/models").status_code == 403
+    assert client_for(world.dana).get("/workspace/models").status_code == 200
 
 
 def test_switch(world: SimpleNamespace, client_for: Any) -> None:

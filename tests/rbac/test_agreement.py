@@ -48,6 +48,8 @@ def expected(world, person: int | None, write: bool) -> bool:
     model = resource_types()[world.kind]
     if person is None or world.roles[person] in ("pending", "off"):
         return not write and world.access == Access.ANYONE and model.allows_anyone
+    if getattr(model, "administered", False) and (world.roles[person] == "admin" or write):
+        return world.roles[person] == "admin"
     if (
         world.roles[person] == "admin"
         and world.bypass

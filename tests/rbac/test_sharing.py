@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 from django.contrib.auth.models import AnonymousUser
 
-from rbac.sharing import Access, resource_types
+from rbac.sharing import Access
 from tests.factories.accounts import UserFactory
-from tests.factories.rbac import make_group, make_shared
+from tests.factories.rbac import make_group, make_shared, types_people_share
 
 pytestmark = pytest.mark.django_db
-TYPES = sorted(resource_types())
+TYPES = types_people_share()
 
 
 def reads(resource, user) -> bool:

@@ -34,6 +34,7 @@ def plan_bases(planner: Planner) -> None:
         if key not in listed and kb is not None and kb.pk not in taken:
             if planner.left_the_file("knowledge", key, f"knowledge base {kb.name}"):
                 planner.change("knowledge", REMOVE, kb.name, kb.pk, key)
+                del planner.world.bases[kb.pk]
 
 
 def base_key(entry: BaseEntry) -> str:

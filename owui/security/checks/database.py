@@ -32,7 +32,8 @@ def database_facts() -> DatabaseFacts:
             " role.rolsuper, role.rolbypassrls OR role.rolcreaterole,"
             " coalesce((SELECT pg_get_userbyid(relowner) = current_user FROM pg_class"
             "  WHERE oid = to_regclass('audit_auditevent')), false),"
-            " coalesce(current_setting('log_connections', true), ''), coalesce(current_setting('log_statement', true), '')"
+            " coalesce(current_setting('log_connections', true), ''),"
+            " coalesce(current_setting('log_statement', true), '')"
             " FROM pg_roles AS role LEFT JOIN pg_stat_ssl AS tls ON tls.pid = pg_backend_pid()"
             " WHERE role.rolname = current_user"
         )

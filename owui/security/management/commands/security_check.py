@@ -15,8 +15,8 @@ from owui.security.registry import Area, Result, Status, as_report, count, is_go
 
 class Command(BaseCommand):
     help = (
-        "Checks the hardening checklist. Exit code 0: no failure; 1: at least one failure (with --strict also a warning, "
-        "or something unknown); 2: nothing could be checked."
+        "Checks the hardening checklist. Exit code 0: no failure; 1: at least one failure (with --strict also a "
+        "warning, or something unknown); 2: nothing could be checked."
     )
     # The checks look themselves, and a database that is behind must be reported, not refused.
     requires_system_checks: list[str] = []  # noqa: RUF012
