@@ -17,6 +17,7 @@ from rbac.permissions import is_offered, may, require
 
 #: the object is read with every request of its owner
 MOST_CHARACTERS = 1_000_000
+MOST_CHARACTERS_OF_INFO = 100_000
 INTERFACE = "settings.interface"
 #: fields of `ui` that are not set on the interface page, and the key each needs; all others need INTERFACE
 _KEYS = {
@@ -61,7 +62,18 @@ def save_preferences(user: User, sent: Mapping[str, Any]) -> dict[str, Any]:
         user.settings = row.settings
         if changed := [name for name in _NOTED if before.get(name) != after.get(name)]:
             record("user.settings", by=user, obj=user, object_type="user", detail={"changed": changed})
-    return row.settings
+    return _object(row.settings)
+
+
+@transaction.atomic
+def save_info(user: User, sent: Mapping[str, Any]) -> dict[str, Any]:
+    """Replaces parts of the free object that clients keep about their own person. 413 when it grows too large."""
+    row = User.objects.select_for_update().get(pk=user.pk)
+    row.info = {**_object(row.info), **sent}
+    if len(json.dumps(row.info, default=str)) > MOST_CHARACTERS_OF_INFO:
+        raise UserError(_("This is too much to keep about you: at most 100,000 characters."), status=413)
+    row.save(update_fields=["info", "updated_at"])
+    return _object(row.info)
 
 
 @transaction.atomic

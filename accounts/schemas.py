@@ -57,6 +57,12 @@ def user_info(user: User) -> dict[str, Any]:
     }
 
 
+def public_info(user: User, *, with_email: bool) -> dict[str, Any]:
+    """What people who are no administrators see of one another; the e-mail only where they may share with people."""
+    found = {"id": str(user.id), "name": user.name, "profile_image_url": user.profile_image_url}
+    return found | ({"email": user.email} if with_email else {})
+
+
 def user_json(user: User) -> dict[str, Any]:
     """The whole form, for administrators and oneself."""
     return user_info(user) | {

@@ -69,7 +69,7 @@ def update_folder(folder: Folder, *, by: Person, **changes: Any) -> Folder:
 
 @transaction.atomic
 def move_folder(folder: Folder, *, by: Person, parent_id: str | None) -> Folder:
-    """Puts a folder, with all in it, below another one or at the top. It is then reached by the grants of its new place.
+    """Puts a folder, with all in it, below another one or at the top. The grants of its new place then reach it.
 
     :raises UserError: 400 below itself or a name that is taken there; 404 no such parent; 403 to the top by another
         than its owner

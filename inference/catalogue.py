@@ -11,26 +11,24 @@ from typing import Any, NamedTuple
 
 from asgiref.sync import async_to_sync
 from django.conf import settings
-from django.db.models import BigIntegerField, F, Func, JSONField, TextField, Value
+from django.db.models import F, TextField
 from django.db.models.fields.json import KeyTextTransform
-from django.db.models.functions import Cast, Extract, Floor
+from django.db.models.functions import Cast
 from django.utils.translation import gettext as _
 
 from inference.connections import Setup, load_setup
 from inference.live import Lists, LiveModel, current, find
 from inference.models import AIModel
 from inference.providers.base import ConnectionInfo
+from inference.records import Info, infos_for, stamp_column
 from owui.config.sections import UiConfig
 from owui.lib.aio import in_thread
 from owui.lib.errors import UserError
-from rbac.grant_lists import grant_columns
 from rbac.sharing import Person, is_verified
 
 NOT_FOUND = "Model not found"
 MAX_HOPS = 3
 CHAIN = "base_model__base_model__base_model"
-#: what clients expect in the `meta` of every model
-META = {"profile_image_url": None, "description": None, "capabilities": None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,11 +124,7 @@ def _merged(layers: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 class StoredModel(NamedTuple):
-    """A row of the database as plain values. From `owner_id` on they are there for `/api/models` only.
-
-    `params`, `meta` and the grants are JSON as the database writes it: they are passed on as they are, and reading a
-    thousand of them would be the dearest part of the answer.
-    """
+    """A row of the database as plain values; `stamp` names its version, where records were asked for."""
 
     pk: str
     model_id: str
@@ -139,27 +133,19 @@ class StoredModel(NamedTuple):
     is_active: bool
     hidden: str | None
     description: str | None
-    owner_id: str | None = None
-    general_access: str = ""
-    created_at: int = 0
-    updated_at: int = 0
-    params: str = "{}"
-    meta: str = "{}"
-    tags: str | None = None
-    group_grants: str | None = None
-    user_grants: str | None = None
+    stamp: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ListedModel:
     """A model that can answer now. `live` is what answers in the end; `row` is None where nobody registered it.
 
-    `base` is the model that a preset stands on.
+    `info` is the row's record, where it was asked for.
     """
 
     live: LiveModel
     row: StoredModel | None
-    base: StoredModel | None = None
+    info: Info | None = None
 
     @property
     def id(self) -> str:
@@ -171,7 +157,7 @@ class ListedModel:
 
     @property
     def is_preset(self) -> bool:
-        return self.base is not None
+        return self.row is not None and self.row.base_pk is not None
 
     @property
     def is_hidden(self) -> bool:
@@ -188,6 +174,7 @@ class _Rows:
     setup: Setup
     order: Sequence[str]
     readable: Mapping[str, StoredModel]
+    infos: Mapping[str, Info]
     registered: frozenset[str] | None  # None: bare models are not for this person
     bypass: bool
 
@@ -203,15 +190,6 @@ _STORED = {
     "c_active": F("is_active"),
     "c_hidden": KeyTextTransform("hidden", "meta"),
     "c_description": KeyTextTransform("description", "meta"),
-}
-_RECORD = {
-    "c_owner": Cast("owner_id", TextField()),
-    "c_access": F("general_access"),
-    "c_created": Cast(Floor(Extract("created_at", "epoch")), BigIntegerField()),
-    "c_updated": Cast(Floor(Extract("updated_at", "epoch")), BigIntegerField()),
-    "c_params": Cast("params", TextField()),
-    "c_meta": Func(Value(META, JSONField()), F("meta"), arg_joiner=" || ", template="(%(expressions)s)::text", output_field=TextField()),
-    "c_tags": KeyTextTransform("tags", "meta"),
 }
 
 
@@ -257,8 +235,7 @@ def _offered(rows: _Rows, lists: Lists) -> list[ListedModel]:
         last = _foundation(row, rows)
         live = lists.models.get(last.model_id) if last else None
         if live is not None:
-            base = rows.readable[row.base_pk] if row.base_pk else None
-            found.append(ListedModel(live, row, base))
+            found.append(ListedModel(live, row, rows.infos.get(row.pk)))
     if rows.registered is not None:
         found += (ListedModel(live, None) for id, live in lists.models.items() if id not in rows.registered)
     place = {model_id: at for at, model_id in enumerate(rows.order)}
@@ -288,7 +265,8 @@ def _load(user: Person, with_records: bool, with_presets: bool) -> _Rows:
         readable = readable.filter(is_active=True)
     if not with_presets:
         readable = readable.filter(base_model__isnull=True)
-    rows = _stored(readable, with_records)
+    columns = _STORED | {"c_stamp": stamp_column()} if with_records else _STORED
+    rows = [StoredModel(*row) for row in readable.annotate(**columns).values_list(*columns)]
     registered = None
     if sees_unregistered(user):
         registered = frozenset(AIModel.objects.values_list("model_id", flat=True))
@@ -296,14 +274,7 @@ def _load(user: Person, with_records: bool, with_presets: bool) -> _Rows:
         setup=load_setup(),
         order=UiConfig.load().model_order_list,
         readable={row.pk: row for row in rows},
+        infos=infos_for({row.pk: row.stamp for row in rows}) if with_records else {},
         registered=registered,
         bypass=bypass,
     )
-
-
-def _stored(rows: Any, with_records: bool) -> list[StoredModel]:
-    if not with_records:
-        return [StoredModel(*row) for row in rows.annotate(**_STORED).values_list(*_STORED)]
-    groups, users = grant_columns(AIModel)
-    columns = _STORED | _RECORD | {"c_groups": groups, "c_users": users}
-    return list(map(StoredModel._make, rows.annotate(**columns).values_list(*columns)))

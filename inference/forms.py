@@ -62,7 +62,12 @@ class ConnectionForm(forms.ModelForm[Any]):
             item["info"] = {**(item.get("info") or {}), **named, "description": data["description"]}
             item["config"] = {**config, "enable": data["is_enabled"]}
         else:
-            item |= {**named, "enabled": data["is_enabled"], "config": config, "info": {"description": data["description"]}}
+            item |= {
+                **named,
+                "enabled": data["is_enabled"],
+                "config": config,
+                "info": {"description": data["description"]},
+            }
         if data.get("new_key"):
             item["key"] = data["new_key"]
         entry = parse_entries(type(self.instance), [item])[0]
@@ -86,7 +91,9 @@ class ToolServerForm(ConnectionForm):
     def clean_headers(self) -> dict[str, str]:
         headers = self.cleaned_data["headers"] or {}
         if not isinstance(headers, dict) or not all(isinstance(value, str) for value in headers.values()):
-            raise ValidationError(_("Write an object of texts, such as %(example)s.") % {"example": json.dumps({"X-A": "b"})})
+            raise ValidationError(
+                _("Write an object of texts, such as %(example)s.") % {"example": json.dumps({"X-A": "b"})}
+            )
         return headers
 
 

@@ -40,9 +40,7 @@ def create_tool(
         raise UserError(_("A tool id has only lower case letters, digits and underscores."), code="id_invalid")
     if Tool.objects.filter(tool_id=tool_id).exists():
         raise UserError(ID_TAKEN, code="id_taken")
-    tool = Tool.objects.create(
-        tool_id=tool_id, name=_name(name), content=_source(content), meta=meta, owner_id=by.id
-    )
+    tool = Tool.objects.create(tool_id=tool_id, name=_name(name), content=_source(content), meta=meta, owner_id=by.id)
     _note("tool.created", tool, by, {"tool": tool_id})
     _share(tool, grants, by)
     return tool

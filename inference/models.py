@@ -22,6 +22,12 @@ from rbac.sharing import (
 class AIModelQuerySet(SharedQuerySet):
     """Models also need every hop of their base to be readable before they can be used."""
 
+    def writable_by(self, user: Person | None) -> Any:
+        """Models the person may change. BYPASS_MODEL_ACCESS_CONTROL lets everybody use every model, and no more."""
+        if user is None or not is_verified(user) or bypasses_access(user):
+            return super().writable_by(user)
+        return self.by_rights(user, write=True)
+
     def usable_by(self, user: Person | None) -> Any:
         """Active models the person may send a message to: readable, and so is each base they stand on.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urljoin
@@ -17,6 +18,7 @@ from owui.lib.http import FAULTS, client, fault_of
 
 LONGEST = 10 * 1024 * 1024
 _MCP_VERSION = "2025-03-26"
+_REPLY = re.compile(rb'"(result|error)"')
 _MCP_TYPES = "application/json, text/event-stream"
 
 
@@ -143,19 +145,17 @@ async def _send(method: str, url: str, headers: Mapping[str, str], body: bytes |
 
 async def _body(response: httpx.Response) -> bytes:
     parts, size = [], 0
+    is_stream = response.headers.get("content-type", "").startswith("text/event-stream")
     async for part in response.aiter_bytes():
         size += len(part)
         if size > LONGEST:
             raise _failed(_("Its answer is too long."))
         parts.append(part)
         # An MCP server may leave its stream open behind the one answer.
-        if response.headers.get("content-type", "").startswith("text/event-stream") and part.endswith(b"\n\n"):
-            if b'"result"' in b"".join(parts) or b'"error"' in b"".join(parts):
-                break
+        if is_stream and part.endswith(b"\n\n") and _REPLY.search(b"".join(parts)):
+            break
     return b"".join(parts)
 
 
 def _failed(why: str) -> UserError:
-    return UserError(
-        _("The server could not be checked: %(why)s") % {"why": why}, status=400, code="connection_failed"
-    )
+    return UserError(_("The server could not be checked: %(why)s") % {"why": why}, status=400, code="connection_failed")

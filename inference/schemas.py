@@ -6,15 +6,13 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
-import orjson
 from ninja import Schema
-from orjson import Fragment
 from pydantic import ConfigDict, Field
 
-from inference.catalogue import META, ListedModel, StoredModel
+from inference.catalogue import ListedModel
 from inference.live import LiveModel
 from inference.models import AIModel
-from rbac.grant_lists import grants_text
+from inference.records import META
 from rbac.grants import Grant
 from rbac.schemas import AccessForm, grants_json
 
@@ -85,24 +83,6 @@ def record_json(row: AIModel, grants: Iterable[Grant]) -> dict[str, Any]:
     }
 
 
-def _listed_record_json(row: StoredModel, base: StoredModel | None) -> dict[str, Any]:
-    """`record_json` of a listed row; what is JSON already is put in as it is."""
-    access_grants, access_control = grants_text(row.general_access, row.group_grants, row.user_grants)
-    return {
-        "id": row.model_id,
-        "user_id": row.owner_id,
-        "base_model_id": base.model_id if base else None,
-        "name": row.name,
-        "params": Fragment(row.params),
-        "meta": Fragment(row.meta),
-        "is_active": row.is_active,
-        "created_at": row.created_at,
-        "updated_at": row.updated_at,
-        "access_grants": Fragment(access_grants),
-        "access_control": Fragment(access_control),
-    }
-
-
 def live_json(live: LiveModel) -> dict[str, Any]:
     """A model as its server offers it."""
     raw = dict(live.raw)
@@ -133,30 +113,25 @@ def ollama_json(live: LiveModel) -> dict[str, Any]:
 
 def listed_json(listed: ListedModel) -> dict[str, Any]:
     """A model as a person sees it in `/api/models`. It must have been loaded with its record."""
-    row = listed.row
+    row, info, live = listed.row, listed.info, listed.live
     if row is None:
-        return live_json(listed.live)
-    first = listed.live.connections[0]
-    tags = _tags(row.tags) or list(first.tags)
-    info = _listed_record_json(row, listed.base)
+        return live_json(live)
+    assert info is not None
+    first = live.connections[0]
+    tags = info.tags or list(first.tags)
     if not listed.is_preset:
-        return live_json(listed.live) | {"name": row.name, "info": info, "tags": tags}
+        return live_json(live) | {"name": row.name, "info": info.json, "tags": tags}
     # A preset is its own thing; the server's description belongs to its base.
     return {
         "id": row.model_id,
         "preset": True,
         "name": row.name,
         "object": "model",
-        "owned_by": listed.live.owned_by,
+        "owned_by": live.owned_by,
         "connection_type": first.connection_type,
         "tags": tags,
         "actions": [],
         "filters": [],
-        "info": info,
-        "created": row.created_at,
+        "info": info.json,
+        "created": info.created,
     }
-
-
-def _tags(text: str | None) -> list[dict[str, Any]]:
-    tags = orjson.loads(text) if text and text.startswith("[") else []
-    return [tag for tag in tags if isinstance(tag, dict)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -127,13 +127,33 @@ def delete_model(row: AIModel, *, by: Person) -> None:
 
 @transaction.atomic
 def delete_all(*, by: Person) -> int:
-    """Removes every model's row; what the servers offer stays, for administrators only."""
-    ids = list(AIModel.objects.values_list("model_id", flat=True))
+    """Removes the row of every model that the person may change; what the servers offer stays, for administrators
+    only. Without the administrators' bypass that is not all, and what others' models stand on stays as well."""
+    gone = _removable(AIModel.objects.writable_by(by))
+    ids = list(gone.values_list("model_id", flat=True))
     if ids:
         record("model.all_deleted", by=_actor(by), object_type="model", detail={"models": sorted(ids)})
-        AIModel.objects.update(base_model=None)
-        AIModel.objects.all().delete()
+        _remove(gone)
     return len(ids)
+
+
+def _removable(rows: Any, *, remade: Collection[str] = ()) -> Any:
+    """Of some models those that nothing stands on which stays; `remade` are ids that will get their base anew."""
+    ids = set(rows.values_list("pk", flat=True))
+    while ids:
+        above = AIModel.objects.filter(base_model__in=ids).exclude(pk__in=ids).exclude(model_id__in=remade)
+        needed = set(above.values_list("base_model_id", flat=True))
+        if not needed:
+            break
+        ids -= needed
+    return AIModel.objects.filter(pk__in=ids)
+
+
+def _remove(gone: Any) -> None:
+    """Deletes rows whatever the order they stand on one another."""
+    ids = list(gone.values_list("pk", flat=True))
+    AIModel.objects.filter(base_model__in=ids).update(base_model=None)
+    AIModel.objects.filter(pk__in=ids).delete()
 
 
 @transaction.atomic
@@ -166,14 +186,14 @@ def import_models(items: Iterable[ModelValues], *, by: Person) -> int:
 
 @transaction.atomic
 def sync_models(items: Iterable[ModelValues], *, by: Person) -> list[AIModel]:
-    """Makes the stored models equal to the list: others are removed. For administrators."""
+    """Makes the stored models equal to the list: others are removed, as far as the person may change them. For
+    administrators; without their bypass, what they have no right to stays, and is refused in the list (401)."""
     wanted = in_order_of_bases(items)
     keep = {values.model_id for values in wanted}
-    gone = AIModel.objects.exclude(model_id__in=keep)
+    gone = _removable(AIModel.objects.writable_by(by).exclude(model_id__in=keep), remade=keep)
     for row in gone:
         _record("model.deleted", row, by, {"because": "sync"})
-    AIModel.objects.filter(base_model__in=gone).update(base_model=None)
-    gone.delete()
+    _remove(gone)
     return [_upsert(values, by) for values in wanted]
 
 

@@ -142,9 +142,7 @@ def parse_entries(model: type[ServerConnection], items: Sequence[Any]) -> list[E
     return found
 
 
-def _parse(
-    model: type[ServerConnection], item: Any, taken: set[str], stored: Mapping[str, ServerConnection]
-) -> Entry:
+def _parse(model: type[ServerConnection], item: Any, taken: set[str], stored: Mapping[str, ServerConnection]) -> Entry:
     if not isinstance(item, Mapping):
         raise ValueError(_("it is no JSON object."))
     url = str(item.get("url") or "").strip().rstrip("/")
@@ -317,7 +315,7 @@ def _note(verb: str, row: ServerConnection, by: Person | None, detail: dict[str,
     record(f"{kind}.{verb}", by=by, object_type=kind, object_id=str(row.pk), object_label=row.name, detail=detail)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass
 class _System:
     """The environment acts with the rights of an administrator and is nobody."""
 

@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from ninja import NinjaAPI, Swagger
 from ninja.errors import ValidationError
 
+from accounts.api.administration import router as auths_admin
 from accounts.api.auths import router as auths
 from accounts.api.preferences import router as preferences
 from accounts.api.users import router as users
@@ -36,6 +37,8 @@ from owui.config.api import router as configs
 from owui.lib.errors import UserError, outage_text, reference, too_big_text, unstorable_text
 from owui.lib.rest import Renderer
 from rbac.api import router as groups
+from rbac.api_previews import groups as group_previews
+from rbac.api_previews import users as user_previews
 
 log = logging.getLogger(__name__)
 
@@ -48,10 +51,13 @@ api = NinjaAPI(
     renderer=Renderer(),
 )
 api.add_router("", health.router)
+api.add_router("/api/v1/auths/admin", auths_admin)
 api.add_router("/api/v1/auths", auths)
 api.add_router("/api/v1/users/user", preferences)
 api.add_router("/api/v1/users", users)
 api.add_router("/api/v1/groups", groups)
+api.add_router("/api/v1/users", user_previews)
+api.add_router("/api/v1/groups", group_previews)
 api.add_router("/api/v1/models", models)
 api.add_router("/api/v1/chats", chats)
 api.add_router("/api/v1/files", files)

@@ -5,28 +5,57 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from django.utils.translation import gettext as _
 from ninja import Schema
+from pydantic import StrictBool
 
+from owui.lib.errors import UserError
 from rbac.grants import Grant, as_access_control, grants_of, parse_access_control, parse_grants
+from rbac.permissions import PERMISSIONS, is_true, nested
 from rbac.sharing import Person, SharedResource
 
+#: an object of sections with true and false inside; anything else is no permissions object (422)
+PermissionTree = dict[str, dict[str, StrictBool]]
 
-class GroupForm(Schema):
+
+class _GroupFields(Schema):
+    permissions: PermissionTree | None = None
+    data: dict[str, Any] | None = None
+    meta: dict[str, Any] | None = None
+    parent_group_id: str | None = None
+
+    def known_permissions(self) -> dict[str, Any] | None:
+        """What was sent, without keys of other releases."""
+        sent = self.permissions or {}
+        return nested({key: is_true(sent, key) for key in PERMISSIONS if _has(sent, key)})
+
+    def checked_data(self) -> dict[str, Any] | None:
+        """What was sent; 400 when what decides about sharing and models is not understood."""
+        config = (self.data or {}).get("config") or {}
+        if not isinstance(config, dict):
+            raise UserError(_("data.config must be an object."), code="group_data")
+        share = config.get("share")
+        if not isinstance(share, bool) and share not in (None, "members"):
+            raise UserError(_('data.config.share must be true, false or "members".'), code="group_share")
+        models = config.get("default_models")
+        if models is not None and not (isinstance(models, list) and all(isinstance(m, str) for m in models)):
+            raise UserError(_("data.config.default_models must be a list of model ids."), code="group_models")
+        return self.data
+
+
+def _has(tree: dict[str, dict[str, bool]], key: str) -> bool:
+    section, _dot, name = key.partition(".")
+    return name in tree.get(section, {})
+
+
+class GroupForm(_GroupFields):
     name: str
     description: str = ""
-    permissions: dict[str, Any] | None = None
-    data: dict[str, Any] | None = None
-    meta: dict[str, Any] | None = None
-    parent_group_id: str | None = None
 
 
-class GroupUpdateForm(Schema):
+class GroupUpdateForm(_GroupFields):
     name: str | None = None
     description: str | None = None
-    permissions: dict[str, Any] | None = None
-    data: dict[str, Any] | None = None
-    meta: dict[str, Any] | None = None
-    parent_group_id: str | None = None
 
 
 class UserIdsForm(Schema):

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol, Self
 
 from django.conf import settings
@@ -31,6 +32,18 @@ class Person(Protocol):
     name: str
     role: str
     is_active: bool
+
+
+@dataclass
+class NewMember:
+    """Stands for somebody who is in one group and has nothing else: what a group gives, asked by the one rule."""
+
+    group_id: uuid.UUID
+    id: uuid.UUID = field(default_factory=uuid.uuid4)
+    email: str = ""
+    name: str = ""
+    role: str = "user"
+    is_active: bool = True
 
 
 class Access(models.TextChoices):
@@ -57,6 +70,13 @@ def groups_of(user_id: uuid.UUID) -> models.QuerySet[GroupAncestry, Any]:
     return GroupAncestry.objects.filter(group__memberships__user_id=user_id).values("ancestor_id")
 
 
+def groups_for(person: Person) -> models.QuerySet[GroupAncestry, Any]:
+    """The same of a person, or of what stands for one."""
+    if isinstance(person, NewMember):
+        return GroupAncestry.objects.filter(group_id=person.group_id).values("ancestor_id")
+    return groups_of(person.id)
+
+
 def in_force(grants: Any) -> Any:
     """The rows of a grant table that have not ended, by the database's clock: no job has to remove them in time."""
     return grants.filter(Q(expires_at__isnull=True) | Q(expires_at__gt=Now()))
@@ -79,8 +99,11 @@ class SharedQuerySet(models.QuerySet[Any, Any]):
             open_to_all = not write and model.allows_anyone
             return self.filter(general_access=Access.ANYONE) if open_to_all else self.none()
         assert user is not None
-        if model.bypass_applies(user):
-            return self
+        return self if model.bypass_applies(user) else self.by_rights(user, write=write)
+
+    def by_rights(self, user: Person, *, write: bool) -> Self:
+        """What a verified person reaches without any bypass."""
+        model: type[SharedResource] = self.model
         wildcards = [Access.WRITE] if write else [Access.READ, Access.WRITE, Access.ANYONE]
         allowed = (
             Q(owner_id=user.id)
@@ -129,7 +152,7 @@ class SharedResource(models.Model):
     @classmethod
     def granted_to(cls, user: Person, *, write: bool) -> Q:
         """Objects that a grant in force opens to the person or to one of the person's groups."""
-        user_grants, group_grants = cls._grants(user, is_denied=False)
+        user_grants, group_grants = cls.grants_for(user, is_denied=False)
         if write:
             codename = f"change_{cls._meta.model_name}"
             user_grants = user_grants.filter(permission__codename=codename)
@@ -143,7 +166,7 @@ class SharedResource(models.Model):
         Who may not read may not write either. Only the administrators' bypass stands above it; what is stored counts
         even while ENABLE_DENY_GRANTS is off, so that switching it off opens nothing.
         """
-        user_grants, group_grants = cls._grants(user, is_denied=True)
+        user_grants, group_grants = cls.grants_for(user, is_denied=True)
         if not write:
             codename = f"view_{cls._meta.model_name}"
             user_grants = user_grants.filter(permission__codename=codename)
@@ -151,10 +174,11 @@ class SharedResource(models.Model):
         return Q(pk__in=user_grants.values("content_object_id")) | Q(pk__in=group_grants.values("content_object_id"))
 
     @classmethod
-    def _grants(cls, user: Person, *, is_denied: bool) -> tuple[Any, Any]:
+    def grants_for(cls, user: Person, *, is_denied: bool) -> tuple[Any, Any]:
+        """The rows in force that speak of the person: of their own, and of the groups they count as a member of."""
         user_grants = cls.user_grant_model()._default_manager.filter(user_id=user.id, is_denied=is_denied)
         group_grants = cls.group_grant_model()._default_manager.filter(
-            group_id__in=groups_of(user.id), is_denied=is_denied
+            group_id__in=groups_for(user), is_denied=is_denied
         )
         return in_force(user_grants), in_force(group_grants)
 

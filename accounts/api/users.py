@@ -5,29 +5,33 @@ from __future__ import annotations
 from typing import Any
 
 from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from ninja import Body, Router
 
-from accounts import services
-from accounts.models import User
-from accounts.schemas import UserUpdateForm, user_info, user_json
+from accounts import preferences, services
+from accounts.models import Session, User
+from accounts.presence import is_here
+from accounts.schemas import UserUpdateForm, public_info, user_info, user_json
+from owui.config.sections import UiConfig
 from owui.lib.guards import admin, verified
 from owui.lib.pagination import page_of
+from owui.lib.pictures import image_response
 from rbac import services as rbac_services
-from rbac.api import group_json
-from rbac.permissions import default_permissions, effective_permissions, environment_defaults
+from rbac.api import groups_json
+from rbac.permissions import default_permissions, effective_permissions, environment_defaults, may
+from rbac.schemas import PermissionTree
 
 router = Router(tags=["users"])
+SHARING = "access_grants.allow_users"
+ORDERS = ("name", "email", "role", "created_at", "last_active_at", "updated_at")
 
 
+# ------------------------------------------------------------------------------------------------------------ listings
 @router.get("/", auth=admin)
 def list_users(
     request: HttpRequest, query: str = "", order_by: str = "created_at", direction: str = "desc", page: int = 1
 ) -> dict[str, Any]:
-    field = (
-        order_by
-        if order_by in ("name", "email", "role", "created_at", "last_active_at", "updated_at")
-        else "created_at"
-    )
+    field = order_by if order_by in ORDERS else "created_at"
     users = services.search_users(query).order_by(("-" if direction == "desc" else "") + field, "pk")
     rows = list(page_of(users, page).prefetch_related("memberships"))
     items = [user_json(u) | {"group_ids": sorted({str(m.group_id) for m in u.memberships.all()})} for u in rows]
@@ -42,15 +46,22 @@ def list_all_users(request: HttpRequest) -> dict[str, Any]:
 
 @router.get("/search", auth=verified)
 def search_users(request: HttpRequest, query: str = "", page: int = 1) -> dict[str, Any]:
-    users = services.search_users(query).exclude(role="pending")
-    return {"users": [user_info(u) for u in page_of(users, page)], "total": users.count()}
+    """For sharing pickers: people whom the caller may share with, and of them only what tells them apart."""
+    by: Any = request.user
+    if not may(by, SHARING):
+        return {"users": [], "total": 0}
+    users = services.search_users(query).filter(role__in=("user", "admin"), is_active=True)
+    rows = page_of(users, page)
+    shown = [user_info(u) if by.role == "admin" else public_info(u, with_email=True) for u in rows]
+    return {"users": shown, "total": users.count()}
 
 
 @router.get("/groups", auth=verified)
 def own_groups(request: HttpRequest) -> list[dict[str, Any]]:
-    return [group_json(g) for g in rbac_services.effective_groups(request.user)]  # type: ignore[arg-type]
+    return groups_json(rbac_services.effective_groups(request.user))  # type: ignore[arg-type]
 
 
+# --------------------------------------------------------------------------------------------------------- permissions
 @router.get("/permissions", auth=verified)
 def own_permissions(request: HttpRequest) -> dict[str, Any]:
     return effective_permissions(request.user)  # type: ignore[arg-type]
@@ -67,18 +78,71 @@ def get_environment_permissions(request: HttpRequest) -> dict[str, Any]:
 
 
 @router.post("/default/permissions", auth=admin)
-def set_default_permissions(request: HttpRequest, form: Body[dict[str, dict[str, bool]]]) -> dict[str, Any]:
+def set_default_permissions(request: HttpRequest, form: Body[PermissionTree]) -> dict[str, Any]:
+    """Keys of other releases are ignored, as in the field."""
     return rbac_services.set_default_permissions(form, by=request.user)  # type: ignore[arg-type]
 
 
+# ------------------------------------------------------------------------------------------------------------- oneself
+@router.get("/user/info", auth=verified)
+def get_own_info(request: HttpRequest) -> dict[str, Any]:
+    return services.get_user(request.user.pk).info or {}
+
+
+@router.post("/user/info/update", auth=verified)
+def update_own_info(request: HttpRequest, form: Body[dict[str, Any]]) -> dict[str, Any]:
+    return preferences.save_info(request.user, form)  # type: ignore[arg-type]
+
+
+# ---------------------------------------------------------------------------------------------------------- one person
 @router.get("/{user_id}", auth=admin)
 def get_user(request: HttpRequest, user_id: str) -> dict[str, Any]:
-    return user_json(services.get_user(user_id))
+    user = services.get_user(user_id)
+    groups = [{"id": str(g.pk), "name": g.name} for g in rbac_services.effective_groups(user).order_by("name", "pk")]
+    return user_json(user) | {"groups": groups, "is_active": is_here(user)}
+
+
+@router.get("/{user_id}/info", auth=verified)
+def get_user_info(request: HttpRequest, user_id: str) -> dict[str, Any]:
+    by: Any = request.user
+    user = services.get_user(user_id)
+    if by.role == "admin":
+        return user_info(user)
+    return public_info(user, with_email=user.pk == by.pk or may(by, SHARING))
+
+
+@router.get("/{user_id}/profile/image", auth=verified)
+def get_profile_image(request: HttpRequest, user_id: str) -> HttpResponseBase:
+    return image_response(services.get_user(user_id).profile_image_url)
+
+
+@router.get("/{user_id}/active", auth=verified)
+def get_presence(request: HttpRequest, user_id: str) -> dict[str, bool]:
+    by: Any = request.user
+    is_shown = by.role == "admin" or UiConfig.load().enable_user_status
+    return {"active": is_shown and is_here(services.get_user(user_id))}
+
+
+@router.get("/{user_id}/oauth/sessions", auth=admin)
+def list_oauth_sessions(request: HttpRequest, user_id: str) -> list[dict[str, Any]]:
+    """Sessions that a sign-in provider opened and that have not ended."""
+    rows = Session.objects.filter(user=services.get_user(user_id), auth_method="oauth", revoked_at=None)
+    return [
+        {
+            "id": str(row.pk),
+            "user_id": str(row.user_id),
+            "provider": row.auth_method,
+            "expires_at": int(row.expires_at.timestamp()) if row.expires_at else None,
+            "created_at": int(row.created_at.timestamp()),
+            "updated_at": int(row.created_at.timestamp()),
+        }
+        for row in rows.order_by("-created_at", "pk")
+    ]
 
 
 @router.get("/{user_id}/groups", auth=admin)
 def groups_of_user(request: HttpRequest, user_id: str) -> list[dict[str, Any]]:
-    return [group_json(g) for g in rbac_services.effective_groups(services.get_user(user_id))]
+    return groups_json(rbac_services.effective_groups(services.get_user(user_id)))
 
 
 @router.post("/{user_id}/update", auth=admin)

@@ -60,8 +60,8 @@ def create_folder(request: HttpRequest, form: FolderForm) -> dict[str, Any]:
 def list_shared_folders(request: HttpRequest) -> list[dict[str, Any]]:
     user: Any = request.user
     folders.check_folders(user)
-    rows = Folder.objects.readable_by(user).shared_with(user).select_related("owner").order_by("name", "pk")
-    rows = list(rows)
+    shared = Folder.objects.readable_by(user).shared_with(user)
+    rows: list[Any] = list(shared.select_related("owner").order_by("name", "pk"))
     access = access_fields(rows, user)
     return [
         _line(row)

@@ -143,13 +143,13 @@ def delete_by_command(request: HttpRequest, command: str) -> bool:
 
 
 # ------------------------------------------------------------------------------------------------------------ helpers
-def _readable(request: HttpRequest, pk: str | None, **lookup: str) -> Prompt:
+def _readable(request: HttpRequest, pk: str | None, **lookup: Any) -> Prompt:
     user: Any = request.user
     found: Prompt = get_readable(Prompt.objects.all(), user, pk, denied=401, **lookup)
     return found
 
 
-def _writable(request: HttpRequest, pk: str | None, **lookup: str) -> Prompt:
+def _writable(request: HttpRequest, pk: str | None, **lookup: Any) -> Prompt:
     user: Any = request.user
     found: Prompt = get_writable(Prompt.objects.all(), user, pk, denied=401, **lookup)
     return found
@@ -187,7 +187,7 @@ def _json(rows: Iterable[Prompt], request: HttpRequest) -> list[dict[str, Any]]:
             "is_active": row.is_active,
             "created_at": int(row.created_at.timestamp()),
             "updated_at": int(row.updated_at.timestamp()),
-            "user": user_info(row.owner) if row.owner else None,  # type: ignore[arg-type]
+            "user": user_info(row.owner) if row.owner else None,
             **access[row.pk],
         }
         for row in rows

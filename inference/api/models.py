@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from typing import Any
 
 from django.db.models import Q
-from django.http import HttpRequest, HttpResponse
-from django.http.response import HttpResponseBase, HttpResponseRedirect
-from django.templatetags.static import static
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from ninja import Router
 from pydantic import ValidationError
 
@@ -25,6 +22,7 @@ from inference.workspace import listed_for
 from owui.lib.errors import UserError
 from owui.lib.guards import admin, averified, verified
 from owui.lib.pagination import page_of
+from owui.lib.pictures import image_response
 from rbac.grants import grants_of
 from rbac.permissions import require
 from rbac.services import set_grants
@@ -32,7 +30,6 @@ from rbac.shortcuts import get_readable, get_writable
 
 listing = Router(tags=["models"])
 router = Router(tags=["models"])
-_IMAGES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 
 
 # ---------------------------------------------------------------------------------------------- /api, /api/v1 and /v1
@@ -203,25 +200,6 @@ def tag_names(rows: Any) -> list[str]:
     for tags in rows.filter(meta__has_key="tags").order_by().values_list("meta__tags", flat=True):
         found |= {str(tag["name"]) for tag in tags or [] if isinstance(tag, dict) and tag.get("name")}
     return sorted(found)
-
-
-def image_response(url: str) -> HttpResponseBase:
-    """A picture stored with the model; anything that lies elsewhere is not fetched for the caller."""
-    head, comma, data = url.partition(";base64,")
-    kind = head.removeprefix("data:")
-    if comma and kind in _IMAGES:
-        try:
-            image = base64.b64decode(data, validate=True)
-        except binascii.Error:
-            image = b""
-        if image:
-            response = HttpResponse(image, content_type=kind)
-            response["X-Content-Type-Options"] = "nosniff"
-            response["Cache-Control"] = "private, max-age=300"
-            return response
-    if url.startswith("/") and not url.startswith(("//", "/\\")):
-        return HttpResponseRedirect(url)
-    return HttpResponseRedirect(static("owui/logo.svg"))
 
 
 def _items(form: ModelsForm) -> list[ModelValues]:

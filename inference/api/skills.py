@@ -150,7 +150,7 @@ def _json(rows: Sequence[Skill], user: Any) -> list[dict[str, Any]]:
             "is_active": row.is_active,
             "created_at": int(row.created_at.timestamp()),
             "updated_at": int(row.updated_at.timestamp()),
-            "user": user_info(row.owner) if row.owner else None,  # type: ignore[arg-type]
+            "user": user_info(row.owner) if row.owner else None,
             **access[row.pk],
         }
         for row in rows

@@ -88,8 +88,9 @@ def get_tool(request: HttpRequest, tool_id: str) -> dict[str, Any]:
 def update_tool(request: HttpRequest, tool_id: str, form: ToolForm) -> dict[str, Any]:
     by: Any = request.user
     tool = _writable(request, tool_id)
-    values = {"name": form.name, "content": form.content, "meta": {**tool.meta, **form.meta.dict(exclude_unset=True)}}
-    return _record(library.update_tool(tool, by=by, grants=form.grants(), **values), request)
+    meta = {**tool.meta, **form.meta.dict(exclude_unset=True)}
+    updated = library.update_tool(tool, by=by, name=form.name, content=form.content, meta=meta, grants=form.grants())
+    return _record(updated, request)
 
 
 @router.post("/id/{tool_id}/access/update", auth=verified)
@@ -132,7 +133,7 @@ def _json(rows: Sequence[Tool], user: Any, *, with_source: bool = False) -> list
             "meta": {"description": "", "manifest": {}, **row.meta},
             "created_at": int(row.created_at.timestamp()),
             "updated_at": int(row.updated_at.timestamp()),
-            "user": user_info(row.owner) if row.owner else None,  # type: ignore[arg-type]
+            "user": user_info(row.owner) if row.owner else None,
             **access[row.pk],
         }
         for row in rows

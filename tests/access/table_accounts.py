@@ -84,6 +84,9 @@ AUTHS = [
     verified("POST", f"{_AUTHS}/api_key", 403),
     verified("GET", f"{_AUTHS}/api_key", 403),
     verified("DELETE", f"{_AUTHS}/api_key"),
+    admins("GET", f"{_AUTHS}/admin/config"),
+    admins("POST", f"{_AUTHS}/admin/config", json={"ENABLE_NOTES": True}),
+    current("GET", f"{_AUTHS}/admin/details"),
 ]
 USERS = [
     admins("GET", f"{_USERS}/"),
@@ -96,7 +99,13 @@ USERS = [
     admins("GET", f"{_USERS}/default/permissions"),
     admins("GET", f"{_USERS}/default/permissions/defaults"),
     admins("POST", f"{_USERS}/default/permissions", json={"chat": {"delete": False}}),
+    verified("GET", f"{_USERS}/user/info"),
+    verified("POST", f"{_USERS}/user/info/update", json={"colour": "blue"}),
     admins("GET", f"{_USERS}/{{user_id}}"),
+    verified("GET", f"{_USERS}/{{user_id}}/info"),
+    verified("GET", f"{_USERS}/{{user_id}}/profile/image", 302),
+    verified("GET", f"{_USERS}/{{user_id}}/active"),
+    admins("GET", f"{_USERS}/{{user_id}}/oauth/sessions"),
     admins("GET", f"{_USERS}/{{user_id}}/groups"),
     admins("POST", f"{_USERS}/{{user_id}}/update", json={"role": "user"}),
     admins("POST", f"{_USERS}/{{user_id}}/sessions/revoke"),
@@ -106,7 +115,12 @@ GROUPS = [
     verified("GET", f"{_GROUPS}/"),
     admins("POST", f"{_GROUPS}/create", json={"name": "New"}),
     admins("GET", f"{_GROUPS}/id/{{group_id}}"),
-    verified("GET", f"{_GROUPS}/id/{{group_id}}/info"),
+    # Nobody here is in the group, and only members may share with it.
+    verified("GET", f"{_GROUPS}/id/{{group_id}}/info", 404, admin=200),
+    admins("GET", f"{_GROUPS}/id/{{group_id}}/export"),
+    admins("GET", f"{_GROUPS}/id/{{group_id}}/members"),
+    admins("GET", f"{_GROUPS}/id/{{group_id}}/managers"),
+    admins("POST", f"{_GROUPS}/id/{{group_id}}/managers", json={"user_ids": ["{user_id}"]}),
     admins("POST", f"{_GROUPS}/id/{{group_id}}/update", json={"name": "Other"}),
     admins("POST", f"{_GROUPS}/id/{{group_id}}/users"),
     admins("POST", f"{_GROUPS}/id/{{group_id}}/users/add", json={"user_ids": ["{user_id}"]}),
@@ -124,6 +138,10 @@ CONFIGS = [
     admins("GET", f"{_CONFIGS}/models"),
     admins("POST", f"{_CONFIGS}/models", json={"MODEL_ORDER_LIST": ["a"]}),
     verified("GET", f"{_CONFIGS}/models/defaults"),
+    admins("GET", f"{_CONFIGS}/connections"),
+    admins("POST", f"{_CONFIGS}/connections", json={"ENABLE_DIRECT_CONNECTIONS": False}),
+    admins("GET", f"{_CONFIGS}/code_execution"),
+    admins("POST", f"{_CONFIGS}/code_execution", json={"ENABLE_CODE_EXECUTION": True}),
 ]
 PAGES = [
     Row("GET", "/auth", out=200, pending=302, user=302),

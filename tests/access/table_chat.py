@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from chat.models import Chat, Message
+from chat.models import Chat, Message, Prompt
 from tests.access.rows import WS, Row, World, task, thing
-from tests.access.table_accounts import governance, page, verified
+from tests.access.table_accounts import admins, governance, page, verified
+from tests.factories.rbac import make_shared
 
 
 @thing("chat_id")
@@ -79,10 +80,83 @@ REST = [
         for path in ("/api/chat/completions", "/api/v1/chat/completions", "/v1/chat/completions")
     ),
 ]
+
+
+@thing("prompt_id")
+def _prompt(world: World) -> Any:
+    return world.share(make_shared("prompt", world.owner)).pk
+
+
+@thing("command")
+def _command(world: World) -> str:
+    row = world.share(make_shared("prompt", world.owner))
+    assert isinstance(row, Prompt)
+    return row.command
+
+
+@thing("note_id")
+def _note(world: World) -> Any:
+    return world.share(make_shared("note", world.owner)).pk
+
+
+@thing("folder_id")
+def _folder(world: World) -> Any:
+    return world.share(make_shared("folder", world.owner)).pk
+
+
+def of_shared(method: str, path: str, *, outsider: int, reader: int, code: int = 200, **extra: Any) -> Row:
+    """An operation on one shared thing."""
+    codes = {"out": 401, "pending": 401, "outsider": outsider, "reader": reader, "writer": code, "owner": code}
+    return Row(method, path, **codes, **extra)
+
+
+_P, _N, _F = "/api/v1/prompts", "/api/v1/notes", "/api/v1/folders"
+_PROMPT = {"command": "new", "name": "New", "content": "Text"}
+_ONE_PROMPT, _BY_COMMAND = f"{_P}/id/{{prompt_id}}", f"{_P}/command/{{command}}"
+_ONE_NOTE, _ONE_FOLDER = f"{_N}/{{note_id}}", f"{_F}/{{folder_id}}"
+SHARED = [
+    verified("GET", f"{_P}/"),
+    verified("GET", f"{_P}/list"),
+    verified("GET", f"{_P}/tags"),
+    admins("POST", f"{_P}/create", json=_PROMPT),
+    of_shared("GET", _ONE_PROMPT, outsider=401, reader=200),
+    of_shared("POST", f"{_ONE_PROMPT}/update", outsider=404, reader=401, json=_PROMPT),
+    of_shared("POST", f"{_ONE_PROMPT}/update/meta", outsider=404, reader=401, json=_PROMPT),
+    of_shared("POST", f"{_ONE_PROMPT}/access/update", outsider=404, reader=401, json={}),
+    of_shared("POST", f"{_ONE_PROMPT}/toggle", outsider=404, reader=401),
+    of_shared("DELETE", f"{_ONE_PROMPT}/delete", outsider=404, reader=401),
+    of_shared("GET", _BY_COMMAND, outsider=401, reader=200),
+    of_shared("POST", f"{_BY_COMMAND}/update", outsider=404, reader=401, json=_PROMPT),
+    of_shared("DELETE", f"{_BY_COMMAND}/delete", outsider=404, reader=401),
+    verified("GET", f"{_N}/"),
+    verified("GET", f"{_N}/list"),
+    verified("GET", f"{_N}/search"),
+    verified("POST", f"{_N}/create", json={"title": "New"}),
+    of_shared("GET", _ONE_NOTE, outsider=403, reader=200),
+    of_shared("POST", f"{_ONE_NOTE}/update", outsider=404, reader=403, json={"title": "New"}),
+    of_shared("POST", f"{_ONE_NOTE}/access/update", outsider=404, reader=403, json={}),
+    of_shared("DELETE", f"{_ONE_NOTE}/delete", outsider=404, reader=403),
+    verified("GET", f"{_F}/"),
+    verified("POST", f"{_F}/", json={"name": "New"}),
+    verified("GET", f"{_F}/shared"),
+    of_shared("GET", _ONE_FOLDER, outsider=404, reader=200),
+    of_shared("GET", f"{_ONE_FOLDER}/shared/chats", outsider=404, reader=200),
+    of_shared("POST", f"{_ONE_FOLDER}/update", outsider=404, reader=403, json={"name": "New"}),
+    # A writer who does not own it cannot move it to the top.
+    Row(
+        "POST",
+        f"{_ONE_FOLDER}/update/parent",
+        json={"parent_id": None},
+        **{"out": 401, "pending": 401, "outsider": 404, "reader": 403, "writer": 403, "owner": 200, "admin": 403},
+    ),
+    of_shared("POST", f"{_ONE_FOLDER}/update/expanded", outsider=404, reader=403, json={"is_expanded": True}),
+    of_shared("POST", f"{_ONE_FOLDER}/access/update", outsider=404, reader=403, json={}),
+    of_shared("DELETE", _ONE_FOLDER, outsider=404, reader=403),
+]
 OTHERS = [
     Row(WS, "/ws/chat", why="verified people, by cookie from our own pages or by token; each chat is asked for again"),
     task("chat.mark_interrupted_turns", "beat; turns of processes that are gone"),
     task("chat.prune_turn_logs", "beat; old turn logs, no contents are read"),
 ]
 
-ROWS = [*PAGES, *REST, *OTHERS, governance("/admin/chat/chat/"), governance("/admin/chat/turn/")]
+ROWS = [*PAGES, *REST, *SHARED, *OTHERS, governance("/admin/chat/chat/"), governance("/admin/chat/turn/")]

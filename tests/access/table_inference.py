@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from inference.models import AIModel
+from inference.models import AIModel, Skill, Tool
 from tests.access.rows import Row, World, thing
 from tests.access.table_accounts import admins, everyone, governance, page, verified
 from tests.factories.rbac import make_shared
@@ -136,10 +136,68 @@ PAGES = [
         "POST", "/workspace/models/register", out=302, pending=302, user=403, admin=404, data={"model": "m"}, live=True
     ),
 ]
+
+
+@thing("tool_id")
+def _tool(world: World) -> str:
+    row = world.share(make_shared("tool", world.owner, content="class Tools:\n    pass\n"))
+    assert isinstance(row, Tool)
+    return row.tool_id
+
+
+@thing("skill_id")
+def _skill(world: World) -> str:
+    row = world.share(make_shared("skill", world.owner))
+    assert isinstance(row, Skill)
+    return row.skill_id
+
+
+def of_row(method: str, path: str, **extra: Any) -> Row:
+    """Changes one tool or skill: existence is hidden from outsiders, readers are refused."""
+    codes = {"out": 401, "pending": 401, "outsider": 404, "reader": 401, "writer": 200, "owner": 200}
+    return Row(method, path, **codes, **extra)
+
+
+_T, _S = "/api/v1/tools", "/api/v1/skills"
+_READ = {"out": 401, "pending": 401, "outsider": 401, "reader": 200, "writer": 200, "owner": 200}
+_SOURCE = "class Tools:\n    pass\n"
+_TOOL = {"id": "new_tool", "name": "New", "content": _SOURCE, "meta": {"description": "x"}}
+_SKILL = {"id": "new-skill", "name": "New", "description": "x", "content": "# How"}
+LIBRARY = [
+    verified("GET", f"{_T}/"),
+    verified("GET", f"{_T}/list"),
+    admins("GET", f"{_T}/export"),
+    admins("POST", f"{_T}/create", json=_TOOL),
+    Row("GET", f"{_T}/id/{{tool_id}}", **_READ),
+    of_row("POST", f"{_T}/id/{{tool_id}}/update", json=_TOOL),
+    of_row("POST", f"{_T}/id/{{tool_id}}/access/update", json={}),
+    of_row("DELETE", f"{_T}/id/{{tool_id}}/delete"),
+    verified("GET", f"{_S}/"),
+    verified("GET", f"{_S}/list"),
+    verified("GET", f"{_S}/export", 403, admin=200),
+    admins("POST", f"{_S}/create", json=_SKILL),
+    Row("GET", f"{_S}/id/{{skill_id}}", **_READ),
+    of_row("POST", f"{_S}/id/{{skill_id}}/update", json=_SKILL),
+    of_row("POST", f"{_S}/id/{{skill_id}}/access/update", json={}),
+    of_row("POST", f"{_S}/id/{{skill_id}}/toggle"),
+    of_row("DELETE", f"{_S}/id/{{skill_id}}/delete"),
+]
+_C = "/api/v1/configs"
+SERVERS = [
+    admins("GET", f"{_C}/tool_servers"),
+    admins("POST", f"{_C}/tool_servers", json={"TOOL_SERVER_CONNECTIONS": []}),
+    admins("POST", f"{_C}/tool_servers/verify", 400, live=True, json=_VERIFY),
+    admins("GET", f"{_C}/terminal_servers"),
+    admins("POST", f"{_C}/terminal_servers", json={"TERMINAL_SERVER_CONNECTIONS": []}),
+    admins("POST", f"{_C}/terminal_servers/verify", 400, live=True, json=_VERIFY),
+    verified("GET", "/api/v1/terminals/"),
+]
 GOVERNANCE = [
+    governance("/admin/inference/toolserver/"),
+    governance("/admin/inference/terminalserver/"),
     governance("/admin/inference/aimodel/"),
     governance("/admin/inference/tool/"),
     governance("/admin/inference/skill/"),
 ]
 
-ROWS = [*LISTINGS, *WORKSPACE, *OPENAI, *OLLAMA, *PAGES, *GOVERNANCE]
+ROWS = [*LISTINGS, *WORKSPACE, *OPENAI, *OLLAMA, *PAGES, *LIBRARY, *SERVERS, *GOVERNANCE]

@@ -7,7 +7,7 @@ import io
 import pytest
 from django.core.management import CommandError, call_command
 
-from accounts import services
+from accounts import services, tokens
 from accounts.models import ApiKey, Session, User
 from owui.audit.models import AuditEvent
 from owui.lib.errors import Refused
@@ -90,7 +90,7 @@ def test_sessions_and_keys_can_be_ended_in_the_admin_and_show_no_secret(client_f
     set_config("auth_api_key.enable", True)
     set_config("user.permissions", {"features": {"api_keys": True}})
     key = services.create_api_key(alice)
-    session = services.tokens.issue(alice, auth_method="password")[1]
+    session = tokens.issue(alice, auth_method="password")[1]
     client = client_for(dana)
     listing = client.get("/admin/accounts/apikey/").content
     detail = client.get(f"/admin/accounts/apikey/{alice.pk}/change/").content

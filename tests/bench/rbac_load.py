@@ -83,7 +83,9 @@ def _count(body: bytes) -> int:
 async def rounds(listing: Listing, paths: list[str], at_once: list[int], repeat: int) -> list[dict[str, Any]]:
     """The median of so many repeats for each address and concurrency."""
     return [
-        median_rows([await listing.measure(path, number) for _ in range(repeat)]) for path in paths for number in at_once
+        median_rows([await listing.measure(path, number) for _ in range(repeat)])
+        for path in paths
+        for number in at_once
     ]
 
 

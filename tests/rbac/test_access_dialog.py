@@ -8,7 +8,6 @@ from owui.audit.models import AuditEvent
 from rbac import services
 from rbac.grants import Grant, grants_of
 from rbac.sentences import access_sentence, access_sentences, reach
-from rbac.sharing import resource_types
 from tests.factories.accounts import UserFactory
 from tests.factories.rbac import make_group, make_shared, types_people_share
 

@@ -1,0 +1,143 @@
+"""How an account comes to be."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.utils.translation import gettext as _
+
+from accounts.backends.password import hash_password
+from accounts.config import SignInConfig
+from accounts.models import Role, User
+from accounts.services.guards import (
+    check_password_rules,
+    clean_email,
+    note,
+)
+from accounts.services.people import update_user
+from owui.config import store
+from owui.lib.errors import ACCESS_PROHIBITED, Refused, UserError
+from rbac.history import acting
+from rbac.models import Group
+from rbac.services import add_members
+
+_FIRST_ACCOUNT_LOCK = 0x6F777569
+
+
+def has_users() -> bool:
+    """False until the first account exists."""
+    return User.objects.exists()
+
+
+def signup_open() -> bool:
+    """Whether the sign-up form works. The first account does not need ENABLE_SIGNUP, but the form must not be switched
+    off (ENABLE_INITIAL_ADMIN_SIGNUP lets it in even then): behind single sign-on no stranger becomes administrator."""
+    boot, config = settings.BOOT, SignInConfig.load()
+    if not has_users():
+        return boot.enable_initial_admin_signup or (config.enable_login_form and boot.enable_password_auth)
+    return config.enable_signup and config.enable_login_form and boot.enable_password_auth
+
+
+def sign_up(*, name: str, email: str, password: str) -> User:
+    """A new account by form. The first one ever becomes administrator; exactly one, however many race for it.
+
+    :raises UserError: 400 bad e-mail, taken, weak or empty password; 403 sign-up is closed
+    """
+    if not signup_open():
+        raise Refused(ACCESS_PROHIBITED, code="signup_closed")
+    return create_account(
+        name=name, email=email, password=password, by=None, action="user.sign_up", only_while_open=True
+    )
+
+
+def create_account(
+    *,
+    name: str,
+    email: str,
+    password: str | None,
+    by: User | None,
+    role: str | None = None,
+    action: str = "user.create",
+    only_while_open: bool = False,
+) -> User:
+    """The one way an account comes to be; decides the role of the first and of later ones.
+
+    Not one transaction: making the hash takes a tenth of a second on purpose, and holds neither lock nor connection.
+    """
+    email = clean_email(email)
+    name = name.strip()
+    if not name:
+        raise UserError(_("Please enter a name."))
+    if password is not None:
+        check_password_rules(password)
+    hashed = hash_password(password)
+    return _insert_account(name, email, hashed, by, role, action, only_while_open)
+
+
+@transaction.atomic
+def _insert_account(
+    name: str, email: str, hashed: str, by: User | None, role: str | None, action: str, only_while_open: bool
+) -> User:
+    with connection.cursor() as cursor:
+        # Serialises only the question "am I the first?"; later accounts hold it for a millisecond.
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_FIRST_ACCOUNT_LOCK])
+    if only_while_open and not signup_open():
+        # Who loses the race for the first account is a later one, and needs an open sign-up.
+        raise Refused(ACCESS_PROHIBITED, code="signup_closed")
+    if User.objects.filter(email=email).exists():
+        raise UserError(
+            _("This e-mail address is already registered. Sign in instead, or use another address."), code="email_taken"
+        )
+    config = SignInConfig.load()
+    if not has_users():
+        role = Role.ADMIN
+    elif role not in Role.values:
+        role = config.default_user_role if config.default_user_role in Role.values else Role.PENDING
+    acting(by)
+    user = User.objects.create(email=email, password=hashed, name=name, role=role)
+    note(action, user, by or user, {"role": role})
+    if config.default_group_id and (group := _group(config.default_group_id)):
+        add_members(group, [user.pk], by=by or user)
+    return user
+
+
+def _group(pk: str) -> Group | None:
+    try:
+        return Group.objects.filter(pk=uuid.UUID(pk)).first()
+    except ValueError:
+        return None
+
+
+@transaction.atomic
+def make_admin(*, email: str, name: str, password: str) -> tuple[User, bool]:
+    """For the operator at the machine: a new administrator, or an existing account made one; the flag says which."""
+    email = clean_email(email)
+    user = User.objects.filter(email=email).first()
+    if user is None:
+        name = name or email.partition("@")[0]
+        return create_account(name=name, email=email, password=password, role=Role.ADMIN, by=None), True
+    changes: dict[str, Any] = {"role": Role.ADMIN, "is_active": True}
+    if password:
+        changes["password"] = password
+    return update_user(user, by=None, **changes), False
+
+
+@transaction.atomic
+def ensure_configured_admin() -> User | None:
+    """WEBUI_ADMIN_EMAIL and _PASSWORD make an administrator on an empty database; sign-up is then closed."""
+    boot = settings.BOOT
+    if not boot.webui_admin_email or not boot.webui_admin_password or has_users():
+        return None
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_FIRST_ACCOUNT_LOCK])
+    if has_users():
+        return None  # another node was first
+    user = create_account(
+        name=boot.webui_admin_name, email=boot.webui_admin_email, password=boot.webui_admin_password, by=None
+    )
+    if not store.origin(SignInConfig.settings["enable_signup"]).locked:
+        SignInConfig.save(enable_signup=False, by=user)
+    return user
