@@ -6,7 +6,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.db.models import QuerySet
+from django.db.models import Prefetch, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
@@ -15,13 +15,15 @@ from accounts import services
 from accounts.forms import UserAdminForm
 from accounts.models import ApiKey, Role, Session, User
 from rbac.admin import ServiceAdmin
+from rbac.admin_lists import GroupFilter
+from rbac.models import Group
 
 
 @admin.register(User)
 class UserAdmin(ServiceAdmin[User]):
     form = UserAdminForm
     list_display = ("name", "email", "role", "group_names", "is_active", "last_active_at", "created_at")
-    list_filter = ("role", "is_active", ("last_active_at", admin.DateFieldListFilter), "direct_groups")
+    list_filter = ("role", "is_active", ("last_active_at", admin.DateFieldListFilter), GroupFilter)
     search_fields = ("name", "email")
     ordering = ("name", "pk")
     list_per_page = 50
@@ -34,7 +36,8 @@ class UserAdmin(ServiceAdmin[User]):
         return not lookup.startswith("password") and super().lookup_allowed(lookup, value, request)  # type: ignore[arg-type]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
-        return super().get_queryset(request).prefetch_related("direct_groups")
+        names = Prefetch("direct_groups", Group.objects.only("name"))
+        return super().get_queryset(request).prefetch_related(names)
 
     def get_fields(self, request: HttpRequest, obj: User | None = None) -> Any:
         return ("name", "email", "role", "new_password") if obj is None else self.fields

@@ -135,7 +135,7 @@ def administrators() -> Finding:
         return warn(_("There is one administrator: when that account is lost, nobody can help."))
     if number > MOST_ADMINS:
         return warn(_("%(number)d people are administrators; more than %(most)d are hard to watch.") % values)
-    return ok(_("%(number)d people are administrators.") % values)
+    return ok(_("Administrators: %(number)d.") % values)
 
 
 @check(
@@ -207,8 +207,8 @@ def long_pending() -> Finding:
     waiting = User.objects.filter(role=Role.PENDING, is_active=True)
     number = waiting.filter(created_at__lt=limit).count()
     if number:
-        return warn(_("%(number)d people wait for more than 30 days.") % {"number": number})
-    return ok(_("%(number)d people wait, none for more than 30 days.") % {"number": waiting.count()})
+        return warn(_("Waiting for more than 30 days: %(number)d.") % {"number": number})
+    return ok(_("Waiting: %(number)d, nobody for more than 30 days.") % {"number": waiting.count()})
 
 
 @check(

@@ -51,7 +51,11 @@ def _at(rows: Iterable[ServerConnection], where: Reach) -> list[ServerConnection
 def terminal_keys() -> Finding:
     if not (rows := _terminals()):
         return _no_terminal()
-    if lacking := [row for row in rows if len(str(options_of(row).get("key") or "")) < SHORTEST_KEY]:
+    try:
+        keys = {row.pk: str(options_of(row).get("key") or "") for row in rows}
+    except crypto.KeyChangedError as error:
+        return unknown(str(error))
+    if lacking := [row for row in rows if len(keys[row.pk]) < SHORTEST_KEY]:
         return fail(
             _("Without a key of %(least)d characters or more: %(servers)s.")
             % {"least": SHORTEST_KEY, "servers": _listed(lacking)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db.models import Count, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
@@ -13,6 +13,7 @@ from django.utils.translation import ngettext
 from knowledge import services
 from knowledge.models import Document, EmbeddingSpace, KnowledgeBase, KnowledgeDocument
 from rbac.admin import SharedAdmin, grant_inlines
+from rbac.admin_lists import counted
 
 
 class _ReadOnly:
@@ -56,8 +57,9 @@ class KnowledgeBaseAdmin(SharedAdmin[KnowledgeBase]):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         bases: QuerySet[Any] = super().get_queryset(request)
-        counted: QuerySet[Any] = bases.annotate(document_count=Count("links"))
-        return counted
+        links = KnowledgeDocument.objects.all()
+        with_counts: QuerySet[Any] = bases.annotate(document_count=counted(links, "knowledge_base", "document"))
+        return with_counts
 
     @admin.display(description=_("documents"), ordering="document_count")
     def document_count(self, kb: Any) -> int:

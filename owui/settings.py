@@ -56,6 +56,7 @@ INSTALLED_APPS = [
     "inference",
     "knowledge",
     "chat",
+    "owui.provision",
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",

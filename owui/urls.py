@@ -26,6 +26,7 @@ urlpatterns = [
     path("admin/logout/", sign_out),
     path("admin/password_change/", RedirectView.as_view(pattern_name="accounts:settings")),
     path("admin/security/", include("owui.security.urls")),
+    path("admin/preview/", include("rbac.preview_admin")),
     path("admin/", admin.site.urls),
     path("", api.urls),
 ]

@@ -1,4 +1,4 @@
-"""Governance of groups and grants in Django admin. Every change goes through the services: checked, audited."""
+"""Governance of groups in Django admin. Every change goes through the services: checked, audited."""
 
 from __future__ import annotations
 
@@ -6,13 +6,18 @@ from typing import Any, ClassVar, TypeVar
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
 from django.contrib.auth.models import Group as AuthGroup
-from django.db.models import Count, Model, QuerySet
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from owui.lib.errors import UserError
 from rbac import services
+from rbac.admin_lists import Kept, SentencesList, counted
 from rbac.forms import GroupAdminForm, permission_field
 from rbac.grants import READ, WRITE, Grant, grants_of, wildcards_of
 from rbac.models import Group, Membership
@@ -20,45 +25,15 @@ from rbac.permissions import PERMISSIONS
 from rbac.sentences import access_sentence
 from rbac.sharing import Access, GroupGrant, SharedResource, UserGrant
 
-M = TypeVar("M", bound=Model)
-
-
-class ServiceAdmin(admin.ModelAdmin[M]):
-    """Shows what a service refuses as a message on the page, and deletes through `remove`."""
-
-    def remove(self, request: HttpRequest, obj: M) -> None:
-        raise NotImplementedError
-
-    def delete_model(self, request: HttpRequest, obj: M) -> None:
-        self.remove(request, obj)
-
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[M]) -> None:
-        for obj in queryset:
-            self.remove(request, obj)
-
-    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        return self._explained(request, super().changeform_view, *args, **kwargs)
-
-    def changelist_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        return self._explained(request, super().changelist_view, *args, **kwargs)
-
-    def delete_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        return self._explained(request, super().delete_view, *args, **kwargs)
-
-    def _explained(self, request: HttpRequest, view: Any, *args: Any, **kwargs: Any) -> HttpResponse:
-        try:
-            return view(request, *args, **kwargs)  # type: ignore[no-any-return]
-        except UserError as error:
-            # Django's own views run in a transaction, so nothing of the refused change is left.
-            self.message_user(request, error.message, messages.ERROR)
-            return HttpResponseRedirect(request.get_full_path())
-
+__all__ = ["GroupAdmin", "MembershipInline", "ServiceAdmin", "SharedAdmin", "grant_inlines"]
 
 # Groups here are our own; the framework's would only be a second, empty list of the same name.
 admin.site.unregister(AuthGroup)
 
 
 class MembershipInline(admin.TabularInline[Membership, Group]):
+    """Adds members, and shows the first of those there are; the list of memberships has them all."""
+
     model = Membership
     fk_name = "group"
     fields = ("user", "source", "created_at")
@@ -66,9 +41,15 @@ class MembershipInline(admin.TabularInline[Membership, Group]):
     autocomplete_fields = ("user",)
     extra = 0
     ordering = ("user__name", "pk")
+    shown = 50
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Membership]:
-        return super().get_queryset(request).select_related("user")
+        rows = super().get_queryset(request).select_related("user", "group")
+        match = request.resolver_match
+        if request.method != "GET" or match is None or "object_id" not in match.kwargs:
+            return rows  # what was shown may be on another page by the time it is sent back
+        first = rows.filter(group__pk=unquote(match.kwargs["object_id"])).values("pk")[: self.shown]
+        return rows.filter(pk__in=first)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -79,13 +60,14 @@ class GroupAdmin(ServiceAdmin[Group]):
     form = GroupAdminForm
     list_display = ("name", "parent", "member_count", "granted", "updated_at")
     list_select_related = ("parent",)
+    list_per_page = 50
     search_fields = ("name", "description")
     autocomplete_fields = ("parent",)
     ordering = ("name",)
     inlines = (MembershipInline,)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Group]:
-        return super().get_queryset(request).annotate(people=Count("memberships__user", distinct=True))
+        return super().get_queryset(request).annotate(people=counted(Membership.objects.all(), "group", "user"))
 
     def get_fieldsets(self, request: HttpRequest, obj: Group | None = None) -> Any:
         sections: dict[str, list[str]] = {}
@@ -95,16 +77,26 @@ class GroupAdmin(ServiceAdmin[Group]):
             (_("Permissions: %(section)s") % {"section": section}, {"fields": fields, "classes": ["collapse"]})
             for section, fields in sections.items()
         ]
-        return [(None, {"fields": ("name", "description", "parent", "share")}), *permissions]
+        named: tuple[str, ...] = ("name", "description", "parent", "share")
+        return [(None, {"fields": named if obj is None else (*named, "all_members")}), *permissions]
 
     def get_form(self, request: HttpRequest, obj: Group | None = None, change: bool = False, **kwargs: Any) -> Any:
         # The permission boxes are no fields of the model; the form declares them itself.
         kwargs["fields"] = ("name", "description", "parent")
         return super().get_form(request, obj, change, **kwargs)
 
+    def get_readonly_fields(self, request: HttpRequest, obj: Group | None = None) -> Any:
+        return () if obj is None else ("all_members",)
+
     @admin.display(description=_("members"), ordering="people")
-    def member_count(self, group: Any) -> int:
-        return int(group.people)
+    def member_count(self, group: Any) -> SafeString:
+        path = f"{reverse('admin:rbac_membership_changelist')}?group__id__exact={group.pk}"
+        return format_html('<a href="{}">{}</a>', path, group.people)
+
+    @admin.display(description=_("all members"))
+    def all_members(self, group: Any) -> SafeString:
+        """The inline shows the first of them only."""
+        return self.member_count(group)
 
     @admin.display(description=_("permissions"))
     def granted(self, group: Group) -> str:
@@ -145,101 +137,35 @@ class GroupAdmin(ServiceAdmin[Group]):
         services.delete_group(obj, by=request.user)  # type: ignore[arg-type]
 
 
-class _GrantForm(forms.ModelForm[Any]):
-    """A grant as people say it: who, and whether they may only read or also change."""
+@admin.register(Membership)
+class MembershipAdmin(ServiceAdmin[Membership]):
+    """Who is in which group and why, paged and searched; people are added on the page of their group."""
 
-    access = forms.ChoiceField(label=_("may"), choices=[(READ, _("read")), (WRITE, _("read and change"))])
+    list_display = ("user", "group", "source", "created_at")
+    list_filter = ("source",)
+    list_select_related = ("user", "group")
+    list_per_page = 50
+    search_fields = ("user__name", "user__email", "group__name")
+    ordering = ("group__name", "user__name", "pk")
+    show_full_result_count = False
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        if self.instance.pk:
-            writes = self.instance.permission.codename.startswith("change_")
-            self.initial["access"] = WRITE if writes else READ
-
-
-class _GrantInline(admin.TabularInline[Any, Any]):
-    form = _GrantForm
-    extra = 0
-    kind: ClassVar[str] = ""
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        return super().get_queryset(request).select_related("permission", self.kind)
-
-
-def grant_inlines(model: type[SharedResource]) -> tuple[type[_GrantInline], type[_GrantInline]]:
-    """Two inlines for the people and groups that an object is shared with; `SharedAdmin` saves them."""
-
-    def inline(kind: str, table: Any) -> type[_GrantInline]:
-        attrs = {"model": table, "kind": kind, "fields": (kind, "access"), "autocomplete_fields": (kind,)}
-        return type(f"{table.__name__}Inline", (_GrantInline,), attrs)
-
-    return inline("user", model.user_grant_model()), inline("group", model.group_grant_model())
-
-
-class SharedAdmin(ServiceAdmin[M]):
-    """Base for the admin of shared objects: rows through the choke-point, grants through `set_grants`.
-
-    class KnowledgeBaseAdmin(SharedAdmin[KnowledgeBase]):
-        inlines = grant_inlines(KnowledgeBase)
-    """
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[M]:
-        user: Any = request.user
-        rows: Any = super().get_queryset(request)
-        return rows.readable_by(user).select_related("owner")  # type: ignore[no-any-return]
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return super().has_change_permission(request, obj) and self._may_write(request, obj)
+        return False
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return super().has_delete_permission(request, obj) and self._may_write(request, obj)
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Membership]) -> None:
+        """One verb for each group and source, not for each row."""
+        chosen: dict[tuple[Any, str], list[Any]] = {}
+        groups: dict[Any, Group] = {}
+        for row in queryset.select_related("group"):
+            groups[row.group_id] = row.group
+            chosen.setdefault((row.group_id, row.source), []).append(row.user_id)
+        for (group_id, source), users in chosen.items():
+            services.remove_members(groups[group_id], users, by=request.user, source=source)  # type: ignore[arg-type]
 
-    @staticmethod
-    def _may_write(request: HttpRequest, obj: Any) -> bool:
-        """An administrator without the bypass may be one who only reads."""
-        user: Any = request.user
-        if obj is None or type(obj).bypass_applies(user):
-            return True
-        return bool(type(obj)._default_manager.writable_by(user).filter(pk=obj.pk).exists())
-
-    @admin.display(description=_("access"))
-    def access(self, obj: Any) -> str:
-        """For `list_display`; a page of rows asks two statements each, so keep pages short."""
-        return access_sentence(obj)
-
-    def save_model(self, request: HttpRequest, obj: M, form: Any, change: bool) -> None:
-        """Saves all but the general rule, which is a matter of access and recorded as such."""
-        resource: Any = obj
-        wanted = resource.general_access
-        resource.general_access = form.initial.get("general_access", wanted) if change else Access.PRIVATE
-        super().save_model(request, obj, form, change)
-        resource.general_access = wanted
-
-    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
-        if _kind(formset) is None:
-            super().save_formset(request, form, formset, change)
-            return
-        # Nothing is saved here: `save_related` hands the whole list to `set_grants`, which writes and records it.
-        formset.new_objects, formset.changed_objects, formset.deleted_objects = [], [], []
-
-    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
-        super().save_related(request, form, formsets, change)
-        resource: SharedResource = form.instance
-        shown = {kind: formset for formset in formsets if (kind := _kind(formset))}
-        # What no inline shows stays as it is.
-        grants = [
-            g for g in grants_of([resource])[resource.pk] if g.principal_id != "*" and g.principal_type not in shown
-        ]
-        grants += wildcards_of(resource.general_access)
-        for kind, formset in shown.items():
-            rows = [row.cleaned_data for row in formset.forms]
-            kept = [data for data in rows if data.get(kind) and not data.get("DELETE")]
-            grants += [Grant(kind, str(data[kind].pk), data.get("access", READ)) for data in kept]
-        services.set_grants(resource, grants, by=request.user)  # type: ignore[arg-type]
+    def remove(self, request: HttpRequest, obj: Membership) -> None:
+        services.remove_members(obj.group, [obj.user_id], by=request.user, source=obj.source)  # type: ignore[arg-type]
 
 
-def _kind(formset: Any) -> str | None:
-    """`user` or `group` for the formset of a grant table, None for any other."""
-    if issubclass(formset.model, UserGrant):
-        return "user"
-    return "group" if issubclass(formset.model, GroupGrant) else None

@@ -181,7 +181,15 @@ class Preview:
 
     def _is_subject_to(self, model: type[SharedResource]) -> bool:
         """Whether grants and denials decide at all: not for those who reach nothing, nor for those who reach all."""
-        return is_verified(self.who) and not model.bypass_applies(self.who)
+        return is_verified(self.who) and self._bypass(model) != "administrator"
+
+    def _bypass(self, model: type[SharedResource]) -> str:
+        """What lets the person past grants: `administrator`, a `switch` that lets everybody read and changes nothing
+        about writing, or nothing."""
+        if not model.bypass_applies(self.who):
+            return ""
+        by_role = self.who.role == "admin" and (bypasses_access(self.who) or not _has_switch(model))
+        return "administrator" if by_role else "switch"
 
     def _own_paths(self, row: SharedResource) -> list[Path]:
         """The paths that stand on the object itself, and the one beside all rules."""
@@ -190,10 +198,9 @@ class Preview:
         if not is_verified(self.who):
             return [general] if access == Access.ANYONE and row.allows_anyone else []
         found = []
-        if row.bypass_applies(self.who):
-            by_role = self.who.role == "admin" and (bypasses_access(self.who) or not _has_switch(type(row)))
-            found.append(Path("administrator" if by_role else "switch", WRITE))
-        if row.owner_id == self.who.id:  # type: ignore[attr-defined]
+        if bypass := self._bypass(type(row)):
+            found.append(Path(bypass, WRITE if bypass == "administrator" else READ))
+        if row.owner_id == self.who.id:
             found.append(Path("owner", WRITE))
         return [*found, general] if access != Access.PRIVATE else found
 
@@ -203,20 +210,22 @@ class Preview:
         if not is_verified(self.who) or (is_denied and not self._is_subject_to(model)):
             return paths
         change = f"change_{model._meta.model_name}"
+        # Where a switch lets everybody read, what is denied is the rest.
+        only_writing = is_denied and bool(self._bypass(model))
         columns = ("content_object_id", "permission__codename", "expires_at")
         own, of_groups = model.grants_for(self.who, is_denied=is_denied)
         keys = found.order_by().values("pk")
         for pk, codename, ends in own.filter(content_object_id__in=keys).values_list(*columns):
-            paths[pk].append(Path("user", WRITE if codename == change else READ, expires_at=ends))
+            paths[pk].append(Path("user", WRITE if codename == change or only_writing else READ, expires_at=ends))
         rows = of_groups.filter(content_object_id__in=keys).order_by("group__name", "pk")
         for pk, codename, ends, group_id, group in rows.values_list(*columns, "group_id", "group__name"):
-            permission = WRITE if codename == change else READ
+            permission = WRITE if codename == change or only_writing else READ
             paths[pk].append(Path("group", permission, group_id, group, tuple(self.via[group_id]), ends))
         return paths
 
     def _barred(self, model: type[SharedResource], found: Any) -> dict[uuid.UUID, str]:
         """What is denied of each object, where that need not stand on the object: for types in which it goes down."""
-        if not self._is_subject_to(model) or model.denied_to.__func__ is SharedResource.denied_to.__func__:  # type: ignore[attr-defined]
+        if not self._is_subject_to(model) or not goes_down(model):
             return {}
         barred = {}
         for permission in (WRITE, READ):
@@ -269,6 +278,11 @@ class Preview:
             Held(row, is_admin or (is_verified(self.who) and holds(merged, key)), given[key])
             for key, row in PERMISSIONS.items()
         ]
+
+
+def goes_down(model: type[SharedResource]) -> bool:
+    """Whether objects of the type lie in one another, and what holds on one holds on those below it (folders)."""
+    return model.denied_to.__func__ is not SharedResource.denied_to.__func__  # type: ignore[attr-defined]
 
 
 def _has_switch(model: type[SharedResource]) -> bool:

@@ -69,9 +69,12 @@ class AccessForm(Schema):
     access_control: dict[str, Any] | None = None
 
     def grants(self) -> list[Grant] | None:
-        """The grants asked for; None when neither field was sent."""
+        """The grants asked for; None when neither field was sent. 400 for an end date that is none."""
         if self.access_grants is not None:
-            return parse_grants(self.access_grants)
+            try:
+                return parse_grants(self.access_grants)
+            except ValueError as error:
+                raise UserError(str(error), code="grants") from error
         if "access_control" in self.model_fields_set:
             return parse_access_control(self.access_control)
         return None

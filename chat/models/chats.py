@@ -65,25 +65,32 @@ class Folder(SharedResource):
     @classmethod
     def extra_access(cls, user: Person, *, write: bool) -> Q:
         """Whoever owns a folder, or holds a grant on it, reaches the folders below it in the same way."""
-        return Q(pk__in=_with_all_below(Q(owner_id=user.id) | cls.granted_to(user, write=write)))
+        return Q(pk__in=_with_all_below(Q(owner_id=user.id), *_parts(cls.granted_to(user, write=write))))
 
     @classmethod
     def denied_to(cls, user: Person, *, write: bool) -> Q:
         """A denial goes down the tree as well: what one is kept out of is not entered by a folder inside it."""
-        return Q(pk__in=_with_all_below(super().denied_to(user, write=write)))
+        return Q(pk__in=_with_all_below(*_parts(super().denied_to(user, write=write))))
 
 
-def _with_all_below(start: Q) -> RawSQL:
+def _parts(either: Q) -> list[Q]:
+    """The alternatives of a condition one by one: each alone is answered from an index, an OR of them is not."""
+    return [Q(child) for child in either.children] if either.connector == Q.OR else [either]
+
+
+def _with_all_below(*starts: Q) -> RawSQL:
     """The ids of some folders and of all below them: walked in the database, from the few that a person reaches.
 
-    UNION, not UNION ALL: a loop of parents, should one ever come about, ends.
+    UNION, not UNION ALL: a loop of parents, should one ever come about, ends. LATERAL with OFFSET makes the planner,
+    which cannot know how little is below, look children up by their index (20,000 folders: 4 ms instead of 60).
     """
-    sql, values = Folder.objects.filter(start).order_by().values("pk").query.sql_with_params()
+    queries = [Folder.objects.filter(start).order_by().values("pk").query.sql_with_params() for start in starts]
     table = Folder._meta.db_table
-    return RawSQL(  # noqa: S611  no text of a person's stands in it: the inner statement is Django's, with parameters
-        f"WITH RECURSIVE below (id) AS ({sql} UNION SELECT child.id FROM {table} AS child"  # noqa: S608
-        " JOIN below ON child.parent_id = below.id) SELECT id FROM below",
-        values,
+    return RawSQL(  # noqa: S611  no text of a person's stands in it: the inner statements are Django's, with parameters
+        f"WITH RECURSIVE below (id) AS (({' UNION '.join(sql for sql, _values in queries)}) UNION"  # noqa: S608
+        f" SELECT child.id FROM below CROSS JOIN LATERAL (SELECT {table}.id FROM {table}"
+        f" WHERE {table}.parent_id = below.id OFFSET 0) AS child) SELECT id FROM below",
+        [value for _sql, values in queries for value in values],
     )
 
 
@@ -113,8 +120,9 @@ class ChatQuerySet(models.QuerySet[Any, Any]):
         assert user is not None
         if user.role == "admin" and settings.ENABLE_ADMIN_CHAT_ACCESS:
             return self
-        folders = Folder.objects.readable_by(user).order_by().values("pk")
-        return self.filter(Q(owner_id=user.id) | Q(folder__in=folders))
+        # Asked of the chat's own folder: most questions are about one chat, and most of those about one's own.
+        in_folder = Folder.objects.readable_by(user).order_by().filter(pk=models.OuterRef("folder_id"))
+        return self.filter(Q(owner_id=user.id) | models.Exists(in_folder))
 
     def writable_by(self, user: Person | None) -> Self:
         if not is_verified(user):

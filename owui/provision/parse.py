@@ -22,8 +22,9 @@ MOST_VALUES = 1_000_000
 DEEPEST = 40
 MOST_PROBLEMS = 200
 
-_INTEGER = re.compile(r"[-+]?[0-9]{1,18}")
-_NUMBER = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+# What PyYAML writes as a number and nothing it writes as a text: `08` and `1e5` stay texts.
+_INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]{0,30})")
+_NUMBER = re.compile(r"[-+]?(\.[0-9]+|[0-9]+\.[0-9]*)([eE][-+][0-9]+)?")
 _WORDS: dict[str, Any] = {"": None, "~": None} | {
     form: value
     for word, value in (("null", None), ("true", True), ("false", False))
@@ -179,7 +180,7 @@ class _Composer:
     def _node(self, event: Any) -> None:
         line, column = event.start_mark.line + 1, event.start_mark.column + 1
         if isinstance(event, yaml.AliasEvent):
-            known = self.anchors.get(event.anchor)
+            known = self.anchors.get(str(event.anchor))
             if known is None:
                 self._stop(event, f"The alias *{event.anchor} stands for nothing that is complete at this place.")
             else:
@@ -244,7 +245,7 @@ class _Open:
             self.key = self._key(node, event, composer)
         else:
             key, self.key = self.key, None
-            if key == "<<":
+            if key == "<<" and self.is_plain:
                 self.merged += node.value if isinstance(node.value, list) else [node]
             elif key in self.node.value:
                 first = self.node.keys[key][0]
@@ -258,7 +259,9 @@ class _Open:
     def _key(self, node: Node, event: Any, composer: _Composer) -> str:
         self.place = (event.start_mark.line + 1, event.start_mark.column + 1)
         if not isinstance(event, yaml.ScalarEvent):
-            composer._stop(event, "A key must be a plain text.")
+            composer.problems.append(Problem(node.line, node.column, "A key must be a plain text."))
+            raise BadFile(composer.name, composer.problems)
+        self.is_plain = bool(event.implicit[0])
         return str(event.value)
 
     def close(self, composer: _Composer) -> None:

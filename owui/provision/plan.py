@@ -118,7 +118,9 @@ class Planner:
     def owns(self, kind: str, key: str) -> bool:
         return (kind, key) in self.world.owned
 
-    def own(self, kind: str, key: str, object_id: uuid.UUID | None = None, applied: dict[str, Any] | None = None) -> None:
+    def own(
+        self, kind: str, key: str, object_id: uuid.UUID | None = None, applied: dict[str, Any] | None = None
+    ) -> None:
         self.plan.owned[(kind, key)] = Owned(object_id, applied or {})
 
     def keep_owned(self, kind: str, key: str) -> None:

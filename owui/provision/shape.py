@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal, get_args
 from uuid import UUID
 
@@ -14,13 +14,12 @@ from django.utils.dateparse import parse_datetime
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from owui.provision.parse import BadFile, Node, Path_, Problem, Source
+from rbac.ends import END_OF_DAY
 
 
 def _name(text: str) -> str:
     if not text.strip():
         raise ValueError("must not be empty")
-    if text != " ".join(text.split()):
-        raise ValueError("must not have spaces at its ends, two in a row, or line breaks")
     if len(text) > 255:
         raise ValueError("is too long: use at most 255 characters")
     return text
@@ -36,12 +35,12 @@ def _email(text: str) -> str:
 
 
 def _moment(value: Any) -> datetime:
-    """A day means until its end (UTC); a time means that moment."""
+    """A day counts to its last second (UTC), as on the pages; a time means that moment."""
     text = str(value).strip()
     try:
         if len(text) == 10:
             day = date.fromisoformat(text)
-            return datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=1)
+            return datetime.combine(day, END_OF_DAY, tzinfo=UTC)
         found = parse_datetime(text)
     except (ValueError, OverflowError) as error:
         raise ValueError(f"is no day that exists: {text!r}") from error
@@ -129,7 +128,7 @@ class ConnectionEntry(_Shape):
     prefix_id: str = ""
     model_ids: list[str] = []
     tags: list[str] = []
-    connection_type: Literal["local", "external"] = "external"
+    connection_type: str = ""
     auth_type: str = ""
     provider: str = ""
     #: a text, or {env: NAME} or {file: PATH} for one that is secret
@@ -181,7 +180,7 @@ def validate(source: Source) -> tuple[FileShape, list[Problem]]:
     told in the same breath. BadFile only when nothing is left to look at.
     """
     problems: list[Problem] = []
-    for _round in range(4):
+    for attempt in range(4):
         try:
             return FileShape.model_validate(source.root.plain()), problems
         except ValidationError as error:
@@ -189,7 +188,8 @@ def validate(source: Source) -> tuple[FileShape, list[Problem]]:
             for fault in error.errors(include_url=False):
                 path: Path_ = fault["loc"]
                 line, column = source.root.where(path, key=fault["type"] == "extra_forbidden")
-                problems.append(Problem(line, column, _sentence(fault, path)))
+                if not (attempt and fault["type"] == "missing"):  # it is missing because it was taken out
+                    problems.append(Problem(line, column, _sentence(fault, path)))
                 doomed.add(_reachable(source.root, path))
             if () in doomed:
                 break
@@ -262,7 +262,7 @@ def _sentence(fault: Mapping[str, Any], path: Path_) -> str:
 
 def guess(word: str, known: Any) -> str:
     """` Did you mean …?` when something near exists."""
-    near = difflib.get_close_matches(word, [str(k) for k in known], 1, 0.6)
+    near = difflib.get_close_matches(word, [str(k) for k in known], 1, 0.7)
     return f" Did you mean {near[0]!r}?" if near else ""
 
 

@@ -91,6 +91,8 @@ def grant_rows(
         columns = ("pk", "content_object_id", f"{kind}_id", "permission__codename", "is_denied", "expires_at")
         for pk, obj, principal, codename, is_denied, until in rows.values_list(*columns).iterator(BATCH):
             permission = WRITE if codename == change else READ
+            # To the second, as files write it.
+            until = until.replace(microsecond=0) if until else None
             found[obj][(kind, principal, permission)] = GrantRow(pk, is_denied, until)
     return found
 

@@ -171,6 +171,7 @@ GOVERNANCE = [
     governance("/admin/accounts/session/"),
     governance("/admin/accounts/apikey/"),
     governance("/admin/rbac/group/"),
+    governance("/admin/rbac/membership/"),
     governance("/admin/audit/auditevent/"),
     governance("/admin/config/configvalue/"),
     Row("GET", "/admin/login/", out=302, pending=403, user=403),

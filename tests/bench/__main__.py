@@ -3,6 +3,9 @@
 Starts a site of its own (embedded database and broker, two web workers) against a paced fake model server on the same
 machine, then reads answers directly, over REST and through the page's socket. Compare rows of one run; the machine's
 own speed is in all of them.
+
+`--rbac` measures listings and the administration instead: 10,000 people in 500 groups, 5,000 models, 5,000 knowledge
+bases and 100,000 grants, one web worker, a person in 20 groups who reads 951 of the models.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ from pathlib import Path
 
 from tests.bench.chat_load import Load, one_round
 from tests.bench.common import median_rows, table
+from tests.bench.rbac_load import PATHS, Listing, rounds, tokens_of
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -57,6 +61,7 @@ def main() -> None:
     parser.add_argument("--n", type=int, default=100, help="tokens per answer")
     parser.add_argument("--tps", type=float, default=30)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--rbac", action="store_true", help="listings for people in many groups, and the admin's pages")
     options = parser.parse_args()
     started: list[subprocess.Popen[bytes]] = []
     with tempfile.TemporaryDirectory(prefix="owui-bench-") as home:
@@ -89,6 +94,7 @@ def run(options: argparse.Namespace, started: list[subprocess.Popen[bytes]], hom
     assert services.stdout is not None
     env = os.environ | json.loads(services.stdout.readline()) | {"OPENAI_API_BASE_URLS": f"{upstream}/v1"}
     env |= {"ENABLE_OLLAMA_API": "False"}
+    workers = 1 if options.rbac else options.workers
     for command in (("migrate", "--verbosity", "0"), ("collectstatic", "--noinput", "--verbosity", "0")):
         subprocess.run([sys.executable, "manage.py", *command], cwd=ROOT, env=env, check=True)
     web = start(
@@ -99,7 +105,7 @@ def run(options: argparse.Namespace, started: list[subprocess.Popen[bytes]], hom
             "--port",
             site.rsplit(":", 1)[1],
             "--workers",
-            str(options.workers),
+            str(workers),
         ),
         *(
             "--ws",
@@ -115,6 +121,9 @@ def run(options: argparse.Namespace, started: list[subprocess.Popen[bytes]], hom
         env=env,
     )
     wait_for(f"{site}/health")
+    if options.rbac:
+        rbac(options, env, home, site, {"web": web.pid, "postgres": _postgres(home)})
+        return
     token = post(f"{site}/api/v1/auths/signup", {"name": "B", "email": "b@example.org", "password": "benchmark"})[
         "token"
     ]
@@ -125,6 +134,21 @@ def run(options: argparse.Namespace, started: list[subprocess.Popen[bytes]], hom
         for users in options.users:
             rows.append(median_rows([asyncio.run(one_round(load, path, users)) for _ in range(options.repeat)]))
     print(table([{key: row.get(key, "") for key in {k: 0 for r in rows for k in r}} for row in rows]))
+
+
+def rbac(options: argparse.Namespace, env: dict[str, str], home: Path, site: str, pids: dict[str, int]) -> None:
+    tokens = home / "tokens.json"
+    subprocess.run([sys.executable, "-m", "tests.bench.rbac_seed", "--out", str(tokens)], cwd=ROOT, env=env, check=True)
+    # One person takes all turns: the figures are those of the number of models that he reads.
+    listing = Listing(site, tokens_of(tokens, 1), pids=pids)
+    print(table(asyncio.run(rounds(listing, PATHS, [1, 4], options.repeat))), flush=True)
+    command = [sys.executable, "-m", "tests.bench.admin_pages", "--tokens", str(tokens)]
+    subprocess.run(command, cwd=ROOT, env=env, check=True)
+
+
+def _postgres(home: Path) -> int:
+    """The process id of the embedded database's parent."""
+    return int(next(home.rglob("postmaster.pid")).read_text().split()[0])
 
 
 if __name__ == "__main__":

@@ -123,6 +123,8 @@ def test_banners_and_models_have_their_shapes(api_for, dana, bob):
         "DEFAULT_MODELS": "a,b",
         "DEFAULT_PINNED_MODELS": "",
         "MODEL_ORDER_LIST": ["b", "a"],
+        "DEFAULT_MODEL_METADATA": {},
+        "DEFAULT_MODEL_PARAMS": {},
     }
 
 

@@ -168,15 +168,15 @@ async def test_model_pulled_a_moment_ago_is_found(world: SimpleNamespace, server
     assert (await resolve_for(world.dana, "fresh")).upstream_id == "fresh"
 
 
-@pytest.mark.parametrize("with_grants", [False, True])
-def test_listing_costs_the_same_for_one_and_fifty(world: SimpleNamespace, base: Any, with_grants: bool) -> None:
+@pytest.mark.parametrize("with_records", [False, True])
+def test_listing_costs_the_same_for_one_and_fifty(world: SimpleNamespace, base: Any, with_records: bool) -> None:
     catalogue.load_setup()
     for user in (world.alice, world.dana):
-        one = statements(lambda u=user: catalogue._load(u, with_grants))
+        one = statements(lambda u=user: catalogue._load(u, with_records, with_presets=True))
         assert one <= 4
         for number in range(50):
             base(f"{user.name}-{number}", owner=world.alice, base_model=world.row)
-        assert statements(lambda u=user: catalogue._load(u, with_grants)) == one
+        assert statements(lambda u=user: catalogue._load(u, with_records, with_presets=True)) == one
 
 
 async def test_listing_follows_the_administrators_order(world: SimpleNamespace, set_config: Any) -> None:

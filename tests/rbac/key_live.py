@@ -12,7 +12,8 @@ from tests.rbac.key_tries import Face, Tries
 SYSTEM, QUESTION = {"role": "system", "content": "Be rude."}, {"role": "user", "content": "Hello [[n=1]]"}
 COMPLETIONS = ("/api/chat/completions", "/api/v1/chat/completions", "/v1/chat/completions")
 PROXIES = ("/openai/chat/completions", "/ollama/v1/chat/completions", "/ollama/api/chat")
-ANSWERS = (*COMPLETIONS, *PROXIES)
+#: one of the three names of the same operation is enough, except where a chat that is not stored must be refused
+ANSWERS = (COMPLETIONS[0], *PROXIES)
 
 
 class LiveTries(Tries):
@@ -128,17 +129,6 @@ LIVE = [
         face
         for path in ANSWERS
         for face in (
-            *(
-                Face(
-                    "chat.temporary",
-                    f"POST {path}",
-                    lambda t, p=path, c=chat: t.answer(p, chat_id=c),
-                    403,
-                    200,
-                    why=chat,
-                )
-                for chat in ("temporary:x", "local:x")
-            ),
             Face(
                 "chat.temporary",
                 f"POST {path}",
@@ -168,15 +158,25 @@ LIVE = [
         )
     ),
     *(
-        Face(
-            "chat.system_prompt",
-            f"POST {path}",
-            lambda t, p=path: t.roles(p, params={"system": "Be rude."}),
-            ["user"],
-            ["system", "user"],
-            why="params",
+        Face("chat.temporary", f"POST {path}", lambda t, p=path, c=chat: t.answer(p, chat_id=c), 403, code, why=chat)
+        for path, code, chat in (
+            *((path, 200, "temporary:x") for path in (*COMPLETIONS, *PROXIES)),
+            (COMPLETIONS[0], 200, "local:x"),
+            (PROXIES[0], 200, "local:x"),
+            ("/ollama/api/generate", 200, "temporary:x"),
+            # The fake server does not know these three, and says so: what matters is that it is asked.
+            ("/openai/completions", 404, "temporary:x"),
+            ("/openai/responses", 404, "temporary:x"),
+            ("/ollama/v1/completions", 404, "temporary:x"),
         )
-        for path in COMPLETIONS
+    ),
+    Face(
+        "chat.system_prompt",
+        f"POST {COMPLETIONS[0]}",
+        lambda t: t.roles(COMPLETIONS[0], params={"system": "Be rude."}),
+        ["user"],
+        ["system", "user"],
+        why="params",
     ),
     Face(
         "chat.system_prompt",
@@ -202,7 +202,7 @@ LIVE = [
             why="tool of the server",
         )
         for kind in ("web_search", "image_generation", "code_interpreter")
-        for path in (*COMPLETIONS, "/openai/chat/completions", "/openai/responses")
+        for path in (COMPLETIONS[0], "/openai/chat/completions", "/openai/responses")
     ),
     *(
         Face(

@@ -36,7 +36,7 @@ def plan_access(planner: Planner) -> None:
         owned = _owned(planner, kind)
         for key, resource, access, path in listed:
             done.add(resource.pk)
-            one = _One(planner, kind, key, resource, changes, owned.get(resource.pk, set()))
+            one = _One(planner, kind, key, resource, changes, owned.get(resource.pk, set()), path)
             one.everyone(access)
             one.grants(_wanted(planner, access, path), present.get(resource.pk, {}))
         there = planner.world.bases if kind == "knowledge" else {row.pk for row in planner.world.models.values()}
@@ -71,7 +71,9 @@ def _wanted(planner: Planner, access: AccessShape, path: Path_) -> Wanted:
         if key in wanted:
             planner.problem(place, f"{name!r} is there twice with the permission {entry.permission}.", key=True)
         elif entry.until is not None and entry.until <= planner.now:
-            planner.plan.notes.append(f"{'.'.join(map(str, place[:2]))}: the access of {name} has ended; drop the line.")
+            planner.plan.notes.append(
+                f"Line {planner.source.root.where(place)[0]}: the access of {name} has ended; drop it."
+            )
         else:
             wanted[key] = (is_denied, entry.until)
 
@@ -87,9 +89,6 @@ def _wanted(planner: Planner, access: AccessShape, path: Path_) -> Wanted:
             add("group", denial.group, denial, True, place)
         elif denial.user is not None:
             add("user", denial.user, denial, True, place)
-    if access.deny and not settings.ENABLE_DENY_GRANTS:
-        text = "Denying access is switched off on this instance. Set ENABLE_DENY_GRANTS=True to use it."
-        planner.problem((*path, "deny"), text, key=True)
     return wanted
 
 
@@ -115,11 +114,12 @@ class _One:
         resource: SharedResource,
         changes: GrantChanges,
         owned: set[GrantKey],
+        path: Path_,
     ) -> None:
         self.planner, self.kind, self.key, self.resource = planner, kind, key, resource
-        self.changes, self.owned = changes, owned
+        self.changes, self.owned, self.path = changes, owned, path
         row = planner.world.owned.get((kind, key))
-        self.before = row.applied if row else {}
+        self.before: dict[str, Any] = row.applied if row else {}
 
     def everyone(self, access: AccessShape) -> None:
         present = Access(self.resource.general_access)
@@ -157,6 +157,9 @@ class _One:
                 continue
             if known is not None and (known.is_denied, known.until) == (is_denied, until):
                 continue
+            if is_denied and not settings.ENABLE_DENY_GRANTS:
+                text = "Denying access is switched off on this instance. Set ENABLE_DENY_GRANTS=True to use it."
+                self.planner.problem((*self.path, "deny"), text, key=True)
             by_hand |= self._is_drift(key, is_denied, until)
             added.append(self._words(key, is_denied, until))
             if known is None:
@@ -180,15 +183,17 @@ class _One:
         """A denial is somebody's decision; no file lifts it in passing."""
         name = self.planner.world.principal(key[0], key[1])
         text = f"{name!r} was kept out of {self.resource.label!r} by hand. Lift the denial first, or use --prune."
-        section = "models" if self.kind == "model" else "knowledge_bases"
-        self.planner.problem((section,), text, key=True)
+        self.planner.problem(self.path, text, key=True)
 
     def _has_ended(self, row: GrantRow) -> bool:
         return row.until is not None and row.until <= self.planner.now
 
     def _is_covered(self, key: GrantKey, row: GrantRow, wanted: Wanted) -> bool:
         """Clients write read and write as two rows; who asks for write has asked for both."""
-        return not row.is_denied and key[2] == READ and (key[0], key[1], WRITE) in wanted
+        is_denied, until = wanted.get((key[0], key[1], WRITE), (True, None))
+        if is_denied or row.is_denied or key[2] != READ:
+            return False
+        return until is None or (row.until is not None and row.until <= until)
 
     def _outlasts(self, present: dict[GrantKey, GrantRow], key: GrantKey, until: datetime | None) -> bool:
         """Whether a write grant that is there already does what a read grant would."""

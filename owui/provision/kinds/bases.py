@@ -16,7 +16,7 @@ def plan_bases(planner: Planner) -> None:
     """Adds new bases and changed ones; `planner.world.bases` knows the new ones afterwards."""
     entries = planner.shape.knowledge_bases
     planner.once(
-        ("knowledge_bases",), "name", [e.name if e.id is None else (e.name, str(e.id)) for e in entries], "base"
+        ("knowledge_bases",), "name", [f"{e.name} ({e.id})" if e.id else e.name for e in entries], "knowledge base"
     )
     planner.once(("knowledge_bases",), "id", [e.id or index for index, e in enumerate(entries)], "id")
     listed = set()
@@ -31,10 +31,11 @@ def plan_bases(planner: Planner) -> None:
         row = planner.world.owned[("knowledge", key)]
         kb = planner.world.bases.get(row.object_id) if row.object_id else None
         taken = {owned.object_id for (kind, _key), owned in planner.plan.owned.items() if kind == "knowledge"}
-        if key not in listed and kb is not None and kb.pk not in taken:
-            if planner.left_the_file("knowledge", key, f"knowledge base {kb.name}"):
-                planner.change("knowledge", REMOVE, kb.name, kb.pk, key)
-                del planner.world.bases[kb.pk]
+        if key in listed or kb is None or kb.pk in taken:
+            continue
+        if planner.left_the_file("knowledge", key, f"knowledge base {kb.name}"):
+            planner.change("knowledge", REMOVE, kb.name, kb.pk, key)
+            del planner.world.bases[kb.pk]
 
 
 def base_key(entry: BaseEntry) -> str:
@@ -76,9 +77,7 @@ def find_base(planner: Planner, entry: BaseEntry, owner: uuid.UUID | None, path:
     return found[0] if found else None
 
 
-def _plan_one(
-    planner: Planner, entry: BaseEntry, kb: KnowledgeBase | None, owner: uuid.UUID | None, key: str
-) -> None:
+def _plan_one(planner: Planner, entry: BaseEntry, kb: KnowledgeBase | None, owner: uuid.UUID | None, key: str) -> None:
     applied = {name: getattr(entry, name) for name in ("name", "description", "owner") if entry.given(name)}
     if kb is None:
         kb = KnowledgeBase(pk=entry.id or uuid.uuid4(), name=entry.name, description=entry.description)

@@ -39,12 +39,12 @@ class Server:
 
 
 def servers(kind: str) -> list[Server]:
-    """The connections of now; the field's own default address counts as none."""
-    if store.origin(find(ADDRESSES[kind])).name == "default":
-        return []
+    """The connections of now. The address that is stored when nobody names one counts as none."""
     section: Any = OpenAIConfig.load() if kind == "openai" else OllamaConfig.load()
     urls = section.api_base_urls if kind == "openai" else section.base_urls
     keys = section.api_keys if kind == "openai" else []
+    if urls == find(ADDRESSES[kind]).default and not any(keys) and not section.api_configs:
+        return []
     found = []
     for index, raw in enumerate(urls):
         url = raw.strip().rstrip("/")
@@ -63,7 +63,8 @@ def plan_connections(planner: Planner) -> None:
         entries: list[ConnectionEntry] = getattr(planner.shape.connections, kind)
         present = servers(kind)
         names = [(entry.url.strip().rstrip("/"), entry.prefix_id) for entry in entries]
-        planner.once(("connections", kind), "url", names, "connection")
+        shown = [f"{url} (prefix {prefix})" if prefix else url for url, prefix in names]
+        planner.once(("connections", kind), "url", shown, "connection")
         before = planner.plan.count
         for index, (name, entry) in enumerate(zip(names, entries, strict=True)):
             _plan_one(planner, kind, name, entry, present, ("connections", kind, index))

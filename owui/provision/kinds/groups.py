@@ -29,9 +29,9 @@ def plan_groups(planner: Planner) -> None:
             planner.world.groups[entry.name] = group
             planner.world.group_names[group.pk] = entry.name
     for name in planner.owned_keys("group"):
-        group = before.get(name)
-        if name not in listed and group is not None and planner.left_the_file("group", name, f"group {name}"):
-            planner.change("group", REMOVE, name, group.pk)
+        former = before.get(name)
+        if name not in listed and former is not None and planner.left_the_file("group", name, f"group {name}"):
+            planner.change("group", REMOVE, name, former.pk)
             del planner.world.groups[name]
     for index, entry in enumerate(entries):
         _plan_one(planner, entry, ("groups", index), is_new=entry.name not in before)
@@ -123,4 +123,6 @@ def _check_loops(planner: Planner) -> None:
             loop = chain[chain.index(above) :]
             told |= set(loop)
             place = places[next(member for member in loop if member in places)]
-            planner.problem(place, "These groups stand above one another in a loop: " + " > ".join([*loop, above]) + ".")
+            planner.problem(
+                place, "These groups stand above one another in a loop: " + " > ".join([*loop, above]) + "."
+            )

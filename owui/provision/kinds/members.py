@@ -1,6 +1,6 @@
 """Who is in which group, and who manages it: by the group's lists or by the person's.
 
-Only memberships made by hand or by a file are looked at: those that a directory or sign-in provider brought are its own.
+Only memberships made by hand or by a file are looked at: what a directory or sign-in provider brought is its own.
 """
 
 from __future__ import annotations
@@ -20,7 +20,12 @@ def plan_members(planner: Planner) -> None:
     """A list in the file holds: who is missing is added; who came by an earlier file and is not in the list any more is
     removed; who was added by hand stays, unless `--prune`."""
     members, whole_groups, whole_users = _wanted_members(planner)
-    _plan(planner, "member", members, planner.world.members, lambda p: p[0] in whole_groups or p[1] in whole_users)
+    default = _default_group(planner)
+
+    def is_listed(pair: Pair) -> bool:
+        return pair[0] in whole_groups or (pair[1] in whole_users and pair[0] != default)
+
+    _plan(planner, "member", members, planner.world.members, is_listed)
     managers, managed = _wanted_managers(planner)
     _plan(planner, "manager", managers, planner.world.managers, lambda p: p[0] in managed)
 
@@ -73,7 +78,9 @@ def _users(planner: Planner, emails: Iterable[str], path: Path_) -> set[uuid.UUI
     return found
 
 
-def _plan(planner: Planner, kind: str, wanted: set[Pair], present: set[Pair], is_listed: Callable[[Pair], bool]) -> None:
+def _plan(
+    planner: Planner, kind: str, wanted: set[Pair], present: set[Pair], is_listed: Callable[[Pair], bool]
+) -> None:
     known_groups = set(planner.world.group_names) & {group.pk for group in planner.world.groups.values()}
     owned = {pair for key in planner.owned_keys(kind) if (pair := _pair(key)) in present and pair[0] in known_groups}
     surplus = {pair for pair in present - wanted if is_listed(pair) and pair[0] in known_groups}
@@ -104,24 +111,26 @@ def _show(planner: Planner, kind: str, added: set[Pair], removed: set[Pair], for
     for pk, (plus, minus) in sorted(by_group.items(), key=lambda item: planner.world.group_names[item[0]]):
         name = planner.world.group_names[pk]
         change = planner.change("group", CHANGE, name, pk)
-        change.fields.append(
-            FieldChange(f"{kind}s", added=sorted(plus), removed=sorted(minus), by_hand=pk in by_hand)
-        )
+        change.fields.append(FieldChange(f"{kind}s", added=sorted(plus), removed=sorted(minus), by_hand=pk in by_hand))
 
 
 def _add_to_default_group(planner: Planner, there: set[Pair]) -> None:
     """New accounts come into DEFAULT_GROUP_ID however they are made."""
-    default = SignInConfig.load().default_group_id
-    group = next((g for g in planner.world.groups.values() if str(g.pk) == default), None) if default else None
-    if group is None:
+    pk = _default_group(planner)
+    if pk is None:
         return
-    new = {(group.pk, change.pk) for change in planner.plan.of("user", CREATE) if change.pk is not None} - there
+    new = {(pk, change.pk) for change in planner.plan.of("user", CREATE) if change.pk is not None} - there
     planner.plan.members_added += sorted(new)
     if new:
         emails = sorted(planner.world.emails[user] for _group, user in new)
-        planner.change("group", CHANGE, group.name, group.pk).fields.append(
+        planner.change("group", CHANGE, planner.world.group_names[pk], pk).fields.append(
             FieldChange("members (DEFAULT_GROUP_ID)", added=emails)
         )
+
+
+def _default_group(planner: Planner) -> uuid.UUID | None:
+    default = SignInConfig.load().default_group_id
+    return next((g.pk for g in planner.world.groups.values() if str(g.pk) == default), None) if default else None
 
 
 def _names(planner: Planner, pair: Pair) -> tuple[str, str]:

@@ -86,7 +86,9 @@ def _meta(planner: Planner, entry: ModelEntry, row: AIModel, path: Path_) -> Col
     columns: Columns = {}
     if entry.given("meta"):
         if ATTACHED in entry.meta:
-            planner.problem((*path, "meta", ATTACHED), "Attach bases by name: `knowledge: [Name]` beside `meta`.", key=True)
+            planner.problem(
+                (*path, "meta", ATTACHED), "Attach bases by name: `knowledge: [Name]` beside `meta`.", key=True
+            )
         meta = {**entry.meta, **({ATTACHED: row.meta[ATTACHED]} if ATTACHED in (row.meta or {}) else {})}
         shown = {name: value for name, value in (row.meta or {}).items() if name != ATTACHED}
         columns["meta"] = (shown, entry.meta, {"meta": meta})
@@ -100,7 +102,9 @@ def _meta(planner: Planner, entry: ModelEntry, row: AIModel, path: Path_) -> Col
     return columns
 
 
-def attached(meta: Mapping[str, Any], known: Mapping[uuid.UUID, KnowledgeBase]) -> tuple[list[KnowledgeBase], list[Any]]:
+def attached(
+    meta: Mapping[str, Any], known: Mapping[uuid.UUID, KnowledgeBase]
+) -> tuple[list[KnowledgeBase], list[Any]]:
     """The bases a model is given, and its other attachments (single files, bases that are gone)."""
     bases, others = [], []
     items = meta.get(ATTACHED)
@@ -134,7 +138,10 @@ def _base(planner: Planner, name: str, path: Path_) -> KnowledgeBase | None:
 def _check_bases(planner: Planner) -> None:
     """No model on itself, and not more hops than the catalogue follows."""
     by_pk = {row.pk: row.model_id for row in planner.world.models.values()}
-    base_of = {row.model_id: by_pk.get(row.base_model_id) for row in planner.world.models.values()}
+    base_of = {
+        row.model_id: by_pk.get(row.base_model_id) if row.base_model_id else None
+        for row in planner.world.models.values()
+    }
     places: dict[str, Path_] = {}
     for index, entry in enumerate(planner.shape.models):
         if entry.given("base"):

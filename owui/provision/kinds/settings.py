@@ -85,8 +85,8 @@ def record_change(planner: Planner, setting: Setting, present: Any, wanted: Any)
 
 def _secret(planner: Planner, setting: Setting, value: Any, path: Path_, present: Any) -> Any:
     if not isinstance(value, dict):
-        text = f"{setting.key} is a secret and does not belong into a file. Write {{env: NAME}} or {{file: PATH}}."
-        raise InvalidSetting(setting.key, text)
+        why = "is a secret and does not belong into a file. Write {env: NAME} or {file: PATH}."
+        raise InvalidSetting(setting.key, f"{setting.key} {why}")
     try:
         text = resolve(value)
     except ValueError as error:

@@ -69,7 +69,7 @@ def _plan_known(planner: Planner, entry: UserEntry, user: User, path: Path_) -> 
         if entry.given(name) and getattr(entry, name) is not None
     }
     if user.pk == planner.world.primary:
-        if "role" in columns and entry.role != Role.ADMIN:
+        if "role" in columns and entry.role != "admin":
             planner.problem((*path, "role"), f"{entry.email} is the first administrator and cannot give up that role.")
         if not entry.is_active:
             text = f"{entry.email} is the first administrator; the account cannot be switched off."

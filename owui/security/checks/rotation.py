@@ -32,7 +32,7 @@ def settings_open() -> Finding:
         return fail(_("Cannot be opened any more: %(keys)s.") % {"keys": ", ".join(sorted(lost)[:10])})
     if old := [key for key, state in states.items() if state is False]:
         return warn(_("Still under a former key: %(keys)s.") % {"keys": ", ".join(sorted(old)[:10])})
-    return ok(_("%(count)d secrets open with the present key.") % {"count": len(rows)})
+    return ok(_("Secrets that open with the present key: %(count)d.") % {"count": len(rows)})
 
 
 def opens(token: str, purpose: str) -> bool | None:

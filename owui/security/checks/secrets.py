@@ -44,7 +44,7 @@ def file_modes() -> Finding:
         return fail(_("Others may read %(files)s.") % {"files": ", ".join(loose[:5])})
     if not files:
         return unknown(_("No env file is visible to this process, so it lies on the host, if there is one."))
-    return ok(_("%(count)d files, all readable by their owner only.") % {"count": len(files)})
+    return ok(_("Files seen: %(count)d, all readable by their owner only.") % {"count": len(files)})
 
 
 @check(
@@ -62,7 +62,7 @@ def not_in_git() -> Finding:
         return fail(_("Tracked by git: %(files)s.") % {"files": ", ".join(inside)})
     if any(answer is None for answer in tracked.values()):
         return unknown(_("The index of git around the env file cannot be read from here."))
-    return ok(_("git tracks none of %(count)d env files.") % {"count": len(files)})
+    return ok(_("Env files seen: %(count)d, none of them tracked by git.") % {"count": len(files)})
 
 
 @check(

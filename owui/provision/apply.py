@@ -1,0 +1,146 @@
+"""From a file to the database, in one transaction: all of it or nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import DatabaseError, IntegrityError, OperationalError, connection, transaction
+from django.db.models import ProtectedError
+from django.utils import timezone
+
+from accounts.backends.password import hash_password
+from accounts.models import User
+from inference.models import AIModel
+from knowledge.models import KnowledgeBase
+from owui.audit.record import record, record_many
+from owui.lib.errors import UserError
+from owui.provision import events, plan, world, writers
+from owui.provision.kinds.secrets import reference, resolve
+from owui.provision.parse import Source, read
+from owui.provision.plan import Plan
+from owui.provision.progress import Progress
+from owui.provision.shape import FileShape, validate
+from rbac.history import acting
+from rbac.models import Group, GroupManager, Membership
+from rbac.services import announce
+
+_LOCK = 0x6F777570
+_FIRST_ACCOUNT_LOCK = 0x6F777569  # accounts.services.creation: who is the first account is decided once
+CHANGED_MEANWHILE = "Somebody changed the same things at this moment, so nothing was applied. Run the command again."
+
+
+@dataclass(frozen=True)
+class Operator:
+    """Who acts when nobody is named: whoever runs the command on the machine."""
+
+    id: Any = None
+    email: str = ""
+    name: str = "system"
+    role: str = "admin"
+    is_active: bool = True
+
+
+def make_plan(path: str, *, prune: bool = False, progress: Progress | None = None) -> Plan:
+    """What the file would change; nothing is written. BadFile names everything that is wrong with it."""
+    progress = progress or Progress(is_shown=False)
+    source, shape, problems = _read(path, progress)
+    with transaction.atomic():
+        return plan.make(source, shape, problems, world.load(), prune=prune)
+
+
+def apply_file(path: str, *, by: Any = None, prune: bool = False, progress: Progress | None = None) -> Plan:
+    """Makes the database what the file says, and gives the plan that was carried out.
+
+    :param by: the administrator that the audit log and the history shall name; None is the system
+    :raises BadFile: something is wrong with the file; nothing was applied
+    """
+    by, progress = by or Operator(), progress or Progress(is_shown=False)
+    source, shape, problems = _read(path, progress)
+    hashes = {} if problems else _hashes(shape, progress)
+    try:
+        with transaction.atomic():
+            _lock()
+            progress.step("Comparing with the database")
+            now = world.load()
+            made = plan.make(source, shape, problems, now, prune=prune)
+            acting(by)
+            if made.count:
+                _write(made, now, source, by, hashes, progress)
+            writers.write_ownership(made, now)
+        return made
+    except ProtectedError as error:
+        names = ", ".join(sorted(str(o) for o in error.protected_objects)[:3])
+        raise UserError(
+            f"A model that would be removed is the base of others: {names}. Nothing was applied."
+        ) from error
+    except IntegrityError as error:
+        raise UserError(CHANGED_MEANWHILE) from error
+    except OperationalError as error:
+        if _is_deadlock(error):
+            raise UserError(CHANGED_MEANWHILE) from error
+        raise
+
+
+def _read(path: str, progress: Progress) -> tuple[Source, FileShape, list[Any]]:
+    progress.step("Reading the file")
+    source = read(path)
+    shape, problems = validate(source)
+    return source, shape, problems
+
+
+def _hashes(shape: FileShape, progress: Progress) -> dict[str, str]:
+    """Hashes of new people's passwords, before the transaction: each takes a tenth of a second on purpose."""
+    wanted = {e.email: ref for e in shape.users if (ref := reference(e.password_env, e.password_file))}
+    known = set(User.objects.filter(email__in=list(wanted)).values_list("email", flat=True))
+    new = {email: text for email, ref in wanted.items() if email not in known and (text := resolve(ref))}
+    return {email: hash_password(new[email]) for email in progress.over(new, "Passwords", len(new))}
+
+
+def _lock() -> None:
+    """One apply at a time, and nobody else writes groups or grants meanwhile: the plan is what will be done. People
+    and settings stay writable, since everybody's visit writes there."""
+    tables = [Group, Membership, GroupManager]
+    tables += [t for m in (AIModel, KnowledgeBase) for t in (m.user_grant_model(), m.group_grant_model())]
+    names = ", ".join(connection.ops.quote_name(table._meta.db_table) for table in tables)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_FIRST_ACCOUNT_LOCK])
+        cursor.execute(f"LOCK TABLE {names} IN SHARE ROW EXCLUSIVE MODE")
+
+
+def _write(made: Plan, now: world.World, source: Source, by: Any, hashes: dict[str, str], progress: Progress) -> None:
+    writers.write_settings(made, by)
+    writers.write_users(made, hashes, progress)
+    writers.write_groups(made, by, progress)
+    writers.write_members(made, by, progress)
+    writers.write_resources(made, by, progress)
+    writers.write_grants(made, by, progress)
+    progress.step("Audit log")
+    record_many(events.events(made, now), by=by)
+    record(
+        "provision.applied",
+        by=by,
+        object_type="provision",
+        object_id=str(uuid.uuid4()),
+        object_label=source.name,
+        detail={"sha256": hashlib.sha256(source.text.encode()).hexdigest(), "changes": _counts(made)},
+    )
+    announce("provision", timezone.now().isoformat())
+
+
+def _counts(made: Plan) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for change in made.changes.values():
+        name = f"{change.kind}.{change.verb}"
+        counts[name] = counts.get(name, 0) + 1
+    counts["members.added"], counts["members.removed"] = len(made.members_added), len(made.members_removed)
+    counts["grants.added"] = sum(len(changes.add) for changes in made.grants.values())
+    counts["grants.removed"] = sum(len(changes.remove) for changes in made.grants.values())
+    return {name: count for name, count in counts.items() if count}
+
+
+def _is_deadlock(error: DatabaseError) -> bool:
+    return getattr(error.__cause__, "sqlstate", "") in ("40P01", "40001", "55P03")
