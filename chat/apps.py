@@ -7,7 +7,9 @@ class ChatConfig(AppConfig):
 
     def ready(self) -> None:
         # A signal, because rbac and accounts must not know that sockets exist.
-        from chat.notices import on_access_changed
+        from chat.nodes import nodes
+        from chat.notices import hear_access_changed, on_access_changed
         from rbac.signals import access_changed
 
         access_changed.connect(on_access_changed, dispatch_uid="chat.notices")
+        nodes.on("access.changed", hear_access_changed)

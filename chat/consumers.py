@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import uuid
 from contextlib import aclosing
@@ -12,6 +11,7 @@ from typing import Any
 
 import orjson
 from channels.generic.websocket import AsyncWebsocketConsumer
+from django.utils import timezone
 
 from accounts.tokens import Identity, still_valid
 from chat import rendering, selectors
@@ -22,10 +22,10 @@ from chat.rendering import TurnView
 from chat.runner import AWAY
 from owui.lib.aio import in_thread
 from owui.sockets import UNAUTHORISED
+from rbac.watch import watch
 
 log = logging.getLogger(__name__)
 MAX_TURNS = 24
-RECHECK_SECONDS = 60.0
 RETRY_SECONDS = 1.0
 
 
@@ -39,15 +39,18 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         self.identity: Identity = self.scope["identity"]
         self.user_id: uuid.UUID = self.identity.user.id
         self.readers: dict[uuid.UUID, asyncio.Task[None]] = {}
-        self.recheck: asyncio.Task[None] | None = None
-        self.doubts = asyncio.Event()
+        self.closing: asyncio.Task[None] | None = None
         await self.accept()
         nodes.join(self)
-        self.recheck = asyncio.create_task(self._recheck(), name="socket-recheck")
+        self.hold = watch.add([self.user_id], self._look, self._lose)
+        session = self.identity.session
+        if session is not None and session.expires_at is not None:
+            watch.due(self.hold, (session.expires_at - timezone.now()).total_seconds())
 
     async def disconnect(self, code: int) -> None:
         nodes.leave(self)
-        tasks = [*self.readers.values(), *([self.recheck] if self.recheck else [])]
+        watch.release(self.hold)
+        tasks = [*self.readers.values(), *([self.closing] if self.closing else [])]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -65,10 +68,7 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
 
     async def hear(self, message: Message) -> None:
         """News of this person or of a chat, from whatever process."""
-        kind = message["kind"]
-        if kind == "access.changed":
-            self.doubts.set()
-        elif kind == "chat.message":
+        if message["kind"] == "chat.message":
             await self._send({"type": "chat", "ops": message["ops"]})
 
     # ------------------------------------------------------------------------------------------------------- reading
@@ -106,6 +106,9 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         if turn is None:
             await self._send({"turn": str(turn_id), "seq": shown[0], "error": "missing", "ops": []})
             return
+        if turn.user_id != self.user_id:
+            # What one reads of others by a grant that ends, ends with it.
+            watch.stands_on(self.hold, ("folder",))
         view, is_caught_up = TurnView(turn.message_id, turn.prefix), False
         async with aclosing(follow(turn_id)) as batches:
             async for batch in batches:
@@ -136,33 +139,22 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         return rendering.final_ops(view, rendering.can_of(user))
 
     # -------------------------------------------------------------------------------------------------------- rights
-    async def _recheck(self) -> None:
-        """Each minute, and at once when rights changed. A database that is away does not end the asking."""
-        pause = RECHECK_SECONDS
-        while True:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(pause):
-                    await self.doubts.wait()
-            self.doubts.clear()
-            try:
-                await self._check()
-                pause = RECHECK_SECONDS
-            except AWAY:
-                pause = RETRY_SECONDS
-            except Exception:
-                log.exception("asking again who is behind a socket")
-                pause = RETRY_SECONDS
-
-    async def _check(self) -> None:
-        """Asks again who this is and what they may read; a socket never outlives a right."""
-        user = await in_thread(still_valid)(self.identity)
+    def _look(self) -> dict[str, Any]:
+        """Who this is now, and which answers they may not read any more; empty while nothing is lost. For a thread."""
+        user = still_valid(self.identity)
         if user is None:
-            await self.close(UNAUTHORISED)
-            return
+            return {"closed": True}
         self.identity = replace(self.identity, user=user)
-        for turn_id in list(self.readers):
-            if await in_thread(selectors.attachable_turn)(user, turn_id) is None:
-                self.readers[turn_id].cancel()
+        lost = [turn_id for turn_id in list(self.readers) if selectors.attachable_turn(user, turn_id) is None]
+        return {"turns": lost} if lost else {}
+
+    def _lose(self, found: dict[str, Any]) -> None:
+        """A socket never outlives a right. What it may not read ends at once, the closing follows."""
+        for turn_id in list(self.readers) if found.get("closed") else found["turns"]:
+            if reader := self.readers.get(turn_id):
+                reader.cancel()
+        if found.get("closed") and self.closing is None:
+            self.closing = asyncio.create_task(self.close(UNAUTHORISED), name="socket-close")
 
     async def _send(self, frame: dict[str, Any]) -> None:
         await self.send(text_data=orjson.dumps(frame, default=str).decode())

@@ -15,6 +15,7 @@ from chat.engine.prompt import Message, system_prompt
 from chat.engine.turn import Found, TurnPlan
 from chat.runner import runner
 from chat.services import Started
+from chat.standing import Standing
 from inference.catalogue import Resolved, bases_of
 from inference.permitted import Permitted, permitted_for, trimmed_params
 from knowledge.chat import retrieve_for_chat
@@ -80,6 +81,13 @@ def _model_knowledge(resolved: Resolved) -> list[dict[str, Any]]:
     ]
 
 
+def standing_of(user: User, resolved: Resolved, items: Sequence[dict[str, Any]]) -> Standing:
+    """What an answer stands on, to be asked again while it is written."""
+    return Standing(
+        user.pk, resolved.model_id, resolved.name, items, _model_knowledge(resolved), _knowledge_owner(resolved)
+    )
+
+
 def _knowledge_owner(resolved: Resolved) -> uuid.UUID | None:
     """The owner of the row that brings the knowledge: a preset takes it over from its base, and whoever may write the
     base must not reach with it what only the owner of the preset may read."""
@@ -139,5 +147,6 @@ def run_started(user: User, resolved: Resolved, started: Started, permitted: Per
         chat_id=started.chat.pk,
         message_id=started.message.pk,
         user_id=user.pk,
+        standing=standing_of(user, resolved, started.items),
     )
     return started.turn.pk

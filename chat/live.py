@@ -29,7 +29,9 @@ class LiveTurn:
         self.log: list[Logged] = []
         self.saved = 0
         self.finished = False
-        self.stop_reason = ""
+        self.stop_reason = self.stop_error = ""
+        #: type and id of the knowledge that went into the answer
+        self.used: set[tuple[str, str]] = set()
         #: the engine's part, which a stop cancels, and the part that saves the end, which nothing does
         self.work: asyncio.Task[Outcome] | None = None
         self.task: asyncio.Task[None] | None = None

@@ -16,9 +16,12 @@ from typing import Any, Protocol
 from channels.layers import get_channel_layer
 
 from owui.lib.bus import BROKER_ERRORS, publish, publish_sync
+from rbac.watch import watch
 
 log = logging.getLogger(__name__)
 GROUP = "nodes"
+#: each process sends itself a message through the broker this often; without it for longer, it may have missed news
+ECHO_SECONDS, DEAF_AFTER = 1.0, 1.5
 Message = dict[str, Any]
 
 
@@ -38,7 +41,8 @@ class Nodes:
         self._listeners: dict[str, set[Listener]] = defaultdict(set)
         self._handlers: dict[str, Callable[[Message], None]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._heard_at = 0.0
         self._told: set[asyncio.Task[None]] = set()
 
     def on(self, kind: str, handler: Callable[[Message], None]) -> None:
@@ -57,12 +61,17 @@ class Nodes:
 
     async def start(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._task = asyncio.create_task(self._listen(), name="nodes")
+        self._heard_at = self._loop.time()
+        self._tasks = [
+            asyncio.create_task(self._listen(), name="nodes"),
+            asyncio.create_task(self._mind_ears(), name="nodes-echo"),
+        ]
 
     async def stop(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks = []
         self._loop = None
 
     async def announce(self, message: Message) -> None:
@@ -97,6 +106,16 @@ class Nodes:
         self._told.add(task)
         task.add_done_callback(self._told.discard)
 
+    async def _mind_ears(self) -> None:
+        """Says something to itself each second. While no word comes through the broker, a change of rights in another
+        process may have been missed: everything that is open is asked for again, from the database."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(ECHO_SECONDS)
+            if loop.time() - self._heard_at > DEAF_AFTER:
+                watch.doubt_all()
+            await publish(GROUP, {"type": "node.message", "kind": "echo", "origin": self.id, "user_ids": []})
+
     async def _listen(self) -> None:
         layer: Any = get_channel_layer()
         while True:
@@ -105,6 +124,7 @@ class Nodes:
                 await layer.group_add(GROUP, channel)
                 while True:
                     message = await layer.receive(channel)
+                    self._heard_at = asyncio.get_running_loop().time()
                     if message.get("origin") != self.id:
                         self._hear(message)
             except BROKER_ERRORS:

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from chat.nodes import nodes
+from chat.nodes import Message, nodes
+from rbac.watch import watch
 
 
 def on_access_changed(sender: Any, *, resource_type: str, resource_id: str, user_ids: list[str], **_extra: Any) -> None:
-    """Receiver of `rbac.signals.access_changed`; runs after the commit. People named: only their sockets ask again."""
-    nodes.announce_sync({"kind": "access.changed", "user_ids": user_ids or None})
+    """Receiver of `rbac.signals.access_changed`; runs after the commit. People named: only what is theirs is asked for."""
+    nodes.announce_sync({"kind": "access.changed", "user_ids": user_ids or None, "resource_type": resource_type})
+
+
+def hear_access_changed(message: Message) -> None:
+    """Handler of the same news in each process."""
+    watch.doubt(message.get("resource_type", ""), message["user_ids"])

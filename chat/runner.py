@@ -14,6 +14,7 @@ import os
 import socket
 import time
 import uuid
+from collections.abc import Iterator
 from contextlib import aclosing
 from typing import Any
 
@@ -36,9 +37,11 @@ from chat.engine.events import (
 from chat.engine.turn import TurnPlan, run_turn
 from chat.live import LiveTurn
 from chat.nodes import nodes
+from chat.standing import TYPES, Standing, used_in
 from inference.providers.events import ReasoningDelta, TextDelta, Usage
 from owui.lib.aio import in_thread
 from owui.lib.bus import publish
+from rbac.watch import watch
 
 log = logging.getLogger(__name__)
 SAVE_EVERY = 0.5
@@ -89,13 +92,21 @@ class Runner:
 
     # --------------------------------------------------------------------------------------------------------- turns
     def run(
-        self, plan: TurnPlan, *, turn_id: uuid.UUID, chat_id: uuid.UUID, message_id: uuid.UUID, user_id: uuid.UUID
+        self,
+        plan: TurnPlan,
+        *,
+        turn_id: uuid.UUID,
+        chat_id: uuid.UUID,
+        message_id: uuid.UUID,
+        user_id: uuid.UUID,
+        standing: Standing | None = None,
     ) -> LiveTurn:
-        """Starts a turn whose row names this runner. It goes on when every reader has left."""
+        """Starts a turn whose row names this runner. It goes on when every reader has left, but not when its person
+        loses a right that it stands on."""
         turn = LiveTurn(turn_id, chat_id, message_id, user_id, interval=self._interval)
         self.turns[turn_id] = turn
         turn.work = asyncio.create_task(self._drive(turn, plan), name=f"work-{turn_id}")
-        turn.task = asyncio.create_task(self._run(turn), name=f"turn-{turn_id}")
+        turn.task = asyncio.create_task(self._run(turn, standing), name=f"turn-{turn_id}")
         return turn
 
     def stop_turn(self, turn_id: uuid.UUID) -> bool:
@@ -110,20 +121,21 @@ class Runner:
         self.stop_turn(uuid.UUID(message["turn_id"]))
 
     @staticmethod
-    def _cancel(turn: LiveTurn, reason: str) -> None:
+    def _cancel(turn: LiveTurn, reason: str, error: str = "") -> None:
         # Only the engine's part: how it ended is saved in any case, also when a stop comes at the very end.
         if turn.work is not None and not turn.work.done() and not turn.stop_reason:
-            turn.stop_reason = reason
+            turn.stop_reason, turn.stop_error = reason, error
             turn.work.cancel()
 
     def _interval(self) -> float:
         """Seconds between two batches to readers: 30 ms when quiet, up to 200 ms when many turns run."""
         return min(0.2, 0.03 + 0.0005 * len(self.turns))
 
-    async def _run(self, turn: LiveTurn) -> None:
+    async def _run(self, turn: LiveTurn, standing: Standing | None) -> None:
         publisher = asyncio.create_task(self._publish(turn), name=f"publish-{turn.turn_id}")
         try:
-            outcome = await self._outcome(turn)
+            with self._watched(turn, standing):
+                outcome = await self._outcome(turn)
             turn.flush()
             end = (FINISH, {"state": outcome.state, "error": outcome.error})
             await self._save_end(turn, outcome, end)
@@ -136,6 +148,20 @@ class Runner:
             with contextlib.suppress(Exception):
                 await asyncio.wait_for(publisher, 3)
 
+    @contextlib.contextmanager
+    def _watched(self, turn: LiveTurn, standing: Standing | None) -> Iterator[None]:
+        """Ends the turn, with its text kept, when a right that it stands on goes."""
+        if standing is None:
+            yield
+            return
+        with watch.holding(
+            standing.people,
+            lambda: standing.lost(frozenset(turn.used)),
+            lambda reason: self._cancel(turn, "stopped", reason),
+            types=TYPES,
+        ):
+            yield
+
     async def _outcome(self, turn: LiveTurn) -> Outcome:
         """How the engine ended, also when it was stopped or broke."""
         assert turn.work is not None
@@ -144,7 +170,7 @@ class Runner:
         finally:
             turn.work.cancel()
         if turn.work.cancelled():
-            return Outcome(turn.stop_reason or "interrupted")
+            return Outcome(turn.stop_reason or "interrupted", turn.stop_error)
         if error := turn.work.exception():
             log.error("turn %s broke", turn.turn_id, exc_info=error)
             return Outcome("failed", "Something went wrong on the server while answering. Try again.")
@@ -161,6 +187,7 @@ class Runner:
                 elif isinstance(event, Status):
                     turn.add((STATUS, _storable(event.as_json())))
                 elif isinstance(event, Sources):
+                    turn.used |= used_in(event.sources)
                     await self._save_citations(turn, event.citations)
                     turn.add((SOURCES, _storable(event.sources)))
                 elif isinstance(event, Usage):

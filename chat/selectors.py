@@ -96,6 +96,7 @@ class Attached:
     message_id: uuid.UUID
     prefix: str
     running: bool
+    user_id: uuid.UUID
 
 
 def attachable_turn(user: Person, turn_id: uuid.UUID) -> Attached | None:
@@ -103,11 +104,15 @@ def attachable_turn(user: Person, turn_id: uuid.UUID) -> Attached | None:
     turn = (
         Turn.objects.filter(pk=turn_id, chat__in=Chat.objects.readable_by(user))
         .select_related("message")
-        .only("chat_id", "message_id", "prefix_length", "state", "message__content")
+        .only("chat_id", "message_id", "prefix_length", "state", "user_id", "message__content")
         .first()
     )
     if turn is None:
         return None
     return Attached(
-        turn.chat_id, turn.message_id, turn.message.content[: turn.prefix_length], turn.state == State.RUNNING
+        turn.chat_id,
+        turn.message_id,
+        turn.message.content[: turn.prefix_length],
+        turn.state == State.RUNNING,
+        turn.user_id,
     )

@@ -82,6 +82,12 @@ async def resolve_for(user: Person, model_id: str, *, status: int = 400) -> Reso
     )
 
 
+def still_usable(user: Person, model_id: str) -> bool:
+    """The rule of `resolve_for` for an answer that is under way: three statements at most, no network."""
+    _setup, row, is_open = _look_up(user, model_id)
+    return row is not None or is_open
+
+
 def sees_unregistered(user: Person) -> bool:
     """Models without a row are for administrators only; BYPASS_ADMIN_ACCESS_CONTROL=False leaves them that."""
     return is_verified(user) and (user.role == "admin" or bool(settings.BYPASS_MODEL_ACCESS_CONTROL))

@@ -18,7 +18,7 @@ from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Cast, Extract, Floor
 
 from inference.models import AIModel
-from rbac.grant_lists import grant_columns, grants_stamp, grants_text
+from rbac.grant_lists import grant_columns, grants_stamps, grants_text
 
 #: what clients expect in the `meta` of every model
 META = {"profile_image_url": None, "description": None, "capabilities": None}
@@ -62,14 +62,13 @@ _guard = threading.Lock()
 def stamp_column() -> RawSQL:
     """A text that differs whenever a row, its base's row or its grants in force do.
 
-    PostgreSQL writes a new version of a row at each change: its place and its transaction tell versions apart.
+    PostgreSQL writes a new version of a row at each change: its place and its transaction tell versions apart. They are
+    put together in 64 bits, enough to tell the few versions of one row apart.
     """
     table = AIModel._meta.db_table
-    sql = f"""
-        {table}.ctid::text || {table}.xmin || ' ' || {grants_stamp(AIModel)} || ' '
-        || coalesce((SELECT b.ctid::text || b.xmin FROM {table} b WHERE b.id = {table}.base_model_id), '')
-    """  # noqa: S608  (names of our own tables)
-    return RawSQL(sql, [], output_field=TextField())  # noqa: S611  (as above)
+    base = f"SELECT hash_record_extended((b.ctid, b.xmin), 0) FROM {table} b WHERE b.id = {table}.base_model_id"  # noqa: S608
+    parts = f"{table}.ctid, {table}.xmin, {', '.join(grants_stamps(AIModel))}, ({base})"
+    return RawSQL(f"hash_record_extended(({parts}), 0)::text", [], output_field=TextField())  # noqa: S611 (own names)
 
 
 def infos_for(stamps: Mapping[str, str]) -> dict[str, Info]:

@@ -132,7 +132,7 @@ def parse_entries(model: type[ServerConnection], items: Sequence[Any]) -> list[E
     for place, item in enumerate(items, start=1):
         try:
             entry = _parse(model, item, taken, stored)
-        except ValueError as error:
+        except (ValueError, UserError) as error:
             problems.append(_("Entry %(place)d: %(problem)s") % {"place": place, "problem": error})
         else:
             taken.add(entry.server_id)

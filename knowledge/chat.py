@@ -76,6 +76,18 @@ async def retrieve_for_chat(
         return Retrieved(statuses=[*statuses, _status(error.message, error=True)])
 
 
+def still_readable(
+    user: Person,
+    items: Sequence[Mapping[str, Any]],
+    *,
+    model_items: Sequence[Mapping[str, Any]] = (),
+    model_owner_id: uuid.UUID | None = None,
+) -> set[tuple[str, str]]:
+    """Type and id of those items that retrieval would use now; for answers that are under way."""
+    chosen = _prepare(user.id, items, model_owner_id, model_items, RagConfig.load())
+    return {(item.kind, str(item.id)) for item in chosen}
+
+
 def _status(description: str, *, error: bool = False, **more: Any) -> dict[str, Any]:
     return {"action": ACTION, "description": description, "done": True} | ({"error": True} if error else {}) | more
 

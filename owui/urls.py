@@ -27,6 +27,7 @@ urlpatterns = [
     path("admin/password_change/", RedirectView.as_view(pattern_name="accounts:settings")),
     path("admin/security/", include("owui.security.urls")),
     path("admin/preview/", include("rbac.preview_admin")),
+    path("admin/access/", include("rbac.governance")),
     path("admin/", admin.site.urls),
     path("", api.urls),
 ]

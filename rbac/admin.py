@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, TypeVar
+from typing import Any
 
-from django import forms
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.contrib.admin.utils import unquote
 from django.contrib.auth.models import Group as AuthGroup
-from django.db.models import Model, QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.db.models import QuerySet
+from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from owui.lib.errors import UserError
 from rbac import services
-from rbac.admin_lists import Kept, SentencesList, counted
+from rbac.admin_lists import counted
 from rbac.forms import GroupAdminForm, permission_field
-from rbac.grants import READ, WRITE, Grant, grants_of, wildcards_of
 from rbac.models import Group, Membership
 from rbac.permissions import PERMISSIONS
-from rbac.sentences import access_sentence
-from rbac.sharing import Access, GroupGrant, SharedResource, UserGrant
+from rbac.service_admin import ServiceAdmin
+from rbac.shared_admin import SharedAdmin, grant_inlines
 
 __all__ = ["GroupAdmin", "MembershipInline", "ServiceAdmin", "SharedAdmin", "grant_inlines"]
 
@@ -167,5 +164,3 @@ class MembershipAdmin(ServiceAdmin[Membership]):
 
     def remove(self, request: HttpRequest, obj: Membership) -> None:
         services.remove_members(obj.group, [obj.user_id], by=request.user, source=obj.source)  # type: ignore[arg-type]
-
-

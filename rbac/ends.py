@@ -15,7 +15,7 @@ END_OF_DAY = time(23, 59, 59)
 
 
 def end_of(day: str, hour: str = "", *, now: datetime | None = None) -> datetime | None:
-    """The end that somebody wrote into the two fields; both empty is no end. 422 for what is no day, or over already."""
+    """The end that somebody wrote into two fields; both empty is no end. 422 for what is no day, or over already."""
     day, hour = day.strip(), hour.strip()
     if not day and not hour:
         return None
@@ -23,7 +23,8 @@ def end_of(day: str, hour: str = "", *, now: datetime | None = None) -> datetime
         raise _refused(_("Choose a day as well, or take the time %(time)s away.") % {"time": hour[:20]})
     found, at = _day(day), _hour(hour)
     if found is None or at is None:
-        raise _refused(_("“%(text)s” is no date. Write a day like 2027-01-31.") % {"text": f"{day} {hour}".strip()[:40]})
+        text = f"{day} {hour}".strip()[:40]
+        raise _refused(_("“%(text)s” is no date. Write a day like 2027-01-31.") % {"text": text})
     ends = timezone.make_aware(datetime.combine(found, at))
     if ends <= (now or timezone.now()):
         raise _refused(

@@ -46,15 +46,14 @@ def _column(model: type[SharedResource], kind: str, table: type[Model]) -> RawSQ
     return RawSQL(sql, [f"view_{model._meta.model_name}"], output_field=TextField())  # noqa: S611  (as above)
 
 
-def grants_stamp(model: type[SharedResource]) -> str:
-    """SQL of a text that differs whenever the grants in force of an object do: their rows' versions, put together."""
+def grants_stamps(model: type[SharedResource]) -> tuple[str, str]:
+    """SQL of two numbers that differ whenever the grants in force of an object do: their rows' versions together."""
 
     def stamp(table: type[Model]) -> str:
-        return f"""coalesce((
-            SELECT bit_xor(hash_record_extended((g.id, g.ctid, g.xmin), 0))::text FROM {table._meta.db_table} g
-            WHERE g.content_object_id = {model._meta.db_table}.id AND {_IN_FORCE}), '')"""  # noqa: S608
+        return f"""(SELECT bit_xor(hash_record_extended((g.id, g.ctid, g.xmin), 0)) FROM {table._meta.db_table} g
+            WHERE g.content_object_id = {model._meta.db_table}.id AND {_IN_FORCE})"""  # noqa: S608
 
-    return f"{stamp(model.group_grant_model())} || ' ' || {stamp(model.user_grant_model())}"
+    return stamp(model.group_grant_model()), stamp(model.user_grant_model())
 
 
 def grants_text(access: str, groups: str | None, users: str | None) -> tuple[str, str]:

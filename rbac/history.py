@@ -142,12 +142,13 @@ def reachable_at(user_id: uuid.UUID, resource_type: str, moment: datetime, *, wr
     The rule is that of `SharedQuerySet` over the states of then. The switches of the environment (bypass) are those of
     today: they are not in the database. What a type adds of its own (`extra_access`) is not looked at.
     """
-    role = role_at(user_id, moment)
-    if role not in ("admin", "user"):
-        return set()
+    role, model = role_at(user_id, moment), resource_types()[resource_type]
     resources = {s.object_id: s.value for s in states_at(moment, kind="resource", object_type=resource_type)}
+    if role not in ("admin", "user"):
+        is_open = model.allows_anyone and not write
+        return {pk for pk, v in resources.items() if pk and is_open and v["general_access"] == Access.ANYONE}
     past = _Past(user_id, role)
-    if resource_types()[resource_type].bypass_applies(past):
+    if model.bypass_applies(past):
         return {pk for pk in resources if pk}
     granted: dict[bool, dict[uuid.UUID | None, set[str]]] = {True: defaultdict(set), False: defaultdict(set)}
     principals = [user_id, *groups_at(user_id, moment)]

@@ -98,9 +98,7 @@ def preview_group(request: HttpRequest, pk: str) -> HttpResponse:
         "detail": _("Group: what a member reaches who has nothing else"),
         "change_url": reverse("admin:rbac_group_change", args=[group.pk]),
         "is_idle": False,
-        "memberships": [
-            _("%(group)s, a group above") % {"group": g.name} for g in preview.groups if g.pk != group.pk
-        ],
+        "memberships": [_("%(group)s, a group above") % {"group": g.name} for g in preview.groups if g.pk != group.pk],
     }
     return _page(request, preview, about, can_look_back=False)
 
@@ -149,9 +147,7 @@ def _listing(
         page = preview.page(model, show=show, query=query, page=number)
         entries, total = page.entries, page.total
     else:
-        past = previews.past_page(
-            preview.who.id, model, moment, preview.viewer, show=show, query=query, page=number
-        )
+        past = previews.past_page(preview.who.id, model, moment, preview.viewer, show=show, query=query, page=number)
         entries, total, gone = past.entries, past.total, past.gone
     last = max(1, -(-total // PAGE_SIZE))
     return {

@@ -136,7 +136,7 @@ class Preview:
             return model.objects.writable_by(self.who)
         if show == READS:
             return model.objects.readable_by(self.who)
-        if not self._is_subject_to(model):
+        if not is_verified(self.who) or model.bypass_applies(self.who):
             return model.objects.none()
         return model.objects.filter(model.denied_to(self.who, write=False))
 
@@ -227,7 +227,7 @@ class Preview:
         """What is denied of each object, where that need not stand on the object: for types in which it goes down."""
         if not self._is_subject_to(model) or not goes_down(model):
             return {}
-        barred = {}
+        barred: dict[uuid.UUID, str] = {}
         for permission in (WRITE, READ):
             rows = found.filter(model.denied_to(self.who, write=permission == WRITE))
             barred |= dict.fromkeys(rows.values_list("pk", flat=True), permission)

@@ -69,12 +69,9 @@ class AccessForm(Schema):
     access_control: dict[str, Any] | None = None
 
     def grants(self) -> list[Grant] | None:
-        """The grants asked for; None when neither field was sent. 400 for an end date that is none."""
+        """The grants asked for; None when neither field was sent."""
         if self.access_grants is not None:
-            try:
-                return parse_grants(self.access_grants)
-            except ValueError as error:
-                raise UserError(str(error), code="grants") from error
+            return parse_grants(self.access_grants)
         if "access_control" in self.model_fields_set:
             return parse_access_control(self.access_control)
         return None

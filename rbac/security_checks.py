@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.conf import settings
 from django.db.models import Count
 from django.utils.translation import gettext_lazy as _
@@ -109,6 +111,12 @@ def restricted_keys() -> frozenset[str]:
     return frozenset(closed | {key for key in SENSITIVE if not is_true(defaults, key)})
 
 
+@once
+def _groups() -> list[tuple[str, Any]]:
+    """Name and permissions of every group that brings any."""
+    return list(Group.objects.exclude(permissions={}).order_by("name").values_list("name", "permissions"))
+
+
 @check(
     "6.3.m",
     _("No group opens again what the defaults close"),
@@ -118,10 +126,9 @@ def restricted_keys() -> frozenset[str]:
 )
 def additive_trap() -> Finding:
     restricted = restricted_keys()
-    groups = Group.objects.exclude(permissions={}).order_by("name").values_list("name", "permissions")
     opened = [
         f"{name} ({', '.join(keys)})"
-        for name, tree in groups.iterator()
+        for name, tree in _groups()
         if (keys := sorted(key for key in restricted if is_true(tree, key)))
     ]
     if opened:
@@ -224,7 +231,6 @@ def code_writers() -> Finding:
     defaults = default_permissions()
     if given := [key for key in _CODE if is_true(defaults, key)]:
         return fail(_("Everybody has %(keys)s.") % {"keys": ", ".join(given)})
-    groups = Group.objects.exclude(permissions={}).order_by("name").values_list("name", "permissions")
-    if names := [name for name, tree in groups.iterator() if any(is_true(tree, key) for key in _CODE)]:
+    if names := [name for name, tree in _groups() if any(is_true(tree, key) for key in _CODE)]:
         return warn(_("Members of these groups may: %(names)s.") % {"names": _shown(names)})
     return ok(_("No default and no group lets people write tools or connect tool servers."))

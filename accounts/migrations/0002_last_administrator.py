@@ -1,4 +1,7 @@
-"""The history of roles, and a guard: an instance that has people keeps an active administrator."""
+"""The history of roles, and a guard: an instance that had an active administrator keeps one.
+
+Deleting everybody is refused as well: on an empty instance the next stranger to sign up would be the administrator.
+"""
 
 from django.db import migrations
 
@@ -9,8 +12,7 @@ GUARD = """
 CREATE FUNCTION accounts_keep_an_administrator() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM pg_advisory_xact_lock(1869968746);
-    IF EXISTS (SELECT FROM accounts_user)
-        AND NOT EXISTS (SELECT FROM accounts_user WHERE role = 'admin' AND is_active) THEN
+    IF NOT EXISTS (SELECT FROM accounts_user WHERE role = 'admin' AND is_active) THEN
         RAISE EXCEPTION 'The last active administrator cannot be removed.'
             USING ERRCODE = 'check_violation', CONSTRAINT = 'last_administrator';
     END IF;

@@ -16,11 +16,13 @@ from ninja import Router
 from pydantic import BaseModel, ConfigDict
 
 from accounts.models import User
-from chat.dispatch import make_plan
+from accounts.tokens import INVALID_TOKEN, Identity, still_valid
+from chat.dispatch import make_plan, standing_of
 from chat.engine.events import Outcome, Sources
 from chat.engine.prompt import text_of
 from chat.engine.turn import Event, TurnPlan, run_turn
 from chat.services import check_text
+from chat.standing import TYPES, Standing, used_in
 from inference.catalogue import Resolved, resolve_for
 from inference.permitted import Permitted, permitted_for, refuse_temporary, trimmed
 from inference.providers.events import Finished, ReasoningDelta, TextDelta, ToolCallDelta, Usage
@@ -29,6 +31,7 @@ from owui.lib.aio import in_thread
 from owui.lib.errors import UserError
 from owui.lib.guards import averified
 from rbac.permissions import may
+from rbac.watch import Lost, while_allowed
 
 router = Router(tags=["completions"])
 #: proxies give up on silence; comments in between keep the line open
@@ -76,9 +79,27 @@ async def create_completion(request: HttpRequest, form: CompletionForm) -> Any:
         tools=form.tools or (),
         split_reasoning=False,
     )
+    events = _allowed(plan, standing_of(user, resolved, form.files or []), request._identity)  # type: ignore[attr-defined]
     if form.stream:
-        return await _streamed(plan, form.model)
-    return await _whole(plan, form.model)
+        return await _streamed(events, form.model)
+    return await _whole(events, form.model)
+
+
+async def _allowed(plan: TurnPlan, standing: Standing, identity: Identity) -> AsyncGenerator[Event, None]:
+    """The answer's events for as long as the caller may have them."""
+    used: set[tuple[str, str]] = set()
+
+    def lost() -> str:
+        return INVALID_TOKEN if still_valid(identity) is None else standing.lost(frozenset(used))
+
+    async with aclosing(while_allowed(run_turn(plan), standing.people, lost, TYPES)) as events:
+        try:
+            async for event in events:
+                if isinstance(event, Sources):
+                    used |= used_in(event.sources)
+                yield event
+        except Lost as gone:
+            yield Outcome("failed", str(gone), 403)
 
 
 def _admit(user: User, resolved: Resolved, form: CompletionForm) -> tuple[CompletionForm, Permitted]:
@@ -106,11 +127,11 @@ def _admit(user: User, resolved: Resolved, form: CompletionForm) -> tuple[Comple
     return form, permitted
 
 
-async def _whole(plan: TurnPlan, model: str) -> HttpResponse | dict[str, Any]:
+async def _whole(answer: AsyncGenerator[Event, None], model: str) -> HttpResponse | dict[str, Any]:
     text, reasoning, usage, reason = [], [], {}, "stop"
     calls: dict[int, dict[str, Any]] = {}
     sources: list[dict[str, Any]] = []
-    async with aclosing(run_turn(plan)) as events:
+    async with aclosing(answer) as events:
         async for event in events:
             if isinstance(event, TextDelta):
                 text.append(event.text)
@@ -141,13 +162,12 @@ async def _whole(plan: TurnPlan, model: str) -> HttpResponse | dict[str, Any]:
     return answer | ({"sources": sources} if sources else {})
 
 
-async def _streamed(plan: TurnPlan, model: str) -> HttpResponse:
+async def _streamed(events: AsyncGenerator[Event, None], model: str) -> HttpResponse:
     """SSE. A fault before the first word is an HTTP error; later ones are a frame.
 
     A model that thinks for long over its prompt must not look dead to a proxy: after a while the answer begins with
     comments, and a fault is a frame from then on.
     """
-    events = run_turn(plan)
     opening = asyncio.create_task(_opening(events))
     try:
         await asyncio.wait({opening}, timeout=KEEP_ALIVE_SECONDS)

@@ -13,7 +13,7 @@ from ninja import Router
 
 from inference import live as lists
 from inference.api.openai import as_allowed, is_stream
-from inference.api.relay import aadmin, ask, json_body, model_of, relay
+from inference.api.relay import aadmin, ask, json_body, model_of, relay, right_of
 from inference.catalogue import NOT_FOUND, Resolved, models_for, resolve_for
 from inference.config import OllamaConfig
 from inference.connections import Connection, connection_info, load_setup
@@ -127,7 +127,10 @@ async def chat(request: HttpRequest, index: int | None) -> HttpResponseBase:
     body = json_body(request)
     resolved = await _resolve(request, model_of(body))
     sent = for_ollama(await as_allowed(request, body, resolved), resolved, resolved.upstream_id)
-    return await relay(_server(resolved, index), "POST", "/api/chat", sent, stream=is_stream(body, default=True))
+    right = right_of(request, resolved)
+    return await relay(
+        _server(resolved, index), "POST", "/api/chat", sent, stream=is_stream(body, default=True), right=right
+    )
 
 
 @at_each(["POST"], "/api/generate", auth=averified)
@@ -135,7 +138,10 @@ async def generate(request: HttpRequest, index: int | None) -> HttpResponseBase:
     body = json_body(request)
     resolved = await _resolve(request, model_of(body))
     sent = for_ollama(await as_allowed(request, body, resolved), resolved, resolved.upstream_id)
-    return await relay(_server(resolved, index), "POST", "/api/generate", sent, stream=is_stream(body, default=True))
+    right = right_of(request, resolved)
+    return await relay(
+        _server(resolved, index), "POST", "/api/generate", sent, stream=is_stream(body, default=True), right=right
+    )
 
 
 @at_each(["POST"], "/api/embed", auth=averified)
@@ -158,7 +164,10 @@ async def openai_chat(request: HttpRequest, index: int | None) -> HttpResponseBa
     body = json_body(request)
     resolved = await _resolve(request, model_of(body))
     sent = for_openai(await as_allowed(request, body, resolved), resolved, resolved.upstream_id)
-    return await relay(_server(resolved, index), "POST", "/v1/chat/completions", sent, stream=is_stream(body))
+    right = right_of(request, resolved)
+    return await relay(
+        _server(resolved, index), "POST", "/v1/chat/completions", sent, stream=is_stream(body), right=right
+    )
 
 
 @at_each(["POST"], "/v1/completions", auth=averified)
@@ -256,7 +265,8 @@ async def _pass_on(request: HttpRequest, path: str, index: int | None) -> HttpRe
     if path == "/v1/completions":
         body = await as_allowed(request, body, resolved)
     sent = {k: v for k, v in body.items() if k != "name"} | {"model": resolved.upstream_id}
-    return await relay(_server(resolved, index), "POST", path, sent, stream=is_stream(body))
+    right = right_of(request, resolved)
+    return await relay(_server(resolved, index), "POST", path, sent, stream=is_stream(body), right=right)
 
 
 async def _administer(request: HttpRequest, method: str, verb: str, index: int | None) -> HttpResponseBase:

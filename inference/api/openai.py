@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from ninja import Router
 
-from inference.api.relay import aadmin, ask, json_body, model_of, relay
+from inference.api.relay import aadmin, ask, json_body, model_of, relay, right_of
 from inference.catalogue import Resolved, models_for, resolve_for
 from inference.config import OpenAIConfig
 from inference.connections import connection_info, load_setup
@@ -81,7 +81,10 @@ async def chat_completions(request: HttpRequest) -> HttpResponseBase:
     body = json_body(request)
     resolved = await _resolve(request, body)
     sent = for_openai(await as_allowed(request, body, resolved), resolved, resolved.upstream_id)
-    return await relay(resolved.connection, "POST", _path(resolved, "chat/completions"), sent, stream=is_stream(body))
+    right = right_of(request, resolved)
+    return await relay(
+        resolved.connection, "POST", _path(resolved, "chat/completions"), sent, stream=is_stream(body), right=right
+    )
 
 
 @router.post("/completions", auth=averified)
@@ -116,7 +119,8 @@ async def _pass_on(request: HttpRequest, name: str) -> HttpResponseBase:
     if name != "embeddings":
         body = await as_allowed(request, body, resolved)
     sent = body | {"model": resolved.upstream_id}
-    return await relay(resolved.connection, "POST", _path(resolved, name), sent, stream=is_stream(body))
+    right = right_of(request, resolved)
+    return await relay(resolved.connection, "POST", _path(resolved, name), sent, stream=is_stream(body), right=right)
 
 
 async def _resolve(request: HttpRequest, body: dict[str, Any]) -> Resolved:

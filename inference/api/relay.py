@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -10,16 +12,38 @@ from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 
+from accounts.tokens import INVALID_TOKEN, Identity, still_valid
+from inference.catalogue import NOT_FOUND, Resolved, still_usable
 from inference.providers import get_provider
 from inference.providers.base import ConnectionInfo, PassthroughResponse
 from inference.providers.errors import ProviderError
 from inference.providers.params import allowed
 from owui.lib.errors import UserError
 from owui.lib.guards import AsyncGuard
+from rbac.watch import Lost, while_allowed
 
 aadmin = AsyncGuard("admin")
 UPSTREAM_DOWN = 502
 _SSE = "text/event-stream"
+
+
+@dataclass(frozen=True, slots=True)
+class Right:
+    """Who asked for a stream and with which model: both are asked again while it runs."""
+
+    identity: Identity
+    model_id: str
+
+    def lost(self) -> str:
+        """Why the stream may not go on, empty while it may. For a thread."""
+        user = still_valid(self.identity)
+        if user is None:
+            return INVALID_TOKEN
+        return "" if still_usable(user, self.model_id) else NOT_FOUND
+
+
+def right_of(request: HttpRequest, resolved: Resolved) -> Right:
+    return Right(request._identity, resolved.model_id)  # type: ignore[attr-defined]
 
 
 def json_body(request: HttpRequest) -> dict[str, Any]:
@@ -45,9 +69,17 @@ def model_of(body: Mapping[str, Any], *names: str) -> str:
 
 
 async def relay(
-    connection: ConnectionInfo, method: str, path: str, body: Mapping[str, Any] | None = None, *, stream: bool = False
+    connection: ConnectionInfo,
+    method: str,
+    path: str,
+    body: Mapping[str, Any] | None = None,
+    *,
+    stream: bool = False,
+    right: Right | None = None,
 ) -> HttpResponseBase:
     """Sends the request on and gives the answer back: as it comes with `stream`, else whole.
+
+    A stream ends when its `right` goes.
 
     Closing our answer closes the server's. A server's own error keeps its status, and loses our key if it repeats it.
     """
@@ -57,7 +89,9 @@ async def relay(
     except ProviderError as error:
         raise unavailable(error) from error
     if stream and answer.status < 400:
-        response = StreamingHttpResponse(_pieces(answer), status=answer.status, content_type=answer.content_type)
+        response = StreamingHttpResponse(
+            _allowed(answer, right), status=answer.status, content_type=answer.content_type
+        )
         response["X-Accel-Buffering"] = "no"
         response["Cache-Control"] = "no-cache"
         return response
@@ -91,14 +125,30 @@ def unavailable(error: ProviderError) -> UserError:
     return UserError(error.message, status=UPSTREAM_DOWN, code="upstream")
 
 
-async def _pieces(answer: PassthroughResponse) -> AsyncIterator[bytes]:
+async def _allowed(answer: PassthroughResponse, right: Right | None) -> AsyncIterator[bytes]:
+    pieces = _pieces(answer)
+    if right is not None:
+        pieces = while_allowed(pieces, [right.identity.user.id], right.lost, ("model",))
+    async with aclosing(pieces):
+        try:
+            async for piece in pieces:
+                yield piece
+        except Lost as gone:
+            yield _said(answer, str(gone))
+
+
+def _said(answer: PassthroughResponse, message: str) -> bytes:
+    """The status is long sent; both protocols have a way to say a fault inside the stream."""
+    said = orjson.dumps({"error": {"message": message} if _SSE in answer.content_type else message})
+    return b"\n\ndata: " + said + b"\n\n" if _SSE in answer.content_type else b"\n" + said + b"\n"
+
+
+async def _pieces(answer: PassthroughResponse) -> AsyncGenerator[bytes, None]:
     try:
         async for piece in answer.aiter_bytes():
             yield piece
     except ProviderError as error:
-        # The status is long sent; both protocols have a way to say it inside the stream.
-        said = orjson.dumps({"error": {"message": error.message} if _SSE in answer.content_type else error.message})
-        yield b"\n\ndata: " + said + b"\n\n" if _SSE in answer.content_type else b"\n" + said + b"\n"
+        yield _said(answer, error.message)
     finally:
         await answer.aclose()
 

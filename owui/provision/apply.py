@@ -13,11 +13,10 @@ from django.utils import timezone
 
 from accounts.backends.password import hash_password
 from accounts.models import User
-from inference.models import AIModel
-from knowledge.models import KnowledgeBase
 from owui.audit.record import record, record_many
 from owui.lib.errors import UserError
 from owui.provision import events, plan, world, writers
+from owui.provision.kinds.access import RESOURCES
 from owui.provision.kinds.secrets import reference, resolve
 from owui.provision.parse import Source, read
 from owui.provision.plan import Plan
@@ -103,7 +102,7 @@ def _lock() -> None:
     """One apply at a time, and nobody else writes groups or grants meanwhile: the plan is what will be done. People
     and settings stay writable, since everybody's visit writes there."""
     tables = [Group, Membership, GroupManager]
-    tables += [t for m in (AIModel, KnowledgeBase) for t in (m.user_grant_model(), m.group_grant_model())]
+    tables += [t for m in RESOURCES.values() for t in (m.user_grant_model(), m.group_grant_model())]
     names = ", ".join(connection.ops.quote_name(table._meta.db_table) for table in tables)
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])

@@ -67,6 +67,7 @@ def as_data() -> dict[str, Any]:
         "connections": _connections(),
         "models": _models(now),
         "knowledge_bases": _bases(now),
+        **{section: _servers(now, kind) for kind, (section, _table) in world.SERVERS.items()},
     }
     return {name: value for name, value in data.items() if value}
 
@@ -196,6 +197,11 @@ def _bases(now: World) -> list[dict[str, Any]]:
             entry["description"] = kb.description
         found.append(entry | _owner(now, kb) | _access(now, kb, grants))
     return found
+
+
+def _servers(now: World, kind: str) -> list[dict[str, Any]]:
+    grants = world.grant_rows(world.SERVERS[kind][1])
+    return [{"id": row.server_id} | _access(now, row, grants) for row in now.servers[kind].values()]
 
 
 def _owner(now: World, row: Any) -> dict[str, Any]:

@@ -160,6 +160,13 @@ class BaseEntry(_Shape):
     access: Access = Field(default_factory=Access)
 
 
+class ServerEntry(_Shape):
+    """A tool server or terminal that an administrator has connected: the file says who may use it."""
+
+    id: Name
+    access: Access = Field(default_factory=Access)
+
+
 class FileShape(_Shape):
     """The whole file."""
 
@@ -171,6 +178,8 @@ class FileShape(_Shape):
     connections: Connections = Field(default_factory=Connections)
     models: list[ModelEntry] = []
     knowledge_bases: list[BaseEntry] = []
+    tool_servers: list[ServerEntry] = []
+    terminals: list[ServerEntry] = []
 
 
 def validate(source: Source) -> tuple[FileShape, list[Problem]]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from accounts.models import User
 from accounts.services import primary_admin_id
-from inference.models import AIModel
+from inference.models import AIModel, ServerConnection, TerminalServer, ToolServer
 from knowledge.models import KnowledgeBase
 from owui.provision.models import Provisioned
 from rbac.grants import READ, WRITE
@@ -19,6 +19,11 @@ from rbac.models import Group, GroupManager, Membership, MembershipSource
 from rbac.sharing import SharedResource
 
 Pair = tuple[uuid.UUID, uuid.UUID]
+#: kind of the connection to its section in the file and its table
+SERVERS: dict[str, tuple[str, type[ServerConnection]]] = {
+    "tool_server": ("tool_servers", ToolServer),
+    "terminal_server": ("terminals", TerminalServer),
+}
 BATCH = 2000
 
 
@@ -47,6 +52,7 @@ class World:
     managers: set[Pair]
     models: dict[str, AIModel]
     bases: dict[uuid.UUID, KnowledgeBase]
+    servers: dict[str, dict[str, ServerConnection]]
     owned: dict[tuple[str, str], Provisioned]
     group_names: dict[uuid.UUID, str] = field(default_factory=dict)
 
@@ -73,6 +79,10 @@ def load() -> World:
         managers=set(GroupManager.objects.values_list("group_id", "user_id")),
         models={model.model_id: model for model in AIModel.objects.order_by("model_id")},
         bases={kb.pk: kb for kb in KnowledgeBase.objects.order_by("name", "created_at")},
+        servers={
+            kind: {row.server_id: row for row in table._default_manager.order_by("position", "server_id")}
+            for kind, (_section, table) in SERVERS.items()
+        },
         owned={(row.kind, row.key): row for row in Provisioned.objects.order_by("pk").iterator(BATCH)},
         group_names={group.pk: name for name, group in groups.items()},
     )

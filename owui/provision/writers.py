@@ -23,7 +23,7 @@ from owui.config import store
 from owui.provision.models import Provisioned
 from owui.provision.plan import CHANGE, CREATE, REMOVE, Change, GrantChanges, Plan
 from owui.provision.progress import Progress
-from owui.provision.world import GrantKey, World, in_batches
+from owui.provision.world import SERVERS, GrantKey, World, in_batches
 from rbac.models import Group, GroupManager, Membership, MembershipSource
 from rbac.permissions import PERMISSIONS, default_permissions, is_true, nested
 from rbac.services import rebuild_ancestry, set_default_permissions
@@ -108,6 +108,8 @@ def write_resources(plan: Plan, by: Person, progress: Progress) -> None:
     _update(KnowledgeBase, plan.of("knowledge", CHANGE), (*common, "description"), progress)
     columns = (*common, "base_model_id", "params", "meta", "is_active")
     _update(AIModel, plan.of("model", CHANGE), columns, progress)
+    for kind in SERVERS:
+        _update(resource_types()[kind], plan.of(kind, CHANGE), ("general_access",), progress)
     # Last, and first taken off one another: a base cannot go before what stands on it.
     gone = AIModel.objects.filter(pk__in=[change.pk for change in plan.of("model", REMOVE)])
     gone.update(base_model=None)

@@ -53,6 +53,7 @@ def security_status(request: HttpRequest) -> HttpResponse:
 def security_export(request: HttpRequest) -> HttpResponse:
     """The same as a file. It leaves the house, so it is audited."""
     _check(request)
+    assert request.user.is_authenticated
     results = run_checks()
     counts = {status.value: number for status, number in count(results).items()}
     with transaction.atomic():

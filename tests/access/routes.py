@@ -10,6 +10,8 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 #: one family: Django admin's own views all ask `is_staff`; `table_accounts` has a row for the index and each model
 ADMIN = "/admin/"
+#: pages of our own inside it, which need rows like any other page
+OWN_ADMIN = ("/admin/security/", "/admin/preview/")
 #: documentation of the REST interface: schema and its viewer
 DOCS = ("/api/docs", "/api/openapi.json")
 
@@ -32,7 +34,8 @@ def pages() -> set[str]:
     """Paths of HTML views, Django admin left out."""
     found = {_plain(route) for route, view in _walk(get_resolver().url_patterns) if not str(view).startswith("ninja.")}
     rest = {path for _method, path in operations()}
-    return {path for path in found if not path.startswith(ADMIN) and path not in rest and path not in DOCS}
+    foreign = {path for path in found if path.startswith(ADMIN) and not path.startswith(OWN_ADMIN)}
+    return found - foreign - rest - set(DOCS)
 
 
 def admin_models() -> set[str]:

@@ -107,6 +107,7 @@ USERS = [
     verified("GET", f"{_USERS}/{{user_id}}/active"),
     admins("GET", f"{_USERS}/{{user_id}}/oauth/sessions"),
     admins("GET", f"{_USERS}/{{user_id}}/groups"),
+    admins("GET", f"{_USERS}/{{user_id}}/preview"),
     admins("POST", f"{_USERS}/{{user_id}}/update", json={"role": "user"}),
     admins("POST", f"{_USERS}/{{user_id}}/sessions/revoke"),
     admins("DELETE", f"{_USERS}/{{user_id}}"),
@@ -115,6 +116,7 @@ GROUPS = [
     verified("GET", f"{_GROUPS}/"),
     admins("POST", f"{_GROUPS}/create", json={"name": "New"}),
     admins("GET", f"{_GROUPS}/id/{{group_id}}"),
+    admins("GET", f"{_GROUPS}/id/{{group_id}}/preview"),
     # Nobody here is in the group, and only members may share with it.
     verified("GET", f"{_GROUPS}/id/{{group_id}}/info", 404, admin=200),
     admins("GET", f"{_GROUPS}/id/{{group_id}}/export"),
@@ -173,7 +175,12 @@ GOVERNANCE = [
     governance("/admin/rbac/group/"),
     governance("/admin/rbac/membership/"),
     governance("/admin/audit/auditevent/"),
+    governance("/admin/preview/"),
+    Row("GET", "/admin/preview/user/{pk}/", out=302, pending=302, user=302, admin=200, fill={"pk": "user_id"}),
+    Row("GET", "/admin/preview/group/{pk}/", out=302, pending=302, user=302, admin=200, fill={"pk": "group_id"}),
     governance("/admin/config/configvalue/"),
+    governance("/admin/security/"),
+    Row("POST", "/admin/security/export/", out=302, pending=302, user=302, admin=200),
     Row("GET", "/admin/login/", out=302, pending=403, user=403),
 ]
 

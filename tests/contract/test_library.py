@@ -89,14 +89,14 @@ def test_grants_one_may_not_give_are_dropped_at_first_and_refused_later(api_for,
 
 
 @pytest.mark.parametrize("prefix", [P, N, S, T])
-def test_a_grant_with_an_end_comes_back_with_it_and_a_wrong_end_is_400(api_for, alice, bob, writers, prefix):
+def test_a_grant_with_an_end_comes_back_with_it_and_a_wrong_end_is_422(api_for, alice, bob, writers, prefix):
     api = api_for(alice)
     path = f"{one(prefix, api.post(f'{prefix}/create', FORMS[prefix]).json())}/access/update"
     grant = {"principal_type": "user", "principal_id": str(bob.pk), "permission": "read"}
     ends = {**grant, "expires_at": 4_102_444_800}
     assert api.post(path, {"access_grants": [ends]}).json()["access_grants"] == [ends]
     for bad in ("soon", True):
-        assert api.post(path, {"access_grants": [{**grant, "expires_at": bad}]}).status_code == 400
+        assert api.post(path, {"access_grants": [{**grant, "expires_at": bad}]}).status_code == 422
     assert api.post(path, {"access_grants": [{**grant, "expires_at": 1}]}).json()["access_grants"] == []
 
 

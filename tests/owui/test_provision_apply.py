@@ -482,3 +482,20 @@ def test_progress_is_shown_on_a_terminal_only() -> None:
     quiet = io.StringIO()
     list(Progress(quiet).over("abc", "People", 3))
     assert quiet.getvalue() == ""
+
+
+def test_a_file_says_who_may_use_a_terminal_and_a_tool_server(apply: Any, people: Any) -> None:
+    from inference.models import TerminalServer, ToolServer
+
+    text = f"{WORLD}terminals: [{{id: shell, access: {{groups: {{Safety: read}}}}}}]\n"
+    text += "tool_servers: [{id: drugs, access: {everyone: read}}]\n"
+    with pytest.raises(CommandError, match="No connection has the id 'shell'. Connect the server first."):
+        apply(text)
+    shell = TerminalServer.objects.create(server_id="shell", name="Shell", url="http://t")
+    drugs = ToolServer.objects.create(server_id="drugs", name="Drugs", url="http://d")
+    apply(text)
+    assert TerminalServer.objects.readable_by(people.bob).get() == shell
+    assert not TerminalServer.objects.readable_by(people.mallory).exists()
+    assert ToolServer.objects.readable_by(people.mallory).get() == drugs
+    assert apply(text) == "Nothing to change.\n"
+    assert apply(export(), "--prune").endswith("Nothing to change.\n")

@@ -217,3 +217,16 @@ def test_merged_keys_and_numbers_are_read_as_they_are_written() -> None:
         "new": {"b": "08", "a": 1},
         "plain": ["1", 1.5, "1e5", None, True],
     }
+
+
+def test_the_format_in_the_documentation_is_the_format() -> None:
+    from owui.config.registry import find
+    from owui.provision.shape import FileShape, validate
+
+    text = (Path(__file__).resolve().parents[2] / "docs/provisioning.md").read_text()
+    example = text.split("```yaml\n")[1].split("```")[0]
+    shape, problems = validate(from_bytes(example.encode()))
+    assert problems == []
+    assert shape.model_fields_set == set(FileShape.model_fields)
+    for key in shape.settings:
+        assert key == "rag" or find(key).secret

@@ -419,7 +419,8 @@ def check_http(made, viewer) -> None:
         assert {keys[item["id"]] for item in shown["items"]} == read and shown["total"] == len(read)
         if kind in LISTINGS:
             body = api.get(LISTINGS[kind]).json()
-            assert {keys[item["id"]] for item in (body["items"] if "items" in body else body)} == read
+            listed = body["items"] if isinstance(body, dict) else body
+            assert {keys[item["id"]] for item in listed} == read
         elif kind == "model":
             listed = api.get("/api/v1/models/list").json()["items"]
             assert {keys[item["id"]] for item in listed} == read & {made.things[place][1].pk}

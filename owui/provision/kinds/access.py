@@ -16,19 +16,25 @@ from owui.provision.parse import Path_
 from owui.provision.plan import CHANGE, FieldChange, GrantChanges, Planner
 from owui.provision.shape import Access as AccessShape
 from owui.provision.shape import GrantEntry, guess
-from owui.provision.world import GrantKey, GrantRow, grant_rows
+from owui.provision.world import SERVERS, GrantKey, GrantRow, grant_rows
 from rbac.grants import READ, WRITE
 from rbac.sharing import Access, SharedResource
 
 #: word of the file to the general rule
 EVERYONE = {"none": Access.PRIVATE, "read": Access.READ, "write": Access.WRITE}
+#: what has access in a file
+RESOURCES: dict[str, type[SharedResource]] = {
+    "knowledge": KnowledgeBase,
+    "model": AIModel,
+    **{kind: table for kind, (_section, table) in SERVERS.items()},
+}
 Wanted = dict[GrantKey, tuple[bool, datetime | None]]
 
 
 def plan_access(planner: Planner) -> None:
     """A list in the file holds as with memberships: what an earlier file gave and this one does not is withdrawn, what
     somebody granted by hand stays and is told, unless `--prune`."""
-    for model, kind in ((KnowledgeBase, "knowledge"), (AIModel, "model")):
+    for kind, model in RESOURCES.items():
         listed = list(_listed(planner, kind))
         present = grant_rows(model, [resource.pk for _key, resource, _access, _path in listed])
         changes = planner.plan.grants.setdefault(kind, GrantChanges())
@@ -39,7 +45,7 @@ def plan_access(planner: Planner) -> None:
             one = _One(planner, kind, key, resource, changes, owned.get(resource.pk, set()), path)
             one.everyone(access)
             one.grants(_wanted(planner, access, path), present.get(resource.pk, {}))
-        there = planner.world.bases if kind == "knowledge" else {row.pk for row in planner.world.models.values()}
+        there = _known(planner, kind)
         for pk, keys in owned.items():
             if pk not in done and pk in there:
                 for grant in keys:
@@ -52,11 +58,38 @@ def _listed(planner: Planner, kind: str) -> Iterator[tuple[str, SharedResource, 
             if model.given("access"):
                 yield model.id, planner.world.models[model.id], model.access, ("models", index, "access")
         return
+    if kind in SERVERS:
+        yield from _servers(planner, kind)
+        return
     for index, base in enumerate(planner.shape.knowledge_bases):
         owned = planner.plan.owned.get(("knowledge", base_key(base)))
         if base.given("access") and owned is not None and owned.object_id in planner.world.bases:
             path = ("knowledge_bases", index, "access")
             yield base_key(base), planner.world.bases[owned.object_id], base.access, path
+
+
+def _servers(planner: Planner, kind: str) -> Iterator[tuple[str, SharedResource, AccessShape, Path_]]:
+    """Connections are made on their page, where their keys are; a file only says who may use one."""
+    section, _table = SERVERS[kind]
+    entries = getattr(planner.shape, section)
+    planner.once((section,), "id", [entry.id for entry in entries], "id")
+    for index, entry in enumerate(entries):
+        row = planner.world.servers[kind].get(entry.id)
+        if row is None:
+            near = guess(entry.id, planner.world.servers[kind])
+            text = f"No connection has the id {entry.id!r}.{near} Connect the server first."
+            planner.problem((section, index, "id"), text)
+            continue
+        planner.own(kind, entry.id, row.pk)
+        if entry.given("access"):
+            yield entry.id, row, entry.access, (section, index, "access")
+
+
+def _known(planner: Planner, kind: str) -> set[uuid.UUID]:
+    if kind == "knowledge":
+        return set(planner.world.bases)
+    rows = planner.world.models if kind == "model" else planner.world.servers[kind]
+    return {row.pk for row in rows.values()}
 
 
 def _wanted(planner: Planner, access: AccessShape, path: Path_) -> Wanted:

@@ -31,11 +31,11 @@ def redis_facts() -> RedisFacts:
     try:
         for name in _ASKED:
             answer = connection().config_get(name)
-            config |= {_text(key): _text(value) for key, value in dict(answer).items()}  # type: ignore[arg-type]
+            config |= {_text(key): _text(value) for key, value in dict(answer).items()}
     except redis.ResponseError:
         return RedisFacts(fault=_("Redis refuses CONFIG GET to this user."), is_forbidden=True)
     except redis.RedisError:
-        return RedisFacts(fault=_("Redis did not answer within a second."))
+        return RedisFacts(fault=_("Redis cannot be asked at the moment."))
     return RedisFacts(config)
 
 
