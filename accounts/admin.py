@@ -62,10 +62,12 @@ class UserAdmin(ServiceAdmin[User]):
             )
             obj.pk, obj._state.adding = user.pk, False
 
-    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
-        """Only the people: what falls with them is not listed, and cannot be deleted alone, which would forbid this."""
-        people = [str(user) for user in objs]
-        return people, {str(User._meta.verbose_name_plural): len(people)}, set(), []
+    def obstacles(self, request: HttpRequest, obj: User) -> list[str]:
+        others = User.objects.filter(role=Role.ADMIN, is_active=True).exclude(pk=obj.pk)
+        if obj.role == Role.ADMIN and not others.exists():
+            return [_("%(name)s is the last active administrator. Make somebody else administrator first.")
+                    % {"name": obj.name}]  # fmt: skip
+        return []
 
     def remove(self, request: HttpRequest, obj: User) -> None:
         services.delete_user(obj, by=request.user)  # type: ignore[arg-type]

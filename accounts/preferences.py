@@ -46,9 +46,7 @@ def preferences_of(user: User) -> dict[str, Any]:
 @transaction.atomic
 def save_preferences(user: User, sent: Mapping[str, Any]) -> dict[str, Any]:
     """Replaces the parts that were sent. What the person may not set stays as it is, without a word: clients send the
-    whole object back for every change."""
-    if len(json.dumps(sent, default=str)) > MOST_CHARACTERS:
-        raise UserError(_("These settings are too large. Use a smaller background picture."), status=413)
+    whole object back for every change. 413 when all of it together grows too large."""
     row = User.objects.select_for_update().get(pk=user.pk)
     stored = _object(row.settings)
     before = _object(stored.get("ui"))
@@ -57,6 +55,8 @@ def save_preferences(user: User, sent: Mapping[str, Any]) -> dict[str, Any]:
         after = _permitted(user, sent["ui"], before)
     # An `ui` that is no object would be read as one later.
     row.settings = {**stored, **{k: v for k, v in sent.items() if k != "ui"}} | ({"ui": after} if after else {})
+    if len(json.dumps(row.settings, default=str)) > MOST_CHARACTERS:
+        raise UserError(_("These settings are too large. Use a smaller background picture."), status=413)
     if row.settings != stored:
         row.save(update_fields=["settings", "updated_at"])
         user.settings = row.settings

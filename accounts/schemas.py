@@ -8,7 +8,8 @@ from ninja import Schema
 
 from accounts.models import Session, User
 from accounts.tokens import expires_epoch
-from rbac.permissions import effective_permissions, with_flat_keys
+from rbac.permissions import effective_permissions, may, with_flat_keys
+from rbac.sharing import Person
 
 
 class SignInForm(Schema):
@@ -61,6 +62,15 @@ def public_info(user: User, *, with_email: bool) -> dict[str, Any]:
     """What people who are no administrators see of one another; the e-mail only where they may share with people."""
     found = {"id": str(user.id), "name": user.name, "profile_image_url": user.profile_image_url}
     return found | ({"email": user.email} if with_email else {})
+
+
+def shown_info(user: User | None, to: Person) -> dict[str, Any] | None:
+    """A person as another one sees them, beside what is theirs: whole to administrators, public to everybody else."""
+    if user is None:
+        return None
+    if to.role == "admin":
+        return user_info(user)
+    return public_info(user, with_email=user.pk == to.id or may(to, "access_grants.allow_users"))
 
 
 def user_json(user: User) -> dict[str, Any]:

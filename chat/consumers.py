@@ -132,7 +132,7 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         chat = Chat.objects.readable_by(user).filter(messages=message_id).first()
         if chat is None:
             return []
-        branch = selectors.load_branch(chat, only=message_id)
+        branch = selectors.load_branch(chat, reader=user, only=message_id)
         if not branch.messages:
             return []
         view = rendering.branch_views(branch.messages, branch.everything, branch.citations, branch.running)[0]

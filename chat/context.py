@@ -8,6 +8,8 @@ from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
 from chat import rendering, selectors
+from rbac.services import manages_groups
+from rbac.sharing import is_verified
 
 
 def sidebar(request: HttpRequest) -> dict[str, Any]:
@@ -15,5 +17,6 @@ def sidebar(request: HttpRequest) -> dict[str, Any]:
     user: Any = getattr(request, "user", None)
     return {
         "sidebar": SimpleLazyObject(lambda: selectors.sidebar_of(user) if user and user.is_authenticated else {}),
+        "manages_groups": SimpleLazyObject(lambda: is_verified(user) and manages_groups(user)),
         "can": SimpleLazyObject(lambda: rendering.can_of(user)),
     }

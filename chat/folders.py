@@ -11,8 +11,10 @@ from django.utils.translation import gettext as _
 from chat.models import Chat, Folder
 from owui.audit.record import record
 from owui.lib.errors import Missing, Refused, UserError
+from rbac.grants import READ, WRITE, Grant, denials_of, grants_of
+from rbac.history import acting
 from rbac.permissions import require, require_feature
-from rbac.services import announce
+from rbac.services import NOT_SHAREABLE, allowed_audiences, announce
 from rbac.sharing import Person
 
 NAME_TAKEN = "A folder with this name exists already in this place. Choose another name."
@@ -38,6 +40,7 @@ def create_folder(
     :raises UserError: 400 the name is taken there; 404 no such parent
     """
     check_folders(by)
+    acting(by)
     _lock_tree()
     parent = _parent(parent_id, by)
     folder = Folder(owner_id=by.id, parent=parent, data=data or {}, meta=meta or {})
@@ -50,6 +53,7 @@ def create_folder(
 @transaction.atomic
 def update_folder(folder: Folder, *, by: Person, **changes: Any) -> Folder:
     """Changes name, data, meta or is_expanded; the parts of data and meta that are not sent stay."""
+    acting(by)
     _lock_tree()
     folder = Folder.objects.select_for_update(of=("self",)).get(pk=folder.pk)
     if "name" in changes:
@@ -69,28 +73,32 @@ def update_folder(folder: Folder, *, by: Person, **changes: Any) -> Folder:
 
 @transaction.atomic
 def move_folder(folder: Folder, *, by: Person, parent_id: str | None) -> Folder:
-    """Puts a folder, with all in it, below another one or at the top. The grants of its new place then reach it.
+    """Puts a folder, with all in it, below another one or at the top.
 
-    :raises UserError: 400 below itself or a name that is taken there; 404 no such parent; 403 to the top by another
-        than its owner
+    The owners and grants of its new place then reach it, so it is sharing and asks for the same rights; the owners of
+    its former place lose it, so only its own may.
+
+    :raises UserError: 400 below itself or a name that is taken there; 404 no such parent; 403 somebody else's folder,
+        an audience that the person may not share with, or out from under a denial
     """
+    acting(by)
     _lock_tree()
     folder = Folder.objects.select_for_update(of=("self",)).get(pk=folder.pk)
+    if folder.owner_id != by.id and not Folder.bypass_applies(by):
+        raise Refused(_("Only its owner can move a folder."), code="not_owner")
     parent = _parent(parent_id, by)
-    if parent is None and folder.owner_id != by.id:
-        raise Refused(_("Only its owner can move a folder to the top."), code="not_owner")
-    step = parent
-    while step is not None:
-        if step.pk == folder.pk:
-            raise UserError(_("A folder cannot be inside itself. Choose another place."), code="folder_loop")
-        step = step.parent
+    if (parent.pk if parent else None) == folder.parent_id:
+        return folder
+    above = _with_outer(parent)
+    if folder in above:
+        raise UserError(_("A folder cannot be inside itself. Choose another place."), code="folder_loop")
+    changes = _check_audience(folder, _with_outer(folder.parent), above, by)
     before, folder.parent = folder.parent_id, parent
     _clean_name(folder.name, folder)
     folder.save(update_fields=["parent", "updated_at"])
     detail = {"before": str(before) if before else None, "after": str(parent.pk) if parent else None}
-    if detail["before"] != detail["after"]:
-        _note("moved", folder, by, detail)
-        announce("folder", str(folder.pk))
+    _note("moved", folder, by, detail | changes)
+    announce("folder", str(folder.pk))
     return folder
 
 
@@ -100,9 +108,15 @@ def delete_folder(folder: Folder, *, by: Person, delete_contents: bool = True) -
 
     :param delete_contents: with the person's own chats in them (403 without `chat.delete` if there are any). The chats
         of others only lose their place: nobody deletes what is not theirs
+    :raises Refused: 403 there is a folder inside that the person is kept out of
     """
+    acting(by)
     _lock_tree()
     inside = _with_inner(folder)
+    if Folder.objects.writable_by(by).filter(pk__in=inside).count() < len(inside):
+        raise Refused(
+            _("There is a folder inside that you may not delete. Ask its owner or an administrator."), code="not_yours"
+        )
     chats = Chat.objects.filter(folder__in=inside, owner_id=by.id)
     gone = list(chats.values_list("pk", flat=True)) if delete_contents else []
     if gone:
@@ -111,6 +125,46 @@ def delete_folder(folder: Folder, *, by: Person, delete_contents: bool = True) -
     announce("folder", str(folder.pk))
     Chat.objects.filter(pk__in=gone).delete()
     folder.delete()
+
+
+def _check_audience(folder: Folder, before: list[Folder], above: list[Folder], by: Person) -> dict[str, Any]:
+    """403 when a move lets somebody in whom the person may not share with, or lifts a denial, which is the
+    administrators' decision. Gives, for the log, the grants that the new place adds and the denials it lifts."""
+    denials = denials_of([folder, *before, *above])
+    kept = [*denials[folder.pk], *(g for place in above for g in denials[place.pk])]
+    lifted = [g for place in before for g in denials[place.pk] if not _covered(g, kept, strongest=READ)]
+    if lifted and by.role != "admin":
+        raise Refused(_("Only an administrator can move this folder out of the place it is in."), code="denied")
+    reached = _audience([folder, *before])
+    added = [g for g in _audience(above) if not _covered(g, reached, strongest=WRITE)]
+    if len(allowed_audiences(Folder, added, by)) < len(added):
+        raise Refused(NOT_SHAREABLE, code="audience")
+    return {"added": [g.as_json() for g in added], "lifted": [g.as_json() for g in lifted]}
+
+
+def _audience(folders: list[Folder]) -> list[Grant]:
+    """Everyone whom these folders let in, and with that into what is inside them: owners and grants."""
+    owners = [Grant("user", str(folder.owner_id), WRITE) for folder in folders if folder.owner_id]
+    return [*owners, *(grant for grants in grants_of(folders).values() for grant in grants)]
+
+
+def _covered(grant: Grant, by_these: list[Grant], *, strongest: str) -> bool:
+    """Whether others say at least the same of the same principal, for at least as long."""
+    return any(
+        (other.principal_type, other.principal_id) == (grant.principal_type, grant.principal_id)
+        and other.permission in (grant.permission, strongest)
+        and (other.expires_at is None or (grant.expires_at is not None and other.expires_at >= grant.expires_at))
+        for other in by_these
+    )
+
+
+def _with_outer(folder: Folder | None) -> list[Folder]:
+    """A folder and all it lies in."""
+    found: list[Folder] = []
+    while folder is not None and folder not in found:
+        found.append(folder)
+        folder = folder.parent
+    return found
 
 
 def _with_inner(folder: Folder) -> list[uuid.UUID]:

@@ -12,8 +12,9 @@ from chat.models import Note
 from owui.audit.record import record
 from owui.lib.errors import UserError
 from rbac.grants import Grant
+from rbac.history import acting
 from rbac.permissions import require_feature
-from rbac.services import set_grants
+from rbac.services import announce, set_grants
 from rbac.sharing import Person
 
 
@@ -33,6 +34,7 @@ def create_note(
 ) -> Note:
     """A new note. Grants the person may not give are left out, as in the field."""
     check_notes(by)
+    acting(by)
     note = Note.objects.create(owner_id=by.id, title=_clean_title(title), data=data or {}, meta=meta or {})
     _note("created", note, by, {})
     if grants := list(grants):
@@ -43,6 +45,7 @@ def create_note(
 @transaction.atomic
 def update_note(note: Note, *, by: Person, grants: Iterable[Grant] | None = None, **changes: Any) -> Note:
     """Changes title, data or meta; the parts of data and meta that are not sent stay."""
+    acting(by)
     note = Note.objects.select_for_update(of=("self",)).get(pk=note.pk)
     if "title" in changes:
         changes["title"] = _clean_title(changes["title"])
@@ -63,7 +66,9 @@ def update_note(note: Note, *, by: Person, grants: Iterable[Grant] | None = None
 @transaction.atomic
 def delete_note(note: Note, *, by: Person) -> None:
     """Removes a note and the grants to it."""
+    acting(by)
     _note("deleted", note, by, {})
+    announce("note", str(note.pk))
     note.delete()
 
 

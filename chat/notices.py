@@ -9,7 +9,7 @@ from rbac.watch import watch
 
 
 def on_access_changed(sender: Any, *, resource_type: str, resource_id: str, user_ids: list[str], **_extra: Any) -> None:
-    """Receiver of `rbac.signals.access_changed`; runs after the commit. People named: only what is theirs is asked for."""
+    """Receiver of `rbac.signals.access_changed`; after the commit. People named: only theirs is asked for."""
     nodes.announce_sync({"kind": "access.changed", "user_ids": user_ids or None, "resource_type": resource_type})
 
 

@@ -12,8 +12,9 @@ from chat.models import Prompt
 from owui.audit.record import record
 from owui.lib.errors import Refused, UserError
 from rbac.grants import Grant
+from rbac.history import acting
 from rbac.permissions import may
-from rbac.services import set_grants
+from rbac.services import announce, set_grants
 from rbac.sharing import Person
 
 COMMAND_TAKEN = "Uh-oh! This command is already registered. Please choose another command string."
@@ -38,6 +39,7 @@ def create_prompt(
     """
     if not (may(by, "workspace.prompts") or may(by, "workspace.prompts_import")):
         raise Refused.for_permission(401)
+    acting(by)
     prompt = Prompt(owner_id=by.id)
     _fill(prompt, {"command": command, "name": name, "content": content, "tags": tags, "meta": meta or {}})
     prompt.save()
@@ -50,6 +52,7 @@ def create_prompt(
 @transaction.atomic
 def update_prompt(prompt: Prompt, *, by: Person, grants: Iterable[Grant] | None = None, **changes: Any) -> Prompt:
     """Changes command, name, content, tags, meta or is_active; the caller has checked that the person may."""
+    acting(by)
     prompt = Prompt.objects.select_for_update(of=("self",)).get(pk=prompt.pk)
     before = {field: getattr(prompt, field) for field in changes}
     _fill(prompt, changes)
@@ -57,6 +60,8 @@ def update_prompt(prompt: Prompt, *, by: Person, grants: Iterable[Grant] | None 
     if changed:
         prompt.save()
         _note("updated", prompt, by, {"changed": changed})
+    if "is_active" in changed:
+        announce("prompt", str(prompt.pk))
     if grants is not None:
         set_grants(prompt, grants, by=by, strict=False)
     return prompt
@@ -65,6 +70,8 @@ def update_prompt(prompt: Prompt, *, by: Person, grants: Iterable[Grant] | None 
 @transaction.atomic
 def delete_prompt(prompt: Prompt, *, by: Person) -> None:
     """Removes a prompt and the grants to it."""
+    acting(by)
+    announce("prompt", str(prompt.pk))
     _note("deleted", prompt, by, {"command": prompt.command})
     prompt.delete()
 

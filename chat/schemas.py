@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from chat.models import Chat, Message, State
+from chat.passages import documents_in, readable_ids, shown_sources
 from chat.tree import branch_to, children_of
+from rbac.sharing import Person
 
 
 def item_json(chat: Chat) -> dict[str, Any]:
@@ -22,11 +24,13 @@ def item_json(chat: Chat) -> dict[str, Any]:
     }
 
 
-def chat_json(chat: Chat, messages: Sequence[Message]) -> dict[str, Any]:
-    """A chat whole: the tree under `history`, the shown branch again as the legacy flat list."""
+def chat_json(chat: Chat, messages: Sequence[Message], *, reader: Person) -> dict[str, Any]:
+    """A chat whole: the tree under `history`, the shown branch again as the legacy flat list. Sources quote only what
+    the reader may read: one statement for all of them."""
     children = children_of(messages)
+    readable = readable_ids(reader, documents_in([source for m in messages for source in _sources(m)]))
     nodes = {m.pk: m for m in messages}
-    tree = {str(m.pk): _message_json(m, [str(c.pk) for c in children.get(m.pk, [])]) for m in messages}
+    tree = {str(m.pk): _message_json(m, [str(c.pk) for c in children.get(m.pk, [])], readable) for m in messages}
     flat = [tree[str(m.pk)] for m in branch_to(nodes, chat.current_id)]
     return item_json(chat) | {
         "user_id": str(chat.owner_id),
@@ -47,7 +51,11 @@ def _text(value: uuid.UUID | None) -> str | None:
     return str(value) if value else None
 
 
-def _message_json(message: Message, children: list[str]) -> dict[str, Any]:
+def _sources(message: Message) -> list[dict[str, Any]]:
+    return message.meta.get("sources") or []
+
+
+def _message_json(message: Message, children: list[str], readable: set[str]) -> dict[str, Any]:
     out: dict[str, Any] = {
         "id": str(message.pk),
         "parentId": _text(message.parent_id),
@@ -64,7 +72,7 @@ def _message_json(message: Message, children: list[str]) -> dict[str, Any]:
             "modelName": message.model_name,
             "done": message.state != State.RUNNING,
             "statusHistory": message.status_history,
-            "sources": message.meta.get("sources", []),
+            "sources": shown_sources(_sources(message), readable),
             "usage": message.usage or None,
         }
         if message.error:

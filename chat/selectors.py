@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 
 from chat.engine.events import Logged, Transcript
 from chat.models import Chat, Citation, Message, State, Turn, TurnEvent
+from chat.passages import blank_unreadable
 from chat.tree import branch_to
 from rbac.sharing import Person
 
@@ -29,8 +30,9 @@ class Branch:
     running: dict[uuid.UUID, tuple[uuid.UUID, int, Transcript, int]]
 
 
-def load_branch(chat: Chat, *, leaf: uuid.UUID | None = None, only: uuid.UUID | None = None) -> Branch:
-    """Five statements at most. `only` narrows texts to one message (its siblings are known all the same)."""
+def load_branch(chat: Chat, *, reader: Person, leaf: uuid.UUID | None = None, only: uuid.UUID | None = None) -> Branch:
+    """Six statements at most. `only` narrows texts to one message (its siblings are known all the same). The citations
+    of documents that the reader may not read have no words."""
     outline = {m.pk: m for m in chat.messages.only("id", "parent_id", "chat_id", "author").order_by("created_at")}
     shown = [m.pk for m in branch_to(outline, leaf or chat.current_id)] if only is None else [only]
     messages = {m.pk: m for m in chat.messages.filter(pk__in=shown)}
@@ -39,6 +41,7 @@ def load_branch(chat: Chat, *, leaf: uuid.UUID | None = None, only: uuid.UUID | 
     ended = [m.pk for m in messages.values() if m.state == State.RUNNING and m.pk not in running]
     messages |= {m.pk: m for m in chat.messages.filter(pk__in=ended)} if ended else {}
     citations = list(Citation.objects.filter(message_id__in=shown))
+    blank_unreadable(citations, reader)
     return Branch(chat, [messages[pk] for pk in shown if pk in messages], list(outline.values()), citations, running)
 
 

@@ -19,6 +19,7 @@ from chat.tree import branch_to, newest_leaf
 from knowledge.models import Document, KnowledgeBase
 from owui.audit.record import record
 from owui.lib.errors import Missing, Refused, UserError
+from rbac.history import acting
 from rbac.permissions import is_bound, require
 
 TITLE_CHARS = 60
@@ -226,6 +227,7 @@ def toggle_pin(*, by: User, chat_id: uuid.UUID) -> Chat:
 def delete_chat(*, by: User, chat_id: uuid.UUID) -> None:
     """Removes a chat with its messages. 401 without the permission `chat.delete`: nothing is lost then."""
     require(by, "chat.delete")
+    acting(by)  # the link it may have been shared by goes with it
     chat = own_chat(by, chat_id)
     record("chat.delete", by=by, object_type="chat", object_id=str(chat.pk), detail={"messages": chat.messages.count()})
     chat.delete()

@@ -1,4 +1,4 @@
-"""What a running answer stands on, and whether it still does: its person, the model, the knowledge that went into it."""
+"""What a running answer stands on, asked again while it runs: its person, the model, the knowledge used."""
 
 from __future__ import annotations
 

@@ -41,6 +41,7 @@ class OpenAIConfig(Section, prefix="openai"):
         seed=lambda: (env.raw("OPENAI_API_KEYS") or env.raw("OPENAI_API_KEY") or "").split(";"),
         label=_("Keys"),
         secret=True,
+        belongs_to="api_base_urls",
         stored=True,
     )
     # Secret: headers hold credentials, and the audit log keeps what it is told for good.
@@ -50,6 +51,7 @@ class OpenAIConfig(Section, prefix="openai"):
         label=_("Options per address"),
         help=_("By index or address, as JSON: enable, prefix_id, model_ids, tags, headers, auth_type, provider."),
         secret=True,
+        belongs_to="api_base_urls",
         stored=True,
     )
 
@@ -74,6 +76,7 @@ class OllamaConfig(Section, prefix="ollama"):
         label=_("Options per address"),
         help=_("By index or address, as JSON: enable, key, prefix_id, model_ids, tags, headers, auth_type."),
         secret=True,
+        belongs_to="base_urls",
         stored=True,
     )
 

@@ -14,8 +14,9 @@ from inference.models import Skill, Tool
 from owui.audit.record import record
 from owui.lib.errors import Refused, UserError
 from rbac.grants import Grant
+from rbac.history import acting
 from rbac.permissions import may
-from rbac.services import set_grants
+from rbac.services import announce, set_grants
 from rbac.sharing import Person
 
 ID_TAKEN = "Uh-oh! This id is already registered. Please choose another id string."
@@ -34,6 +35,7 @@ def create_tool(
     :raises Refused: 401 without `workspace.tools` or `workspace.tools_import`
     :raises UserError: 400 the id is taken or malformed, or the source is no Python
     """
+    acting(by)
     _require(by, "workspace.tools", "workspace.tools_import")
     tool_id = tool_id.strip().lower()
     if not _TOOL_ID.fullmatch(tool_id):
@@ -54,6 +56,7 @@ def update_tool(
 
     :raises Refused: 401 when the source changes and the person may not write code: a grant alone is not enough
     """
+    acting(by)
     tool = Tool.objects.select_for_update(of=("self",)).get(pk=tool.pk)
     if content != tool.content:
         _require(by, "workspace.tools", "workspace.tools_import")
@@ -67,6 +70,8 @@ def update_tool(
 @transaction.atomic
 def delete_tool(tool: Tool, *, by: Person) -> None:
     """Removes a tool and the grants to it."""
+    acting(by)
+    announce(Tool.resource_type, str(tool.pk))
     _note("tool.deleted", tool, by, {"tool": tool.tool_id})
     tool.delete()
 
@@ -89,6 +94,7 @@ def create_skill(
     :raises Refused: 401 without `workspace.skills` or `workspace.skills_import`
     :raises UserError: 400 the id is taken or malformed
     """
+    acting(by)
     _require(by, "workspace.skills", "workspace.skills_import")
     skill_id = skill_id.strip().lower()
     if not _SKILL_ID.fullmatch(skill_id):
@@ -112,6 +118,7 @@ def create_skill(
 @transaction.atomic
 def update_skill(skill: Skill, *, by: Person, grants: Iterable[Grant] | None = None, **changes: Any) -> Skill:
     """Changes name, description, content, meta or is_active; the caller has checked that the person may."""
+    acting(by)
     skill = Skill.objects.select_for_update(of=("self",)).get(pk=skill.pk)
     if "name" in changes:
         changes["name"] = _name(changes["name"])
@@ -126,6 +133,8 @@ def update_skill(skill: Skill, *, by: Person, grants: Iterable[Grant] | None = N
 @transaction.atomic
 def delete_skill(skill: Skill, *, by: Person) -> None:
     """Removes a skill and the grants to it."""
+    acting(by)
+    announce(Skill.resource_type, str(skill.pk))
     _note("skill.deleted", skill, by, {"skill": skill.skill_id})
     skill.delete()
 
@@ -170,6 +179,8 @@ def _save(row: Tool | Skill, wanted: dict[str, Any], action: str, by: Person) ->
     if changed:
         row.save(update_fields=[*changed, "updated_at"])
         _note(action, row, by, {"changed": changed})
+        if "is_active" in changed:
+            announce(row.resource_type, str(row.pk))
 
 
 def _share(row: Tool | Skill, grants: Iterable[Grant], by: Person) -> None:

@@ -20,17 +20,29 @@ from rbac.sharing import Person
 
 #: how clients mark a chat that is not to be stored
 TEMPORARY = ("temporary:", "local:")
-#: what the controls of a chat set, under the names of both protocols; `stop`, tools and formats belong to programs
+#: what everybody may send: the conversation, what binds it to a chat, and what programs need to read the answer.
+#: An allow list, because every server knows fields of its own; Ollama even reads names in any case of letters.
+PLAIN = frozenset({
+    "model", "name", "messages", "prompt", "suffix", "input", "images", "stream", "stream_options", "stop", "format",
+    "response_format", "text", "tools", "tool_choice", "parallel_tool_calls", "functions", "function_call", "include",
+    "logprobs", "top_logprobs", "encoding_format", "dimensions", "truncate", "user", "metadata", "store",
+    "files", "params", "features", "tool_ids", "skill_ids", "filter_ids", "terminal_id", "tool_servers",
+    "web_search_options", "variables", "chat_variables", "background_tasks", "chat_id", "id", "session_id",
+    "message_id", "message_ids", "parent_id", "user_message", "folder_id",
+})  # fmt: skip
+#: what the controls of a chat set, under the names of both protocols and of the usual servers
 PARAMETERS = frozenset({
-    "temperature", "top_p", "top_k", "min_p", "typical_p", "tfs_z", "seed", "max_tokens", "max_completion_tokens",
-    "max_output_tokens", "presence_penalty", "frequency_penalty", "repeat_penalty", "repeat_last_n", "logit_bias",
-    "mirostat", "mirostat_eta", "mirostat_tau", "reasoning_effort", "reasoning", "think", "num_ctx", "num_predict",
-    "num_keep", "num_batch", "num_thread", "num_gpu", "use_mmap", "use_mlock", "keep_alive", "custom_params", "options",
-    "verbosity",
+    "temperature", "top_p", "top_k", "min_p", "top_a", "typical_p", "tfs_z", "seed", "max_tokens", "min_tokens",
+    "max_completion_tokens", "max_output_tokens", "presence_penalty", "frequency_penalty", "repeat_penalty",
+    "repetition_penalty", "repeat_last_n", "length_penalty", "logit_bias", "mirostat", "mirostat_eta", "mirostat_tau",
+    "reasoning_effort", "reasoning", "think", "num_ctx", "num_predict", "n_predict", "num_keep", "num_batch",
+    "num_thread", "num_gpu", "use_mmap", "use_mlock", "keep_alive", "custom_params", "options", "verbosity", "n",
+    "best_of", "ignore_eos", "stop_token_ids", "service_tier", "truncation", "prediction", "cache_prompt",
 })  # fmt: skip
 #: the system prompt and what takes its place: OpenAI's responses, Ollama's generate
 PROMPTS = frozenset({"system", "instructions", "template", "raw"})
-_SYSTEM_ROLES = ("system", "developer")
+#: who else may speak; any other role is read as the system by one server or another
+_ROLES = ("user", "assistant", "tool", "function")
 _CONVERSATIONS = ("messages", "input")
 #: the beginnings of tool types that a model server runs by itself, and the keys they need
 _SERVER_TOOLS = {
@@ -62,18 +74,20 @@ def permitted_for(user: Person) -> Permitted:
 
 
 def trimmed(body: Mapping[str, Any], permitted: Permitted) -> dict[str, Any]:
-    """The body without what the person may not set."""
-    dropped = set() if permitted.params else set(PARAMETERS)
-    dropped |= set() if permitted.system else PROMPTS
-    dropped |= set() if permitted.tool_servers else {"tool_servers"}
+    """The body without what the person may not set. Fields we do not know need both keys."""
+    dropped = set() if permitted.tool_servers else {"tool_servers"}
     dropped |= set() if "web_search" in permitted.features else {"web_search_options"}
-    out = {name: value for name, value in body.items() if name not in dropped}
+    out = {name: value for name, value in body.items() if _may_send(name, permitted) and name not in dropped}
     if isinstance(out.get("params"), Mapping):
         out["params"] = trimmed_params(out["params"], permitted)
+    if isinstance(out.get("custom_params"), Mapping):
+        out["custom_params"] = _custom(out["custom_params"], permitted)
     if isinstance(out.get("features"), Mapping):
         out["features"] = {k: v for k, v in out["features"].items() if k not in _FEATURES or k in permitted.features}
     if isinstance(out.get("tools"), list):
         out["tools"] = [tool for tool in out["tools"] if _tool_feature(tool) in (None, *permitted.features)]
+    if isinstance(out.get("text"), Mapping) and not permitted.params:
+        out["text"] = {name: value for name, value in out["text"].items() if name == "format"}
     if not permitted.system:
         for name in _CONVERSATIONS:
             if isinstance(out.get(name), list):
@@ -83,7 +97,27 @@ def trimmed(body: Mapping[str, Any], permitted: Permitted) -> dict[str, Any]:
 
 def trimmed_params(params: Mapping[str, Any], permitted: Permitted) -> dict[str, Any]:
     """The product's own `params`, in which the system prompt stands beside the others."""
-    return {k: v for k, v in params.items() if (permitted.system if k in PROMPTS else permitted.params)}
+    out = {k: v for k, v in params.items() if (permitted.system if k in PROMPTS else permitted.params)}
+    if isinstance(out.get("custom_params"), Mapping):
+        out["custom_params"] = _custom(out["custom_params"], permitted)
+    return out
+
+
+def _may_send(name: str, permitted: Permitted) -> bool:
+    if name in PLAIN:
+        return True
+    if name in PARAMETERS:
+        return permitted.params
+    if name in PROMPTS:
+        return permitted.system
+    return permitted.params and permitted.system
+
+
+def _custom(fields: Mapping[str, Any], permitted: Permitted) -> dict[str, Any]:
+    """Fields added by hand end up in the body as they are: none of them may take the place of a system prompt."""
+    if permitted.system:
+        return dict(fields)
+    return {name: value for name, value in fields.items() if name in PARAMETERS and name != "custom_params"}
 
 
 def _tool_feature(tool: Any) -> str | None:
@@ -93,7 +127,11 @@ def _tool_feature(tool: Any) -> str | None:
 
 
 def _is_system(message: Any) -> bool:
-    return isinstance(message, Mapping) and message.get("role") in _SYSTEM_ROLES
+    """Whether a message has a role that is not the person's to take, however the field or the role is written."""
+    if not isinstance(message, Mapping):
+        return False
+    roles = [value for name, value in message.items() if str(name).strip().casefold() == "role" and value is not None]
+    return any(str(role).strip().lower() not in _ROLES for role in roles)
 
 
 def refuse_temporary(user: Person, chat_id: Any) -> None:

@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 
 from owui.lib.errors import UserError
 from owui.lib.http import FAULTS, client, fault_of
+from owui.lib.masks import same_place
 
 LONGEST = 10 * 1024 * 1024
 _MCP_VERSION = "2025-03-26"
@@ -37,13 +38,21 @@ def headers_for(options: Mapping[str, Any], person: Mapping[str, str], token: st
     return headers
 
 
+def spec_address(url: str, options: Mapping[str, Any]) -> str:
+    """Where the description of an OpenAPI server lies: its `path`, below the address or written out."""
+    path = str(options.get("path") or "openapi.json").strip()
+    return path if "://" in path else urljoin(f"{url}/", path.lstrip("/"))
+
+
 async def openapi_spec(url: str, options: Mapping[str, Any], headers: Mapping[str, str]) -> dict[str, Any]:
     """The description of an OpenAPI server, from its address or as it was pasted; 400 when there is none."""
     if options.get("spec_type") == "json":
         spec = _as_object(options.get("spec"))
     else:
-        path = str(options.get("path") or "openapi.json")
-        spec = _as_object(await _fetch("GET", path if "://" in path else urljoin(f"{url}/", path.lstrip("/")), headers))
+        target = spec_address(url, options)
+        if not same_place(target, url):
+            raise _failed(_("Its path leads to another server, which must not learn the key."))
+        spec = _as_object(await _fetch("GET", target, headers))
     if not isinstance(spec, dict) or not isinstance(spec.get("paths"), dict):
         raise _failed(_("What it answered is not an OpenAPI description."))
     return spec

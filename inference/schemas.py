@@ -68,18 +68,23 @@ class VerifyForm(Schema):
 
 
 def record_json(row: AIModel, grants: Iterable[Grant]) -> dict[str, Any]:
-    """A stored model. `base_model` must be loaded."""
+    """A stored model and who may use it. `base_model` must be loaded."""
+    base_id = row.base_model.model_id if row.base_model else None
+    return stored_json(row, base_id) | grants_json(grants)
+
+
+def stored_json(row: AIModel, base_id: str | None) -> dict[str, Any]:
+    """The same without the grants."""
     return {
         "id": row.model_id,
         "user_id": str(row.owner_id) if row.owner_id else None,
-        "base_model_id": row.base_model.model_id if row.base_model else None,
+        "base_model_id": base_id,
         "name": row.name,
         "params": row.params or {},
         "meta": {**META, **(row.meta or {})},
         "is_active": row.is_active,
         "created_at": int(row.created_at.timestamp()),
         "updated_at": int(row.updated_at.timestamp()),
-        **grants_json(grants),
     }
 
 

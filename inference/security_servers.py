@@ -8,7 +8,7 @@ from cryptography.fernet import InvalidToken
 from django.utils.translation import gettext_lazy as _
 
 from inference.models import ServerConnection, TerminalServer, ToolServer
-from inference.tool_servers import _PURPOSE, options_of
+from inference.tool_servers import PURPOSE, options_of
 from owui.lib import crypto
 from owui.security.addresses import Reach, reach, shown
 from owui.security.registry import Finding, check, fail, not_applicable, ok, once, unknown, warn
@@ -147,7 +147,7 @@ def sealed_connections() -> Finding:
 
 def _opens(row: ServerConnection) -> bool:
     try:
-        crypto.decrypt_with_present_key(row.sealed, _PURPOSE)
+        crypto.decrypt_with_present_key(row.sealed, PURPOSE)
     except InvalidToken:
         return False
     return True

@@ -11,14 +11,16 @@ from typing import Any
 from django.db import transaction
 from django.db.models import ProtectedError
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from inference.live import offered_ids
-from inference.models import AIModel
+from inference.models import AIModel, ToolServer
 from owui.audit.record import record
 from owui.lib.errors import ACCESS_PROHIBITED, Refused, UserError
 from rbac.grants import READ, Grant
+from rbac.history import acting
 from rbac.permissions import require
-from rbac.services import set_grants
+from rbac.services import announce, set_grants
 from rbac.sharing import Person, SharedResource, bypasses_access, resource_types
 
 MAX_HOPS = 3
@@ -29,6 +31,8 @@ _ID = re.compile(r"[\w@/~.][\w ./:@+~#=,()\[\]-]{0,254}")
 # What `meta` may attach: shared type, key in `meta`, column of the ids.
 SHARED = "collection"
 _ATTACHED = (("knowledge", "knowledge", "pk"), ("tool", "toolIds", "tool_id"), ("skill", "skillIds", "skill_id"))
+#: the beginning of the ids of connected tool servers among tools
+_SERVER = "server:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,7 @@ def create_model(*, values: ModelValues, by: Person) -> AIModel:
 
 
 def _create(values: ModelValues, by: Person) -> AIModel:
+    acting(by)
     model_id, name = check_id(values.model_id), _check_name(values.name)
     if AIModel.objects.filter(model_id=model_id).exists():
         raise UserError(ID_TAKEN, status=401, code="id_taken")
@@ -80,6 +85,7 @@ def _create(values: ModelValues, by: Person) -> AIModel:
 @transaction.atomic
 def update_model(row: AIModel, *, values: ModelValues, by: Person) -> AIModel:
     """Makes a model what the values say; the id stays. The caller has checked that the person may write it."""
+    acting(by)
     row = AIModel.objects.select_for_update().get(pk=row.pk)
     base = _base(row, values.base_model_id, by)
     _check_attachments(row.meta, values.meta, by, owner_id=row.owner_id)
@@ -96,6 +102,8 @@ def update_model(row: AIModel, *, values: ModelValues, by: Person) -> AIModel:
             setattr(row, name, wanted[name])
         row.save()
         _record("model.updated", row, by, {"changed": sorted(changed)})
+        if {"is_active", "base_model_id", "meta"} & set(changed):
+            announce("model", str(row.pk))
     if values.grants is not None:
         set_grants(row, values.grants, by=by, strict=False)
         row.refresh_from_db()
@@ -105,30 +113,44 @@ def update_model(row: AIModel, *, values: ModelValues, by: Person) -> AIModel:
 @transaction.atomic
 def set_active(row: AIModel, *, is_active: bool, by: Person) -> AIModel:
     """Switches a model on or off for everyone."""
+    acting(by)
     row = AIModel.objects.select_for_update().get(pk=row.pk)
     if row.is_active != is_active:
         row.is_active = is_active
         row.save(update_fields=["is_active", "updated_at"])
         _record("model.activated" if is_active else "model.deactivated", row, by, {})
+        announce("model", str(row.pk))
     return row
 
 
 @transaction.atomic
 def delete_model(row: AIModel, *, by: Person) -> None:
     """Removes a model and the grants to it; refused while presets stand on it."""
+    acting(by)
     _record("model.deleted", row, by, {})
+    announce("model", str(row.pk))
     try:
         row.delete()
     except ProtectedError as error:
-        names = ", ".join(sorted(str(o) for o in error.protected_objects)[:3])
         text = _("Other models are based on this one: %(names)s. Delete them first, or give them another base.")
-        raise UserError(text % {"names": names}, code="model_in_use") from error
+        raise UserError(text % {"names": _named(error.protected_objects, by)}, code="model_in_use") from error
+
+
+def _named(rows: Iterable[Any], by: Person) -> str:
+    """Some of the models by name; those that the person may not see are only counted."""
+    ids = [row.pk for row in rows]
+    names = list(AIModel.objects.readable_by(by).filter(pk__in=ids).order_by("name").values_list("name", flat=True))
+    said = names[:3]
+    if others := len(ids) - len(said):
+        said.append(ngettext("%(count)d other", "%(count)d others", others) % {"count": others})
+    return ", ".join(said)
 
 
 @transaction.atomic
 def delete_all(*, by: Person) -> int:
     """Removes the row of every model that the person may change; what the servers offer stays, for administrators
     only. Without the administrators' bypass that is not all, and what others' models stand on stays as well."""
+    acting(by)
     gone = _removable(AIModel.objects.writable_by(by))
     ids = list(gone.values_list("model_id", flat=True))
     if ids:
@@ -154,6 +176,9 @@ def _remove(gone: Any) -> None:
     ids = list(gone.values_list("pk", flat=True))
     AIModel.objects.filter(base_model__in=ids).update(base_model=None)
     AIModel.objects.filter(pk__in=ids).delete()
+    if ids:
+        # Once for all: those who listen ask for everything of the type anyway.
+        announce("model", str(ids[0]) if len(ids) == 1 else "")
 
 
 @transaction.atomic
@@ -163,6 +188,7 @@ def register_live(model_ids: Mapping[str, str], *, by: Person | None, is_public:
     :param model_ids: id to name
     :param is_public: everyone signed in may use the new ones; otherwise nobody but administrators
     """
+    acting(by)
     known = set(AIModel.objects.filter(model_id__in=list(model_ids)).values_list("model_id", flat=True))
     rows = []
     for model_id in sorted(set(model_ids) - known):
@@ -188,6 +214,7 @@ def import_models(items: Iterable[ModelValues], *, by: Person) -> int:
 def sync_models(items: Iterable[ModelValues], *, by: Person) -> list[AIModel]:
     """Makes the stored models equal to the list: others are removed, as far as the person may change them. For
     administrators; without their bypass, what they have no right to stays, and is refused in the list (401)."""
+    acting(by)
     wanted = in_order_of_bases(items)
     keep = {values.model_id for values in wanted}
     gone = _removable(AIModel.objects.writable_by(by).exclude(model_id__in=keep), remade=keep)
@@ -284,11 +311,26 @@ def _check_attachments(before: Mapping[str, Any], after: Mapping[str, Any], by: 
     types = resource_types()
     for kind, key, column in _ATTACHED:
         new = _attached(after.get(key)) - _attached(before.get(key))
+        servers = {item for item in new if kind == "tool" and item[1].startswith(_SERVER)}
+        if servers and not _servers_readable({item_id for _type, item_id in servers}, by):
+            raise _not_attachable()
+        new -= servers
         shared = {item_id for item_type, item_id in new if item_type == SHARED}
         is_foreign = len(shared) < len(new) and owner_id != by.id and not bypasses_access(by)
         if is_foreign or (shared and kind in types and not _all_readable(types[kind], column, shared, by)):
-            text = _("You attached something that does not exist or that you may not read. Remove it and save again.")
-            raise Refused(text, code="attachment")
+            raise _not_attachable()
+
+
+def _not_attachable() -> Refused:
+    text = _("You attached something that does not exist or that you may not read. Remove it and save again.")
+    return Refused(text, code="attachment")
+
+
+def _servers_readable(ids: set[str], by: Person) -> bool:
+    """Whether all of these name tool servers (`server:ID`, `server:mcp:ID`) that the person may use."""
+    bare = {item_id.removeprefix(_SERVER) for item_id in ids}
+    rows = ToolServer.objects.readable_by(by).filter(server_id__in=bare | {i.removeprefix("mcp:") for i in bare})
+    return ids <= {row.tool_id for row in rows}
 
 
 def _attached(items: Any) -> set[tuple[str, str]]:
@@ -299,7 +341,7 @@ def _attached(items: Any) -> set[tuple[str, str]]:
         if isinstance(item, Mapping):
             if item.get("id"):
                 found.add((str(item.get("type") or SHARED), str(item["id"])))
-        elif item and not str(item).startswith("server:"):
+        elif item:
             found.add((SHARED, str(item)))
     return found
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,21 +18,21 @@ from django.utils.translation import gettext as _
 
 from inference.config import TerminalServerConfig, ToolServerConfig
 from inference.models import ServerConnection, TerminalServer, ToolServer
+from inference.probe import spec_address
 from owui.audit.record import record
 from owui.config import store
 from owui.lib import crypto
 from owui.lib.errors import UserError
+from owui.lib.masks import has_mask, has_userinfo, masked, same_place, unmasked
 from rbac.grants import READ, Grant, grants_of, parse_access_control, parse_grants
-from rbac.services import set_grants
+from rbac.history import acting
+from rbac.services import announce, set_grants
 from rbac.sharing import Person
 
-MASK = "••••••••"
 EVERYONE_READS = [Grant("user", "*", READ)]
-_PURPOSE = "server-connection"
+#: what the keys of connections are encrypted for
+PURPOSE = "server-connection"
 _LOCK = 0x6F777574
-_SECRET = re.compile(
-    r"^(key|authorization|proxy-authorization|cookie)$|api[-_]?key|secret|passw|(^|[-_])token$", re.IGNORECASE
-)
 _AUTH = ("none", "bearer", "session", "system_oauth", "oauth_2.1", "oauth_2.1_static")
 _MIRRORED = ("url", "id", "name", "enabled", "type")
 
@@ -58,7 +57,7 @@ def options_of(row: ServerConnection) -> dict[str, Any]:
 
     :raises crypto.KeyChangedError: stored under another WEBUI_SECRET_KEY
     """
-    return dict(json.loads(crypto.decrypt(row.sealed, purpose=_PURPOSE))) if row.sealed else {}
+    return dict(json.loads(crypto.decrypt(row.sealed, purpose=PURPOSE))) if row.sealed else {}
 
 
 def needs_sign_in(row: ToolServer) -> bool:
@@ -72,7 +71,7 @@ def needs_sign_in(row: ToolServer) -> bool:
 def entry_json(row: ServerConnection, grants: Iterable[Grant]) -> dict[str, Any]:
     """The field's entry, for administrators: whole, but with masked secrets."""
     try:
-        options = _masked(options_of(row))
+        options = masked(options_of(row))
     except crypto.KeyChangedError:
         options = {"error": _("The key of this connection was stored under another secret key. Enter it again.")}
     access = {"access_grants": [grant.as_json() for grant in grants]}
@@ -94,32 +93,6 @@ def entries_json(model: type[ServerConnection]) -> list[dict[str, Any]]:
 
 def _dict(value: Any) -> dict[str, Any]:
     return dict(value) if isinstance(value, Mapping) else {}
-
-
-def _masked(value: Any, name: str = "") -> Any:
-    if isinstance(value, Mapping):
-        # A spec is a document about an interface: its fields are named like secrets and are none.
-        return {key: entry if key == "spec" else _masked(entry, str(key)) for key, entry in value.items()}
-    if isinstance(value, list):
-        return [_masked(entry) for entry in value]
-    is_secret = isinstance(value, str) and value and "{{" not in value and _SECRET.search(name)
-    return MASK if is_secret else value
-
-
-def unmasked(value: Any, stored: Any) -> Any:
-    """What was sent with each mask replaced by what is stored in its place; KeyError where nothing is."""
-    if isinstance(value, Mapping):
-        known = stored if isinstance(stored, Mapping) else {}
-        return {key: unmasked(entry, known.get(key)) for key, entry in value.items()}
-    if isinstance(value, list):
-        known_list = stored if isinstance(stored, list) else []
-        pairs = zip(value, [*known_list, *[None] * len(value)], strict=False)
-        return [unmasked(entry, known) for entry, known in pairs]
-    if value == MASK:
-        if not isinstance(stored, str) or not stored:
-            raise KeyError(MASK)
-        return stored
-    return value
 
 
 # ------------------------------------------------------------------------------------------------------------- parsing
@@ -165,9 +138,10 @@ def _parse(model: type[ServerConnection], item: Any, taken: set[str], stored: Ma
     options["auth_type"] = auth
     if "headers" in options:
         options["headers"] = _headers(options["headers"])
+    _check_path(url, options)
     # A key belongs to the place it was entered for: a mask must not carry it to another server.
     former = stored.get(server_id)
-    known = options_of(former) if former is not None and _same_place(former.url, url) and _has_mask(options) else {}
+    known = options_of(former) if former is not None and same_place(former.url, url) and has_mask(options) else {}
     try:
         options = unmasked(options, known)
     except KeyError:
@@ -197,15 +171,6 @@ def _headers(value: Any) -> dict[str, str]:
     return {str(name): entry for name, entry in value.items()}
 
 
-def _has_mask(value: Any) -> bool:
-    return MASK in json.dumps(value, ensure_ascii=False, default=str)
-
-
-def _same_place(one: str, other: str) -> bool:
-    a, b = urlsplit(one), urlsplit(other)
-    return (a.scheme, a.netloc) == (b.scheme, b.netloc)
-
-
 def _check_url(url: str) -> None:
     try:
         parts = urlsplit(url)
@@ -214,6 +179,15 @@ def _check_url(url: str) -> None:
         is_web = False
     if not is_web or len(url) > 2000:
         raise ValueError(_("it needs an address that begins with http:// or https://."))
+    if has_userinfo(url):
+        raise ValueError(_("its address holds a name or password. Enter them as its key or its headers."))
+
+
+def _check_path(url: str, options: Mapping[str, Any]) -> None:
+    """The description lies on the server itself: it is fetched with the server's key."""
+    target = spec_address(url, options)
+    if not same_place(target, url) or has_userinfo(target):
+        raise ValueError(_("its path leads to another server. Give the path below its address."))
 
 
 def _derived_id(url: str, taken: set[str]) -> str:
@@ -250,6 +224,7 @@ def replace_connections(
     :param keep_access: entries that say nothing about access keep what they have; otherwise they become private
     """
     _lock()
+    acting(by)
     entries = parse_entries(model, items)
     keep = {entry.server_id for entry in entries}
     for row in model._default_manager.exclude(server_id__in=keep):
@@ -271,6 +246,7 @@ def save_connection(
     keep_access: bool = False,
 ) -> ServerConnection:
     """Writes one connection, new or known by `row`, with its grants."""
+    acting(by)
     is_new = row is None
     row = row or model(server_id=entry.server_id)
     wanted: dict[str, Any] = {
@@ -286,11 +262,13 @@ def save_connection(
     for name in changed:
         setattr(row, name, wanted[name])
     if is_new or _stored_options(row) != entry.options:
-        row.sealed = crypto.encrypt(json.dumps(entry.options), purpose=_PURPOSE)
+        row.sealed = crypto.encrypt(json.dumps(entry.options), purpose=PURPOSE)
         changed.append("options")
     if changed:
         row.save()
         _note("created" if is_new else "updated", row, by, {"changed": sorted(changed), "url": row.url})
+        if not is_new:
+            announce(row.resource_type, str(row.pk))
     if entry.grants is not None or not (keep_access or is_new):
         set_grants(row, entry.grants or (), by=by or _SYSTEM)
     return row
@@ -306,7 +284,9 @@ def _stored_options(row: ServerConnection) -> dict[str, Any] | None:
 @transaction.atomic
 def delete_connection(row: ServerConnection, *, by: Person | None) -> None:
     """Removes a connection and the grants to it."""
+    acting(by)
     _note("deleted", row, by, {"url": row.url})
+    announce(row.resource_type, str(row.pk))
     row.delete()
 
 

@@ -29,7 +29,9 @@ async def model_list(request: HttpRequest) -> HttpResponseBase:
     models = await live_models(refresh="refresh" in request.GET)
 
     def page() -> HttpResponse:
-        context = {"model_list": entries(user, models), "section": "models"}
+        query, number = request.GET.get("q", "").strip(), request.GET.get("page", "")[:6]
+        shown = entries(user, models, query=query, page=int(number) if number.isdecimal() else 1)
+        context = {"model_list": shown.entries, "shown": shown, "query": query, "section": "models"}
         return render(request, "inference/model_list.html", context)
 
     return await in_thread(page)()

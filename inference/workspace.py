@@ -12,9 +12,13 @@ from django.utils.translation import gettext as _
 from inference.catalogue import CHAIN, bases_of
 from inference.live import LiveModel
 from inference.models import AIModel, AIModelQuerySet
+from owui.lib.pagination import keys_of, rows_of
 from rbac.permissions import may
 from rbac.sentences import access_sentences
 from rbac.sharing import Person
+
+#: rows of a page
+SHOWN = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,18 +44,56 @@ def listed_for(user: Person) -> AIModelQuerySet:
     return readable.filter(~Q(meta__contains={"hidden": True}) | Q(owner_id=user.id))
 
 
-def entries(user: Person, models: Mapping[str, LiveModel]) -> list[Entry]:
-    """Rows by name, then what nobody registered yet. A fixed number of statements."""
-    rows = list(listed_for(user).select_related(CHAIN).order_by("name", "pk"))
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One page of the rows; `last` is the number of the last page."""
+
+    entries: list[Entry]
+    total: int
+    page: int
+    last: int
+
+
+def entries(user: Person, models: Mapping[str, LiveModel], *, query: str = "", page: int = 1) -> Shown:
+    """Rows by name, then what nobody registered yet. A fixed number of statements; what they cost follows the page."""
+    rows = listed_for(user).order_by("name", "pk")
+    if query:
+        rows = rows.filter(Q(name__icontains=query) | Q(model_id__icontains=query))
+    bare = _unregistered(user, models, query)
+    page = max(1, page)
+    keys, registered = keys_of(rows, page, SHOWN)
+    last = max(1, -(-(registered + len(bare)) // SHOWN))
+    if page > last:
+        page = last
+        keys, registered = keys_of(rows, page, SHOWN)
+    start = max(0, (page - 1) * SHOWN - registered)
+    found = _entries(user, rows_of(rows.select_related(CHAIN), keys), models)
+    found += (_bare(live) for live in bare[start : start + SHOWN - len(found)])
+    return Shown(found, registered + len(bare), page, last)
+
+
+def _unregistered(user: Person, models: Mapping[str, LiveModel], query: str) -> list[LiveModel]:
+    """What servers offer and nobody registered: for administrators."""
+    if user.role != "admin":
+        return []
+    stored = set(AIModel.objects.filter(model_id__in=list(models)).values_list("model_id", flat=True))
+    word = query.casefold()
+    return [
+        live
+        for id, live in sorted(models.items())
+        if id not in stored and (word in id.casefold() or word in live.name.casefold())
+    ]
+
+
+def _entries(user: Person, rows: list[AIModel], models: Mapping[str, LiveModel]) -> list[Entry]:
     sentences = access_sentences(rows)
-    writable = set(AIModel.objects.writable_by(user).values_list("pk", flat=True))
-    is_admin = user.role == "admin"
-    found = [
+    writable = set(AIModel.objects.writable_by(user).filter(pk__in=list(sentences)).values_list("pk", flat=True))
+    return [
         Entry(
             id=row.model_id,
             pk=str(row.pk),
             name=row.name,
-            connection=_connection(models.get(bases_of(row)[-1].model_id), with_address=is_admin),
+            connection=_connection(models.get(bases_of(row)[-1].model_id), with_address=user.role == "admin"),
             access_sentence=sentences[row.pk],
             is_active=row.is_active,
             writable=row.pk in writable,
@@ -59,10 +101,6 @@ def entries(user: Person, models: Mapping[str, LiveModel]) -> list[Entry]:
         )
         for row in rows
     ]
-    if is_admin:
-        stored = set(AIModel.objects.values_list("model_id", flat=True))
-        found += (_bare(live) for id, live in sorted(models.items()) if id not in stored)
-    return found
 
 
 def _bare(live: LiveModel) -> Entry:

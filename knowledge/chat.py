@@ -10,6 +10,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
+from django.db.models import Q
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -17,11 +18,11 @@ from inference.providers.errors import ProviderError
 from knowledge.config import RagConfig
 from knowledge.context import Passage, Retrieved, assemble
 from knowledge.embedding import embed_queries
-from knowledge.models import Document, DocumentState, KnowledgeBase
+from knowledge.models import Document, DocumentState, KnowledgeBase, KnowledgeDocument
 from knowledge.retrieval.search import search
 from owui.lib.aio import in_thread
 from owui.lib.errors import UserError
-from rbac.sharing import Person
+from rbac.sharing import Person, bypasses_access
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +55,7 @@ async def retrieve_for_chat(
 
     :param items: `{"type": "collection" | "file", "id": …, "context": "full"?}`, read with the person's rights of now
     :param model_items: those attached to the model. Who may use a model may ask its knowledge, as far as the owner of
-        the model may read it now. Never from a request.
+        the model may read it now and no denial keeps them from it. Never from a request.
     """
     config = config or await in_thread(RagConfig.load)()
     chosen = await in_thread(_prepare)(user.id, items, model_owner_id, model_items, config)
@@ -102,19 +103,25 @@ def _prepare(
     """Each item once, for the first person who may read it. People are read anew: roles change during a chat."""
     people: Any = get_user_model().objects.in_bulk([pk for pk in (user_id, model_owner_id) if pk])
     chosen: dict[tuple[str, uuid.UUID], _Item] = {}
-    for person_id, wanted in ((user_id, [*items, *model_items]), (model_owner_id, model_items)):
-        if person_id in people:
-            for item in _readable(people[person_id], wanted, config):
+    asking = people.get(user_id)
+    if asking is None:
+        return []
+    for reader_id, wanted in ((user_id, [*items, *model_items]), (model_owner_id, model_items)):
+        if wanted and reader_id in people:
+            for item in _readable(people[reader_id], asking, wanted, config):
                 chosen.setdefault((item.kind, item.id), item)
     return list(chosen.values())
 
 
-def _readable(user: Any, items: Sequence[Mapping[str, Any]], config: RagConfig) -> list[_Item]:
+def _readable(reader: Any, asking: Any, items: Sequence[Mapping[str, Any]], config: RagConfig) -> list[_Item]:
+    """The items that the reader may read and that nobody keeps the asking person from."""
     wanted = {(str(item.get("type")), key): item for item in items if (key := _key(item.get("id"))) is not None}
     keys = {kind: [key for k, key in wanted if k == kind] for kind in ("collection", "file")}
     every = bool(settings.BYPASS_RETRIEVAL_ACCESS_CONTROL)
-    bases = KnowledgeBase.objects.all() if every else KnowledgeBase.objects.readable_by(user)
-    documents = Document.objects.all() if every else Document.objects.readable_by(user)
+    bases = KnowledgeBase.objects.all() if every else KnowledgeBase.objects.readable_by(reader)
+    documents = Document.objects.all() if every else Document.objects.readable_by(reader)
+    if not every and reader.pk != asking.pk and not bypasses_access(asking):
+        bases, documents = _without_denied(asking, bases, documents)
     found: dict[str, dict[Any, Any]] = {
         "collection": bases.in_bulk(keys["collection"]) if keys["collection"] else {},
         "file": documents.in_bulk(keys["file"]) if keys["file"] else {},
@@ -126,8 +133,19 @@ def _readable(user: Any, items: Sequence[Mapping[str, Any]], config: RagConfig) 
         if row is not None:
             source = {"id": str(key), "name": row.name if kind == "collection" else row.filename, "type": kind}
             note = _note(row) if kind == "file" else ""
-            chosen.append(_Item(kind, key, whole or item.get("context") == "full", source, user, note))
+            chosen.append(_Item(kind, key, whole or item.get("context") == "full", source, reader, note))
     return chosen
+
+
+def _without_denied(asking: Person, bases: Any, documents: Any) -> tuple[Any, Any]:
+    """What somebody else may read, without the bases that a denial keeps the asking person from, and without the
+    documents of these, unless they lie in one of the others as well."""
+    denied = KnowledgeBase.objects.filter(KnowledgeBase.denied_to(asking, write=False)).order_by()
+    bases = bases.exclude(pk__in=denied.values("pk"))
+    links = KnowledgeDocument.objects.order_by().values("document_id")
+    hidden = links.filter(knowledge_base__in=denied.values("pk"))
+    shown = links.filter(knowledge_base__in=bases.order_by().values("pk"))
+    return bases, documents.filter(~Q(pk__in=hidden) | Q(pk__in=shown))
 
 
 def _note(document: Document) -> str:

@@ -58,7 +58,12 @@ class RagConfig(Section, prefix="rag", label=_("Documents")):
         label=_("Address of the OpenAI-compatible embedding server"),
     )
     openai_api_key: str = setting(
-        "", env="RAG_OPENAI_API_KEY", aliases=("OPENAI_API_KEY",), label=_("Its key"), secret=True
+        "",
+        env="RAG_OPENAI_API_KEY",
+        aliases=("OPENAI_API_KEY",),
+        label=_("Its key"),
+        secret=True,
+        belongs_to="openai_api_base_url",
     )
     ollama_base_url: str = setting(
         "http://localhost:11434",
@@ -66,7 +71,9 @@ class RagConfig(Section, prefix="rag", label=_("Documents")):
         aliases=("OLLAMA_BASE_URL",),
         label=_("Address of the Ollama embedding server"),
     )
-    ollama_api_key: str = setting("", env="RAG_OLLAMA_API_KEY", label=_("Its key"), secret=True)
+    ollama_api_key: str = setting(
+        "", env="RAG_OLLAMA_API_KEY", label=_("Its key"), secret=True, belongs_to="ollama_base_url"
+    )
 
     top_k: int = setting(
         3,

@@ -4,17 +4,17 @@ does not depend on the number of rows."""
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django.contrib.postgres.aggregates import StringAgg
 from django.db.models import QuerySet
 from ninja import Schema
 
-from accounts.schemas import user_info
+from accounts.schemas import shown_info
 from knowledge.models import Document, DocumentPage, DocumentState, KnowledgeBase
-from rbac.grants import Grant, grants_of
-from rbac.schemas import AccessForm, grants_json
+from rbac.listings import Listed
+from rbac.schemas import AccessForm, access_fields
 from rbac.sharing import Person
 
 
@@ -136,7 +136,11 @@ def with_people(bases: QuerySet[KnowledgeBase, Any]) -> QuerySet[KnowledgeBase, 
     return bases.select_related("owner")
 
 
-def base_json(kb: KnowledgeBase, grants: Iterable[Grant], *, write_access: bool) -> dict[str, Any]:
+def base_json(kb: KnowledgeBase, user: Person, access: Mapping[str, Any]) -> dict[str, Any]:
+    """A base; `access` as `rbac.schemas.access_fields` gives it. The owner must be loaded.
+
+    :param user: who is shown it
+    """
     return {
         "id": str(kb.pk),
         "user_id": str(kb.owner_id) if kb.owner_id else "",
@@ -144,26 +148,24 @@ def base_json(kb: KnowledgeBase, grants: Iterable[Grant], *, write_access: bool)
         "description": kb.description,
         "meta": kb.meta or None,
         "data": None,
-        **grants_json(grants),
-        "user": user_info(kb.owner) if kb.owner else None,
-        "write_access": write_access,
+        **access,
+        "user": shown_info(kb.owner, to=user),
         "created_at": int(kb.created_at.timestamp()),
         "updated_at": int(kb.updated_at.timestamp()),
     }
 
 
-def bases_json(bases: Sequence[KnowledgeBase], user: Person) -> list[dict[str, Any]]:
-    """A page of bases: grants and write access for all rows at once."""
-    grants = grants_of(bases)
-    ids = [kb.pk for kb in bases]
-    writable = set(KnowledgeBase.objects.writable_by(user).filter(pk__in=ids).values_list("pk", flat=True))
-    return [base_json(kb, grants[kb.pk], write_access=kb.pk in writable) for kb in bases]
+def listed_bases_json(found: Listed, user: Person) -> list[dict[str, Any]]:
+    return [base_json(kb, user, found.access[kb.pk]) for kb in found.rows]
 
 
 def base_detail(kb: KnowledgeBase, user: Person) -> dict[str, Any]:
     """One base with its files (without their texts)."""
     files = files_json(list(documents_of(kb)), with_content=False)
-    return bases_json([kb], user)[0] | {"files": files, "data": {"file_ids": [file["id"] for file in files]}}
+    return base_json(kb, user, access_fields([kb], user)[kb.pk]) | {
+        "files": files,
+        "data": {"file_ids": [file["id"] for file in files]},
+    }
 
 
 def documents_of(kb: KnowledgeBase) -> QuerySet[Document, Any]:

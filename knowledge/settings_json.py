@@ -8,6 +8,7 @@ from typing import Any
 from knowledge.config import RagConfig
 from owui.config.registry import InvalidSetting
 from owui.lib.errors import UserError
+from owui.lib.masks import MASK, masked
 
 _CONFIG = {
     "RAG_TEMPLATE": "template",
@@ -62,9 +63,10 @@ def config_json(config: RagConfig) -> dict[str, Any]:
 
 
 def embedding_json(config: RagConfig) -> dict[str, Any]:
-    """With the keys: only administrators get here, as in the field."""
+    """The keys are masked: who may change where they are sent must not learn them."""
     servers = {
-        name: {part: getattr(config, ours) for part, ours in fields.items()} for name, fields in _SERVERS.items()
+        name: masked({part: getattr(config, ours) for part, ours in fields.items()})
+        for name, fields in _SERVERS.items()
     }
     return {"status": True, **{theirs: getattr(config, ours) for theirs, ours in _EMBEDDING.items()}, **servers}
 
@@ -80,7 +82,7 @@ def embedding_changes(form: Mapping[str, Any]) -> dict[str, Any]:
     for name, fields in _SERVERS.items():
         given = form.get(name)
         if isinstance(given, Mapping):
-            changes |= {ours: given[part] for part, ours in fields.items() if part in given}
+            changes |= {ours: given[part] for part, ours in fields.items() if given.get(part, MASK) != MASK}
     return _clean(changes)
 
 

@@ -82,7 +82,7 @@ api.add_router("/ollama", ollama)
 
 @api.exception_handler(UserError)
 def user_error(request: HttpRequest, error: UserError) -> HttpResponse:
-    return api.create_response(request, {"detail": error.message}, status=error.status)
+    return api.create_response(request, {"detail": error.message, **error.more()}, status=error.status)
 
 
 @api.exception_handler(ValidationError)

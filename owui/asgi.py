@@ -6,20 +6,21 @@ import os
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "owui.settings")  # noqa: TID251
 
-from django.core.asgi import get_asgi_application
+import django
 
-http_application = get_asgi_application()
+django.setup(set_prefix=False)
 
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 
 import owui.urls  # noqa: E402, F401  (a fault in any route stops the start, and no first request waits for imports)
 from chat.routing import websocket_urlpatterns  # noqa: E402
 from owui.lifespan import Lifespan  # noqa: E402
+from owui.middleware import Handler  # noqa: E402
 from owui.sockets import TokenAuthSocket  # noqa: E402
 
 application = ProtocolTypeRouter(
     {
-        "http": http_application,
+        "http": Handler(),
         "websocket": TokenAuthSocket(URLRouter(websocket_urlpatterns)),
         "lifespan": Lifespan(),
     }

@@ -28,6 +28,7 @@ urlpatterns = [
     path("admin/security/", include("owui.security.urls")),
     path("admin/preview/", include("rbac.preview_admin")),
     path("admin/access/", include("rbac.governance")),
+    path("admin/sync/", include("rbac.sync_admin")),
     path("admin/", admin.site.urls),
     path("", api.urls),
 ]

@@ -11,6 +11,7 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.db.models import Q, QuerySet
+from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -18,7 +19,7 @@ from django.utils.translation import gettext_lazy
 from rbac.access_map import name_field
 from rbac.ends import until
 from rbac.models import AccessChange, Group, MembershipSource
-from rbac.permissions import is_true
+from rbac.permissions import PERMISSIONS, is_true
 from rbac.services.matrix import own_keys
 from rbac.sharing import Access, Person, resource_types
 
@@ -95,8 +96,6 @@ def _named(text: str, viewer: Person) -> list[uuid.UUID]:
 
 def moment_of(text: str) -> datetime | None:
     """The moment in the field of the page (`2027-01-31T18:00`), in the time zone of the server."""
-    from django.utils import timezone
-
     try:
         moment = parse_datetime(text)
     except ValueError:
@@ -162,7 +161,7 @@ class _Names:
         return self._groups.get(str(pk), _gone(pk)) if pk else ""
 
     def object(self, pk: Any) -> str:
-        return self._objects.get(str(pk), _gone(pk))
+        return str(self._objects.get(str(pk), _gone(pk)))
 
 
 def _gone(pk: Any) -> str:
@@ -174,7 +173,7 @@ def _subject(row: AccessChange, names: _Names) -> str:
     if row.kind == "role":
         return names.person(row.object_id)
     if row.kind == "group":
-        return row.value.get("name") or names.group(row.object_id)
+        return str(row.value.get("name") or names.group(row.object_id))
     if row.kind == "resource":
         return names.object(row.object_id)
     if row.kind == "defaults":
@@ -231,6 +230,4 @@ def _source(source: str) -> str:
 
 def _flat(value: Any) -> str:
     """The keys of the stored default."""
-    from rbac.permissions import PERMISSIONS
-
     return ", ".join(sorted(key for key in PERMISSIONS if is_true(value, key))) or _("no permission")

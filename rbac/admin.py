@@ -17,9 +17,10 @@ from django.utils.translation import gettext_lazy as _
 from rbac import services
 from rbac.admin_lists import counted
 from rbac.forms import GroupAdminForm, permission_field
-from rbac.models import Group, Membership
+from rbac.models import Group, GroupManager, Membership
 from rbac.permissions import PERMISSIONS
 from rbac.service_admin import ServiceAdmin
+from rbac.services.matrix import unknown_keys
 from rbac.shared_admin import SharedAdmin, grant_inlines
 
 __all__ = ["GroupAdmin", "MembershipInline", "ServiceAdmin", "SharedAdmin", "grant_inlines"]
@@ -52,6 +53,24 @@ class MembershipInline(admin.TabularInline[Membership, Group]):
         return False
 
 
+class ManagerInline(admin.TabularInline[GroupManager, Group]):
+    """Who besides administrators adds and removes the members."""
+
+    model = GroupManager
+    fk_name = "group"
+    fields = ("user", "created_at")
+    readonly_fields = ("created_at",)
+    autocomplete_fields = ("user",)
+    extra = 0
+    ordering = ("user__name", "pk")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[GroupManager]:
+        return super().get_queryset(request).select_related("user", "group")
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
 @admin.register(Group)
 class GroupAdmin(ServiceAdmin[Group]):
     form = GroupAdminForm
@@ -61,7 +80,7 @@ class GroupAdmin(ServiceAdmin[Group]):
     search_fields = ("name", "description")
     autocomplete_fields = ("parent",)
     ordering = ("name",)
-    inlines = (MembershipInline,)
+    inlines = (MembershipInline, ManagerInline)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Group]:
         return super().get_queryset(request).annotate(people=counted(Membership.objects.all(), "group", "user"))
@@ -75,7 +94,10 @@ class GroupAdmin(ServiceAdmin[Group]):
             for section, fields in sections.items()
         ]
         named: tuple[str, ...] = ("name", "description", "parent", "share")
-        return [(None, {"fields": named if obj is None else (*named, "all_members")}), *permissions]
+        return [
+            (None, {"fields": named if obj is None else (*named, "all_members", "unknown_permissions")}),
+            *permissions,
+        ]
 
     def get_form(self, request: HttpRequest, obj: Group | None = None, change: bool = False, **kwargs: Any) -> Any:
         # The permission boxes are no fields of the model; the form declares them itself.
@@ -83,7 +105,7 @@ class GroupAdmin(ServiceAdmin[Group]):
         return super().get_form(request, obj, change, **kwargs)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Group | None = None) -> Any:
-        return () if obj is None else ("all_members",)
+        return () if obj is None else ("all_members", "unknown_permissions")
 
     @admin.display(description=_("members"), ordering="people")
     def member_count(self, group: Any) -> SafeString:
@@ -94,6 +116,11 @@ class GroupAdmin(ServiceAdmin[Group]):
     def all_members(self, group: Any) -> SafeString:
         """The inline shows the first of them only."""
         return self.member_count(group)
+
+    @admin.display(description=_("unknown to this release, kept"))
+    def unknown_permissions(self, group: Group) -> str:
+        """Keys of another release: they do nothing here, and saving leaves them as they are."""
+        return ", ".join(unknown_keys(group.permissions)) or "–"
 
     @admin.display(description=_("permissions"))
     def granted(self, group: Group) -> str:
@@ -125,6 +152,11 @@ class GroupAdmin(ServiceAdmin[Group]):
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
         by: Any = request.user
         rows = formset.save(commit=False)
+        if issubclass(formset.model, GroupManager):
+            gone = {row.user_id for row in formset.deleted_objects}
+            present = set(GroupManager.objects.filter(group=form.instance).values_list("user_id", flat=True))
+            services.set_managers(form.instance, (present - gone) | {row.user_id for row in rows}, by=by)
+            return
         for row in formset.deleted_objects:
             services.remove_members(row.group, [row.user_id], by=by, source=row.source)
         if rows:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 from django.contrib.auth import get_user_model
@@ -39,16 +40,33 @@ def group_json(group: Group) -> dict[str, Any]:
 
 
 def groups_json(groups: Any) -> list[dict[str, Any]]:
-    """A list of groups with their counts, in one statement."""
-    counted = groups.annotate(member_count=Count("memberships__user", distinct=True))
-    # Named, because counting drops the order of the model.
-    return [group_json(group) for group in counted.order_by("name", "pk")]
+    """A list of groups with their counts, in three statements at most."""
+    found = list(groups.order_by("name", "pk"))
+    counts = _member_counts(groups)
+    for group in found:
+        group.member_count = counts.get(group.pk, 0)
+    return [group_json(group) for group in found]
+
+
+def _member_counts(groups: Any) -> dict[Any, int]:
+    """How many people are in each group itself. One row is one person, except where a group has members from several
+    sources: only those are told apart, for that takes ten times as long."""
+    rows = Membership.objects.filter(group__in=groups.order_by().values("pk")).order_by().values("group_id", "source")
+    counts: dict[Any, int] = {}
+    mixed = set()
+    for pk, count in rows.annotate(n=Count("*")).values_list("group_id", "n"):
+        if pk in counts:
+            mixed.add(pk)
+        counts[pk] = count
+    if mixed:
+        people = Membership.objects.filter(group__in=mixed).order_by().values("group_id")
+        counts |= dict(people.annotate(n=Count("user_id", distinct=True)).values_list("group_id", "n"))
+    return counts
 
 
 def _find(groups: Any, group_id: str) -> Group | None:
     try:
-        counted = groups.annotate(member_count=Count("memberships__user", distinct=True))
-        return counted.filter(pk=group_id).first()  # type: ignore[no-any-return]
+        return groups.filter(pk=group_id).first()  # type: ignore[no-any-return]
     except ValidationError:
         return None
 
@@ -77,8 +95,13 @@ def list_groups(request: HttpRequest, share: bool | None = None) -> list[dict[st
     user: Any = request.user
     if user.role == "admin":
         return groups_json(Group.objects.all())
-    allowed = services.shareable_groups(user) if share else services.effective_groups(user)
-    return groups_json(Group.objects.filter(pk__in=allowed.order_by().values("pk")))
+    own = services.effective_groups(user).order_by().values("pk")
+    if not share:
+        return groups_json(Group.objects.filter(pk__in=own))
+    mine = set(own.values_list("pk", flat=True))
+    shown = groups_json(Group.objects.filter(pk__in=services.shareable_groups(user).order_by().values("pk")))
+    # Of the others a picker needs no more than what `/info` tells.
+    return [row if uuid.UUID(row["id"]) in mine else _info(row) for row in shown]
 
 
 @router.post("/create", auth=admin)
@@ -112,7 +135,10 @@ def get_group_info(request: HttpRequest, group_id: str) -> dict[str, Any]:
     group = _find(Group.objects.filter(visible), group_id)
     if group is None:
         raise Missing
-    row = group_json(group)
+    return _info(group_json(group))
+
+
+def _info(row: dict[str, Any]) -> dict[str, Any]:
     return {key: row[key] for key in ("id", "name", "description", "member_count")}
 
 

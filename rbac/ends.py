@@ -68,10 +68,8 @@ def hour_of(ends: datetime | None) -> str:
     return here.strftime("%H:%M:%S" if here.second else "%H:%M")
 
 
-def until(ends: datetime | None) -> str:
-    """ "until 31 Jan 2027", "until 31 Jan 2027, 18:00", or nothing."""
-    if ends is None:
-        return ""
+def until(ends: datetime) -> str:
+    """ "until 31 Jan 2027", or "until 31 Jan 2027, 18:00"."""
     text = date_format(timezone.localtime(ends), "j M Y" if _is_whole_day(ends) else "j M Y, H:i")
     return _("until %(moment)s") % {"moment": text}
 

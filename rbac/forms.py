@@ -13,8 +13,9 @@ from owui.lib.errors import UserError
 from rbac.ends import end_of
 from rbac.grants import READ, WRITE, Grant, parse_grants, wildcards_of
 from rbac.models import Group
-from rbac.permissions import PERMISSIONS, is_true, nested
+from rbac.permissions import PERMISSIONS, is_true
 from rbac.sentences import with_names
+from rbac.services.matrix import with_keys
 from rbac.sharing import Access
 
 _SHARE = {"members": "members", "true": True, "false": False}
@@ -47,15 +48,9 @@ class GroupAdminForm(forms.ModelForm[Group]):
 
     def permissions(self) -> dict[str, Any]:
         """The keys that are ticked, nested; what the form does not know stays as it is stored."""
-        ticked = nested({key: True for key in PERMISSIONS if self.cleaned_data.get(permission_field(key))})
-        stored = self.instance.permissions if isinstance(self.instance.permissions, dict) else {}
-        known = {(row.section, row.key.partition(".")[2]) for row in PERMISSIONS.values()}
-        kept: dict[str, Any] = {}
-        for section, branch in stored.items():
-            if isinstance(branch, dict):
-                kept[section] = {name: value for name, value in branch.items() if (section, name) not in known}
-        merged = {section: {**kept.get(section, {}), **ticked.get(section, {})} for section in {**kept, **ticked}}
-        return {section: branch for section, branch in merged.items() if branch}
+        return with_keys(
+            self.instance.permissions, {key for key in PERMISSIONS if self.cleaned_data.get(permission_field(key))}
+        )
 
     def sharing(self) -> dict[str, Any]:
         """`data` with the chosen rule of who may share with the group."""
@@ -87,10 +82,6 @@ class GrantRow:
     email: str = ""
     error: str = ""
 
-    @property
-    def principal(self) -> str:
-        return f"{self.kind}:{self.id}"
-
 
 class AccessDialogForm:
     """What the dialog sends: the general rule, and rows of `principal`, `permission` and an end, for those who have
@@ -120,7 +111,7 @@ class AccessDialogForm:
     def _parsed(rows: list[GrantRow], ends_known: bool) -> list[Grant]:
         items: list[dict[str, Any]] = []
         for row in rows:
-            item = {"principal_type": row.kind, "principal_id": row.id, "permission": row.permission}
+            item: dict[str, Any] = {"principal_type": row.kind, "principal_id": row.id, "permission": row.permission}
             if ends_known:
                 try:
                     ends = end_of(row.day, row.hour)

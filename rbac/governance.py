@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import admin, messages
+from django.contrib.auth import get_user_model
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Page, Paginator
 from django.db import transaction
@@ -195,7 +196,7 @@ def map_export(request: HttpRequest) -> HttpResponse:
     return response
 
 
-# ------------------------------------------------------------------------------------------------------ history of access
+# ---------------------------------------------------------------------------------------------------- history of access
 @require_safe
 @administrators
 def history(request: HttpRequest) -> HttpResponse:
@@ -227,8 +228,6 @@ def _about(pk: uuid.UUID | None) -> str:
     """The page from which one came here: where the object can be changed."""
     if pk is None:
         return ""
-    from django.contrib.auth import get_user_model
-
     models: list[Any] = [get_user_model(), Group, *resource_types().values()]
     for model in models:
         if model in admin.site._registry and model._default_manager.filter(pk=pk).exists():

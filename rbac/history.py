@@ -17,7 +17,7 @@ from django.db import connection, migrations
 from django.db.models import Q, QuerySet
 
 from rbac.models import AccessChange
-from rbac.sharing import Access, Person, resource_types
+from rbac.sharing import Access, Person, bypasses_access, resource_types
 
 _ACTOR = "nullif(current_setting('owui.actor', true), '')::uuid"
 _COLUMNS = "kind, object_type, object_id, principal_type, principal_id, value, changed_by, valid_from, source, row_id"
@@ -103,7 +103,7 @@ def track_shared(resource_type: str, table: str) -> list[TrackAccess]:
             TrackAccess(
                 f"{table}{kind}grant",
                 ("'grant'", f"'{resource_type}'", "r.content_object_id", f"'{kind}'", f"r.{kind}_id", grant),
-                watched=["expires_at"],
+                watched=["permission_id", "is_denied", "expires_at", f"{kind}_id", "content_object_id"],
                 by="r.granted_by_id",
             )
         )
@@ -148,8 +148,11 @@ def reachable_at(user_id: uuid.UUID, resource_type: str, moment: datetime, *, wr
         is_open = model.allows_anyone and not write
         return {pk for pk, v in resources.items() if pk and is_open and v["general_access"] == Access.ANYONE}
     past = _Past(user_id, role)
-    if model.bypass_applies(past):
+    # What lets everybody use every model changes none.
+    if model.bypass_applies(past) and (not write or model.administered or bypasses_access(past)):
         return {pk for pk in resources if pk}
+    if write and model.administered:
+        return set()
     granted: dict[bool, dict[uuid.UUID | None, set[str]]] = {True: defaultdict(set), False: defaultdict(set)}
     principals = [user_id, *groups_at(user_id, moment)]
     for state in states_at(moment, kind="grant", object_type=resource_type, principal_id__in=principals):

@@ -12,6 +12,7 @@ from pydantic import StrictBool
 from owui.lib.errors import UserError
 from rbac.grants import Grant, as_access_control, grants_of, parse_access_control, parse_grants
 from rbac.permissions import PERMISSIONS, is_true, nested
+from rbac.services import set_grants
 from rbac.sharing import Person, SharedResource
 
 #: an object of sections with true and false inside; anything else is no permissions object (422)
@@ -67,6 +68,15 @@ class AccessForm(Schema):
 
     access_grants: list[dict[str, Any]] | None = None
     access_control: dict[str, Any] | None = None
+    #: who is kept out whatever else lets them in; for administrators
+    access_denials: list[dict[str, Any]] | None = None
+    #: what the editor saw (`version` of an earlier answer): somebody else's change in between is a 409
+    version: str | None = None
+
+    def update(self, resource: SharedResource, *, by: Person) -> None:
+        """Access update: the whole list is replaced; neither field sent means nobody."""
+        denials = parse_grants(self.access_denials) if self.access_denials is not None else None
+        set_grants(resource, self.grants() or [], denials=denials, version=self.version, by=by)
 
     def grants(self) -> list[Grant] | None:
         """The grants asked for; None when neither field was sent."""

@@ -120,7 +120,7 @@ def _collapsed(grants: Iterable[NamedGrant]) -> list[NamedGrant]:
     rows: dict[tuple[bool, str, str], dict[str, NamedGrant]] = defaultdict(dict)
     for grant in grants:
         rows[grant.is_denied, grant.kind, grant.id][grant.permission] = grant
-    shown = []
+    shown: list[NamedGrant] = []
     for (is_denied, _kind, _id), found in rows.items():
         strong, weak = (READ, WRITE) if is_denied else (WRITE, READ)
         if len(found) == 2 and _lasts(found[strong].ends, found[weak].ends):

@@ -31,9 +31,7 @@ class _GrantForm(forms.ModelForm[Any]):
 
     access = forms.ChoiceField(label=_("may"), choices=[(READ, _("read")), (WRITE, _("read and change"))])
     until = forms.CharField(label=_("until"), required=False, widget=forms.TextInput(attrs={"type": "date"}))
-    until_time = forms.CharField(
-        label=_("time"), required=False, widget=forms.TextInput(attrs={"type": "time", "step": "1"})
-    )
+    until_time = forms.CharField(label=_("time"), required=False, widget=forms.TextInput(attrs={"type": "time"}))
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -164,8 +162,9 @@ class SharedAdmin(ServiceAdmin[M]):
             request.POST = _as_new_rows(request.POST)  # type: ignore[assignment]
 
     def render_change_form(
-        self, request: HttpRequest, context: Any, *args: Any, obj: Any = None, **kwargs: Any
-    ) -> HttpResponse:
+        self, request: HttpRequest, context: Any, add: bool = False, change: bool = False, form_url: str = "",
+        obj: Any = None,
+    ) -> HttpResponse:  # fmt: skip
         error = getattr(request, "_refused", None)
         if isinstance(error, Conflict):
             context |= {"access_version": version_of(*error.theirs), "differences": compare(error.theirs, error.yours)}
@@ -173,7 +172,7 @@ class SharedAdmin(ServiceAdmin[M]):
             context["access_version"] = request.POST.get("access_version", "")
         elif obj is not None:
             context["access_version"] = version_of(*_stored(request, obj))
-        return super().render_change_form(request, context, *args, obj=obj, **kwargs)
+        return super().render_change_form(request, context, add, change, form_url, obj)
 
     # ---------------------------------------------------------------------------------------------------- saving
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:

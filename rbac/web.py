@@ -8,11 +8,20 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.shortcuts import resolve_url
 
 from rbac.sharing import is_verified
+
+
+def go(request: HttpRequest, url: str) -> HttpResponse:
+    """A redirect that htmx obeys too, instead of swapping the target page in."""
+    if getattr(request, "htmx", False):
+        response = HttpResponse(status=200)
+        response["HX-Redirect"] = url
+        return response
+    return HttpResponseRedirect(url)
 
 
 def verified_only(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:

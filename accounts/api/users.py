@@ -11,13 +11,14 @@ from ninja import Body, Router
 from accounts import preferences, services
 from accounts.models import Session, User
 from accounts.presence import is_here
-from accounts.schemas import UserUpdateForm, public_info, user_info, user_json
+from accounts.schemas import UserUpdateForm, public_info, shown_info, user_info, user_json
 from owui.config.sections import UiConfig
 from owui.lib.guards import admin, verified
 from owui.lib.pagination import page_of
 from owui.lib.pictures import image_response
 from rbac import services as rbac_services
 from rbac.api import groups_json
+from rbac.models import Membership
 from rbac.permissions import default_permissions, effective_permissions, environment_defaults, may
 from rbac.schemas import PermissionTree
 
@@ -33,8 +34,11 @@ def list_users(
 ) -> dict[str, Any]:
     field = order_by if order_by in ORDERS else "created_at"
     users = services.search_users(query).order_by(("-" if direction == "desc" else "") + field, "pk")
-    rows = list(page_of(users, page).prefetch_related("memberships"))
-    items = [user_json(u) | {"group_ids": sorted({str(m.group_id) for m in u.memberships.all()})} for u in rows]
+    rows = list(page_of(users, page))
+    groups: dict[Any, set[str]] = {user.pk: set() for user in rows}
+    for user_id, group_id in Membership.objects.filter(user__in=list(groups)).values_list("user_id", "group_id"):
+        groups[user_id].add(str(group_id))
+    items = [user_json(user) | {"group_ids": sorted(groups[user.pk])} for user in rows]
     return {"users": items, "total": users.count()}
 
 
@@ -103,12 +107,8 @@ def get_user(request: HttpRequest, user_id: str) -> dict[str, Any]:
 
 
 @router.get("/{user_id}/info", auth=verified)
-def get_user_info(request: HttpRequest, user_id: str) -> dict[str, Any]:
-    by: Any = request.user
-    user = services.get_user(user_id)
-    if by.role == "admin":
-        return user_info(user)
-    return public_info(user, with_email=user.pk == by.pk or may(by, SHARING))
+def get_user_info(request: HttpRequest, user_id: str) -> dict[str, Any] | None:
+    return shown_info(services.get_user(user_id), to=request.user)  # type: ignore[arg-type]
 
 
 @router.get("/{user_id}/profile/image", auth=verified)

@@ -24,7 +24,8 @@ from rbac.history import acting
 from rbac.models import Group
 from rbac.services import add_members
 
-_FIRST_ACCOUNT_LOCK = 0x6F777569
+#: held while it is decided whether a new account is the first
+FIRST_ACCOUNT_LOCK = 0x6F777569
 
 
 def has_users() -> bool:
@@ -83,7 +84,7 @@ def _insert_account(
 ) -> User:
     with connection.cursor() as cursor:
         # Serialises only the question "am I the first?"; later accounts hold it for a millisecond.
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_FIRST_ACCOUNT_LOCK])
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [FIRST_ACCOUNT_LOCK])
     if only_while_open and not signup_open():
         # Who loses the race for the first account is a later one, and needs an open sign-up.
         raise Refused(ACCESS_PROHIBITED, code="signup_closed")
@@ -132,7 +133,7 @@ def ensure_configured_admin() -> User | None:
     if not boot.webui_admin_email or not boot.webui_admin_password or has_users():
         return None
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_FIRST_ACCOUNT_LOCK])
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [FIRST_ACCOUNT_LOCK])
     if has_users():
         return None  # another node was first
     user = create_account(

@@ -29,7 +29,7 @@ def list_chats(request: HttpRequest, page: int | None = None) -> list[dict[str, 
 
 @router.get("/{chat_id}", auth=verified)
 def get_chat(request: HttpRequest, chat_id: uuid.UUID) -> dict[str, Any]:
-    return _json(_readable(request, chat_id))
+    return _json(_readable(request, chat_id), request)
 
 
 @router.delete("/{chat_id}", auth=verified)
@@ -45,5 +45,6 @@ def _readable(request: HttpRequest, chat_id: uuid.UUID) -> Chat:
     return chat  # type: ignore[no-any-return]
 
 
-def _json(chat: Chat) -> dict[str, Any]:
-    return chat_json(chat, list(Message.objects.filter(chat=chat).order_by("created_at")))
+def _json(chat: Chat, request: HttpRequest) -> dict[str, Any]:
+    reader: Any = request.user
+    return chat_json(chat, list(Message.objects.filter(chat=chat).order_by("created_at")), reader=reader)

@@ -127,11 +127,11 @@ def _admit(user: User, resolved: Resolved, form: CompletionForm) -> tuple[Comple
     return form, permitted
 
 
-async def _whole(answer: AsyncGenerator[Event, None], model: str) -> HttpResponse | dict[str, Any]:
+async def _whole(coming: AsyncGenerator[Event, None], model: str) -> HttpResponse | dict[str, Any]:
     text, reasoning, usage, reason = [], [], {}, "stop"
     calls: dict[int, dict[str, Any]] = {}
     sources: list[dict[str, Any]] = []
-    async with aclosing(answer) as events:
+    async with aclosing(coming) as events:
         async for event in events:
             if isinstance(event, TextDelta):
                 text.append(event.text)

@@ -7,14 +7,13 @@ from typing import Any
 from django.http import HttpRequest
 from ninja import Router, Schema
 
-from accounts.schemas import user_info
+from accounts.schemas import shown_info
 from chat import folders
 from chat.models import Chat, Folder
 from chat.schemas import item_json
 from owui.lib.guards import verified
 from owui.lib.pagination import page_of
 from rbac.schemas import AccessForm, access_fields
-from rbac.services import set_grants
 from rbac.shortcuts import get_readable, get_writable
 
 router = Router(tags=["folders"])
@@ -65,7 +64,7 @@ def list_shared_folders(request: HttpRequest) -> list[dict[str, Any]]:
     access = access_fields(rows, user)
     return [
         _line(row)
-        | {"user": user_info(row.owner) if row.owner else None, "write_access": access[row.pk]["write_access"]}
+        | {"user": shown_info(row.owner, to=user), "write_access": access[row.pk]["write_access"]}
         for row in rows
     ]
 
@@ -79,9 +78,10 @@ def get_folder(request: HttpRequest, folder_id: str) -> dict[str, Any]:
 def list_shared_chats(request: HttpRequest, folder_id: str, page: int = 1) -> list[dict[str, Any]]:
     """Every chat in the folder that the caller may read, whoever's it is."""
     folder = _readable(request, folder_id)
-    chats: Any = Chat.objects.readable_by(request.user)  # type: ignore[arg-type]
+    user: Any = request.user
+    chats: Any = Chat.objects.readable_by(user)
     chats = chats.filter(folder=folder, archived=False).select_related("owner").order_by("-updated_at", "id")
-    return [item_json(c) | {"user": user_info(c.owner)} for c in page_of(chats, page, CHATS_SHOWN)]
+    return [item_json(c) | {"user": shown_info(c.owner, to=user)} for c in page_of(chats, page, CHATS_SHOWN)]
 
 
 @router.post("/{folder_id}/update", auth=verified)
@@ -106,7 +106,7 @@ def expand_folder(request: HttpRequest, folder_id: str, form: ExpandedForm) -> d
 @router.post("/{folder_id}/access/update", auth=verified)
 def update_access(request: HttpRequest, folder_id: str, form: AccessForm) -> dict[str, Any]:
     folder = _writable(request, folder_id)
-    set_grants(folder, form.grants() or [], by=request.user)  # type: ignore[arg-type]
+    form.update(folder, by=request.user)  # type: ignore[arg-type]
     return _whole(folder, request)
 
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.db.models import Q
 from django.http import HttpRequest
 from ninja import Router
 
-from accounts.schemas import user_info
+from accounts.schemas import shown_info
 from chat import notes
 from chat.models import Note
 from owui.lib.guards import verified
-from owui.lib.pagination import page_of
+from rbac.listings import Listed, listed, listed_page
 from rbac.schemas import AccessForm, access_fields
-from rbac.services import set_grants
 from rbac.shortcuts import get_readable, get_writable
 
 router = Router(tags=["notes"])
@@ -37,7 +37,9 @@ class NoteUpdateForm(AccessForm):
 @router.get("/list", auth=verified, include_in_schema=False)
 def list_notes(request: HttpRequest, page: int | None = None) -> list[dict[str, Any]]:
     rows = _visible(request).order_by("-updated_at", "pk")
-    return _json(page_of(rows, page, PAGE) if page is not None else rows, request, with_data=False)
+    user: Any = request.user
+    found = listed(_short(rows), user) if page is None else listed_page(rows, user, page, PAGE, loaded=_short)
+    return _listed_json(found, user, with_data=False)
 
 
 @router.get("/search", auth=verified)
@@ -61,7 +63,8 @@ def search_notes(
         rows = rows.filter(own if view_option == "created" else ~own)
     field = {"name": "title", "title": "title", "created_at": "created_at"}.get(order_by, "updated_at")
     rows = rows.order_by(("" if direction == "asc" else "-") + field, "pk")
-    return {"items": _json(page_of(rows, page, PAGE), request), "total": rows.count()}
+    found = listed_page(rows, user, page, PAGE)
+    return {"items": _listed_json(found, user), "total": found.total}
 
 
 @router.post("/create", auth=verified)
@@ -90,7 +93,7 @@ def update_note(request: HttpRequest, note_id: str, form: NoteUpdateForm) -> dic
 @router.post("/{note_id}/access/update", auth=verified)
 def update_access(request: HttpRequest, note_id: str, form: AccessForm) -> dict[str, Any]:
     note = _writable(request, note_id)
-    set_grants(note, form.grants() or [], by=request.user)  # type: ignore[arg-type]
+    form.update(note, by=request.user)  # type: ignore[arg-type]
     return _record(note, request)
 
 
@@ -115,25 +118,27 @@ def _writable(request: HttpRequest, note_id: str) -> Note:
 
 def _record(note: Note, request: HttpRequest) -> dict[str, Any]:
     note.refresh_from_db()
-    return _json([note], request)[0]
+    user: Any = request.user
+    return _row_json(note, user, access_fields([note], user)[note.pk])
 
 
-def _json(rows: Any, request: HttpRequest, *, with_data: bool = True) -> list[dict[str, Any]]:
+def _listed_json(found: Listed, user: Any, *, with_data: bool = True) -> list[dict[str, Any]]:
+    return [_row_json(note, user, found.access[note.pk], with_data=with_data) for note in found.rows]
+
+
+def _short(rows: Any) -> Any:
+    return rows.defer("data", "meta")
+
+
+def _row_json(note: Note, user: Any, access: Mapping[str, Any], *, with_data: bool = True) -> dict[str, Any]:
     """`with_data=False` is the field's light list: a note may be long."""
-    if hasattr(rows, "select_related"):
-        rows = rows.select_related("owner") if with_data else rows.select_related("owner").defer("data")
-    rows = list(rows)
-    access = access_fields(rows, request.user)  # type: ignore[arg-type]
-    return [
-        {
-            "id": str(row.pk),
-            "user_id": str(row.owner_id) if row.owner_id else "",
-            "title": row.title,
-            **({"data": row.data or None, "meta": row.meta or None} if with_data else {}),
-            "created_at": int(row.created_at.timestamp()),
-            "updated_at": int(row.updated_at.timestamp()),
-            "user": user_info(row.owner) if row.owner else None,
-            **access[row.pk],
-        }
-        for row in rows
-    ]
+    return {
+        "id": str(note.pk),
+        "user_id": str(note.owner_id) if note.owner_id else "",
+        "title": note.title,
+        **({"data": note.data or None, "meta": note.meta or None} if with_data else {}),
+        "created_at": int(note.created_at.timestamp()),
+        "updated_at": int(note.updated_at.timestamp()),
+        "user": shown_info(note.owner, to=user),
+        **access,
+    }

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Any
 
 from django.db.models import Q
 from django.http import HttpRequest
 from ninja import Router, Schema
 
-from accounts.schemas import user_info
+from accounts.schemas import shown_info
 from chat import prompts
 from chat.models import Prompt
 from owui.lib.guards import verified
-from owui.lib.pagination import page_of
+from rbac.listings import Listed, listed, listed_page
 from rbac.schemas import AccessForm, access_fields
-from rbac.services import set_grants
 from rbac.shortcuts import get_readable, get_writable
 
 router = Router(tags=["prompts"])
@@ -50,7 +49,8 @@ class PromptMetaForm(Schema):
 
 @router.get("/", auth=verified)
 def list_prompts(request: HttpRequest) -> list[dict[str, Any]]:
-    return _records(Prompt.objects.readable_by(request.user).order_by("command"), request)  # type: ignore[arg-type]
+    user: Any = request.user
+    return _listed_json(listed(Prompt.objects.readable_by(user).order_by("command"), user), user)
 
 
 @router.get("/list", auth=verified)
@@ -73,7 +73,8 @@ def search_prompts(
         rows = rows.filter(tags__contains=[tag])
     field = order_by if order_by in ("name", "command", "created_at", "updated_at") else "updated_at"
     rows = rows.order_by(("" if direction == "asc" else "-") + field, "pk")
-    return {"items": _records(page_of(rows, page), request), "total": rows.count()}
+    found = listed_page(rows, request.user, page)  # type: ignore[arg-type]
+    return {"items": _listed_json(found, request.user), "total": found.total}
 
 
 @router.get("/tags", auth=verified)
@@ -108,7 +109,7 @@ def update_prompt_meta(request: HttpRequest, prompt_id: str, form: PromptMetaFor
 @router.post("/id/{prompt_id}/access/update", auth=verified)
 def update_access(request: HttpRequest, prompt_id: str, form: AccessForm) -> dict[str, Any]:
     prompt = _writable(request, prompt_id)
-    set_grants(prompt, form.grants() or [], by=request.user)  # type: ignore[arg-type]
+    form.update(prompt, by=request.user)  # type: ignore[arg-type]
     return _record(prompt, request)
 
 
@@ -161,34 +162,30 @@ def _update(request: HttpRequest, prompt: Prompt, form: PromptForm) -> dict[str,
     return _record(prompts.update_prompt(prompt, by=by, grants=form.grants(), **changes), request)
 
 
-def _records(rows: Any, request: HttpRequest) -> list[dict[str, Any]]:
-    return _json(list(rows.select_related("owner")), request)
+def _listed_json(found: Listed, user: Any) -> list[dict[str, Any]]:
+    return [_row_json(row, user, found.access[row.pk]) for row in found.rows]
 
 
 def _record(prompt: Prompt, request: HttpRequest) -> dict[str, Any]:
     prompt.refresh_from_db()
-    return _json([prompt], request)[0]
+    user: Any = request.user
+    return _row_json(prompt, user, access_fields([prompt], user)[prompt.pk])
 
 
-def _json(rows: Iterable[Prompt], request: HttpRequest) -> list[dict[str, Any]]:
-    rows = list(rows)
-    access = access_fields(rows, request.user)  # type: ignore[arg-type]
-    return [
-        {
-            "id": str(row.pk),
-            "command": row.command,
-            "user_id": str(row.owner_id) if row.owner_id else "",
-            "name": row.name,
-            "title": row.name,
-            "content": row.content,
-            "data": row.meta.get("data"),
-            "meta": {key: value for key, value in row.meta.items() if key != "data"} or None,
-            "tags": row.tags,
-            "is_active": row.is_active,
-            "created_at": int(row.created_at.timestamp()),
-            "updated_at": int(row.updated_at.timestamp()),
-            "user": user_info(row.owner) if row.owner else None,
-            **access[row.pk],
-        }
-        for row in rows
-    ]
+def _row_json(row: Prompt, user: Any, access: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "id": str(row.pk),
+        "command": row.command,
+        "user_id": str(row.owner_id) if row.owner_id else "",
+        "name": row.name,
+        "title": row.name,
+        "content": row.content,
+        "data": row.meta.get("data"),
+        "meta": {key: value for key, value in row.meta.items() if key != "data"} or None,
+        "tags": row.tags,
+        "is_active": row.is_active,
+        "created_at": int(row.created_at.timestamp()),
+        "updated_at": int(row.updated_at.timestamp()),
+        "user": shown_info(row.owner, to=user),
+        **access,
+    }

@@ -144,7 +144,7 @@ def _readable(user: Any, message_id: uuid.UUID) -> Message:
 
 
 def _message_html(user: Any, message: Message) -> str:
-    branch = selectors.load_branch(message.chat, only=message.pk)
+    branch = selectors.load_branch(message.chat, reader=user, only=message.pk)
     view = rendering.branch_views(branch.messages, branch.everything, branch.citations, branch.running)[0]
     return render_to_string("chat/_message.html", {"message": view, "can": rendering.can_of(user)})
 
@@ -159,7 +159,7 @@ def _asked_html(user: Any, started: Started) -> str:
 
 
 def _branch_response(request: HttpRequest, user: Any, chat: Chat) -> HttpResponse:
-    branch = selectors.load_branch(chat)
+    branch = selectors.load_branch(chat, reader=user)
     views = rendering.branch_views(branch.messages, branch.everything, branch.citations, branch.running)
     context = {"message_list": views, "can": rendering.can_of(user)}
     response = render(request, "chat/_message_list.html", context)

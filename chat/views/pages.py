@@ -39,7 +39,7 @@ def chat_page(request: HttpRequest, chat_id: uuid.UUID) -> HttpResponse:
     chat = Chat.objects.readable_by(user).filter(pk=chat_id).first()
     if chat is None:
         raise Missing(_("This chat does not exist, or it is not yours."))
-    branch = selectors.load_branch(chat)
+    branch = selectors.load_branch(chat, reader=user)
     views = rendering.branch_views(branch.messages, branch.everything, branch.citations, branch.running)
     items = services.attached_items([m for m in branch.messages if m.author == "user"])
     chosen = [{"id": i["id"], "name": i["name"]} for i in items if i.get("type") == "collection"]

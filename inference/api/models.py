@@ -4,28 +4,37 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import F, Q
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from ninja import Router
 from pydantic import ValidationError
 
+from accounts.schemas import shown_info
 from inference import services
 from inference.api import openai
 from inference.api.relay import aadmin, json_body, model_of
 from inference.catalogue import models_for
 from inference.live import live_models
 from inference.models import AIModel
-from inference.schemas import ModelAccessForm, ModelForm, ModelIdForm, ModelsForm, listed_json, live_json, record_json
+from inference.schemas import (
+    ModelAccessForm,
+    ModelForm,
+    ModelIdForm,
+    ModelsForm,
+    listed_json,
+    live_json,
+    record_json,
+    stored_json,
+)
 from inference.services import ModelValues
 from inference.workspace import listed_for
 from owui.lib.errors import UserError
 from owui.lib.guards import admin, averified, verified
-from owui.lib.pagination import page_of
 from owui.lib.pictures import image_response
 from rbac.grants import grants_of
+from rbac.listings import Listed, listed, listed_page
 from rbac.permissions import require
-from rbac.services import set_grants
 from rbac.shortcuts import get_readable, get_writable
 
 listing = Router(tags=["models"])
@@ -71,18 +80,22 @@ def list_presets(
         rows = rows.filter(meta__tags__contains=[{"name": tag}])
     field = order_by if order_by in ("name", "created_at", "updated_at") else "updated_at"
     rows = rows.order_by(("" if direction == "asc" else "-") + field, "pk")
-    return {"items": records(page_of(rows, page), user), "total": rows.count()}
+    found = listed_page(rows, user, page, loaded=_with_base)
+    return {"items": _listed_json(found, user), "total": found.total}
 
 
 @router.get("/all", auth=admin)
 def list_all(request: HttpRequest) -> list[dict[str, Any]]:
-    return records(AIModel.objects.readable_by(request.user), request.user)  # type: ignore[arg-type]
+    user: Any = request.user
+    return _listed_json(listed(_with_base(AIModel.objects.readable_by(user)), user), user)
 
 
 @router.get("/base", auth=admin)
 def list_base(request: HttpRequest, tag: str = "") -> list[dict[str, Any]]:
     rows = AIModel.objects.readable_by(request.user).filter(base_model__isnull=True)  # type: ignore[arg-type]
-    return records(rows.filter(meta__tags__contains=[{"name": tag}]) if tag else rows, request.user)
+    rows = rows.filter(meta__tags__contains=[{"name": tag}]) if tag else rows
+    user: Any = request.user
+    return _listed_json(listed(_with_base(rows), user), user)
 
 
 @router.get("/base/tags", auth=admin)
@@ -115,7 +128,7 @@ def update_model(request: HttpRequest, form: ModelForm) -> dict[str, Any]:
 @router.post("/model/access/update", auth=verified)
 def update_access(request: HttpRequest, form: ModelAccessForm) -> dict[str, Any]:
     row = _writable(request, form.id)
-    set_grants(row, form.grants() or [], by=request.user)  # type: ignore[arg-type]
+    form.update(row, by=request.user)  # type: ignore[arg-type]
     row.refresh_from_db()
     return _record(row)
 
@@ -149,7 +162,7 @@ def export_models(request: HttpRequest, ids: str = "") -> list[dict[str, Any]]:
     user: Any = request.user
     require(user, "workspace.models_export", status=401)
     rows = AIModel.objects.writable_by(user)
-    return records(rows.filter(model_id__in=ids.split(",")) if ids else rows, user)
+    return _listed_json(listed(_with_base(rows.filter(model_id__in=ids.split(",")) if ids else rows), user), user)
 
 
 @router.post("/import", auth=verified)
@@ -170,6 +183,18 @@ def get_profile_image(request: HttpRequest, id: str) -> HttpResponseBase:  # noq
 
 
 # ------------------------------------------------------------------------------------------------------------ helpers
+def _with_base(rows: Any) -> Any:
+    """What a record shows of the model below: its id."""
+    return rows.annotate(base_id=F("base_model__model_id"))
+
+
+def _listed_json(found: Listed, user: Any) -> list[dict[str, Any]]:
+    return [
+        stored_json(row, row.base_id) | found.access[row.pk] | {"user": shown_info(row.owner, to=user)}
+        for row in found.rows
+    ]
+
+
 def records(rows: Any, user: Any) -> list[dict[str, Any]]:
     """Records with their owner and what the person may do, in four statements whatever their number."""
     if hasattr(rows, "select_related"):
@@ -178,7 +203,8 @@ def records(rows: Any, user: Any) -> list[dict[str, Any]]:
     grants = grants_of(rows)
     writable = set(AIModel.objects.writable_by(user).filter(pk__in=list(grants)).values_list("pk", flat=True))
     return [
-        record_json(row, grants[row.pk]) | {"user": _owner(row), "write_access": row.pk in writable} for row in rows
+        record_json(row, grants[row.pk]) | {"user": shown_info(row.owner, to=user), "write_access": row.pk in writable}
+        for row in rows
     ]
 
 
@@ -223,8 +249,3 @@ def _writable(request: HttpRequest, model_id: str) -> AIModel:
 
 def _record(row: AIModel) -> dict[str, Any]:
     return record_json(row, grants_of([row])[row.pk])
-
-
-def _owner(row: AIModel) -> dict[str, Any] | None:
-    owner: Any = row.owner
-    return {"id": str(owner.pk), "name": owner.name, "email": owner.email, "role": owner.role} if owner else None

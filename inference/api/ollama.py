@@ -12,11 +12,12 @@ from django.http.response import HttpResponseBase
 from ninja import Router
 
 from inference import live as lists
-from inference.api.openai import as_allowed, is_stream
+from inference.api.openai import as_allowed, as_permitted, is_stream
 from inference.api.relay import aadmin, ask, json_body, model_of, relay, right_of
 from inference.catalogue import NOT_FOUND, Resolved, models_for, resolve_for
 from inference.config import OllamaConfig
-from inference.connections import Connection, connection_info, load_setup
+from inference.connections import Connection, connection_info, load_setup, options_for
+from inference.keys import Kept
 from inference.live import live_models
 from inference.presets import for_ollama, for_openai
 from inference.schemas import OllamaConfigForm, VerifyForm, listed_json, ollama_json
@@ -62,7 +63,7 @@ def get_config(request: HttpRequest) -> dict[str, Any]:
     return {
         "ENABLE_OLLAMA_API": config.enable,
         "OLLAMA_BASE_URLS": config.base_urls,
-        "OLLAMA_API_CONFIGS": config.api_configs,
+        "OLLAMA_API_CONFIGS": _kept(config).shown_configs(),
     }
 
 
@@ -71,7 +72,8 @@ def update_config(request: HttpRequest, form: OllamaConfigForm) -> dict[str, Any
     urls = [url.strip().rstrip("/") for url in form.OLLAMA_BASE_URLS]
     places = {str(i) for i in range(len(urls))}
     configs = {k: v for k, v in form.OLLAMA_API_CONFIGS.items() if k in places or k in urls}
-    changes: dict[str, Any] = {"base_urls": urls, "api_configs": configs}
+    sent = _kept(OllamaConfig.load()).taken_back(urls, (), configs)
+    changes: dict[str, Any] = {"base_urls": urls, "api_configs": sent.configs}
     if form.ENABLE_OLLAMA_API is not None:
         changes["enable"] = form.ENABLE_OLLAMA_API
     try:
@@ -83,7 +85,9 @@ def update_config(request: HttpRequest, form: OllamaConfigForm) -> dict[str, Any
 
 @router.post("/verify", auth=aadmin)
 async def verify(request: HttpRequest, form: VerifyForm) -> dict[str, Any]:
-    info = connection_info("ollama", form.url.strip().rstrip("/"), form.key or "", form.config or {})
+    url = form.url.strip().rstrip("/")
+    kept = _kept(await in_thread(OllamaConfig.load)())
+    info = connection_info("ollama", url, *kept.for_trial(url, form.key or "", form.config or {}))
     return await ask(info, "GET", "/api/version")
 
 
@@ -217,6 +221,13 @@ async def unload_model(request: HttpRequest) -> dict[str, bool]:
 
 
 # ------------------------------------------------------------------------------------------------------------ helpers
+def _kept(config: OllamaConfig) -> Kept:
+    """Ollama has no list of keys: they are among the options."""
+    urls = [url.strip().rstrip("/") for url in config.base_urls]
+    keys = [str(options_for(config.api_configs, i, url).get("key") or "") for i, url in enumerate(urls)]
+    return Kept(urls, keys, config.api_configs)
+
+
 async def _connections() -> list[Connection]:
     setup = await in_thread(load_setup)()
     if not setup.ollama.enable:
@@ -262,8 +273,9 @@ def _server(resolved: Resolved, index: int | None) -> Any:
 async def _pass_on(request: HttpRequest, path: str, index: int | None) -> HttpResponseBase:
     body = json_body(request)
     resolved = await _resolve(request, model_of(body, "model", "name"))
-    if path == "/v1/completions":
-        body = await as_allowed(request, body, resolved)
+    is_answer = path == "/v1/completions"
+    if path != "/api/show":
+        body = await (as_allowed(request, body, resolved) if is_answer else as_permitted(request, body))
     sent = {k: v for k, v in body.items() if k != "name"} | {"model": resolved.upstream_id}
     right = right_of(request, resolved)
     return await relay(_server(resolved, index), "POST", path, sent, stream=is_stream(body), right=right)

@@ -12,7 +12,8 @@ from inference.api.relay import aadmin, ask, json_body, model_of, relay, right_o
 from inference.catalogue import Resolved, models_for, resolve_for
 from inference.config import OpenAIConfig
 from inference.connections import connection_info, load_setup
-from inference.permitted import passed_on
+from inference.keys import Kept
+from inference.permitted import passed_on, permitted_for, trimmed
 from inference.presets import for_openai
 from inference.schemas import OpenAIConfigForm, VerifyForm, listed_json
 from owui.config.registry import InvalidSetting
@@ -27,12 +28,12 @@ DISABLED = "The OpenAI API is switched off. Ask your administrator."
 @router.get("/config", auth=admin)
 def get_config(request: HttpRequest) -> dict[str, Any]:
     config = OpenAIConfig.load()
-    keys = [*config.api_keys, *[""] * len(config.api_base_urls)][: len(config.api_base_urls)]
+    kept = _kept(config)
     return {
         "ENABLE_OPENAI_API": config.enable,
         "OPENAI_API_BASE_URLS": config.api_base_urls,
-        "OPENAI_API_KEYS": keys,
-        "OPENAI_API_CONFIGS": config.api_configs,
+        "OPENAI_API_KEYS": kept.shown_keys(),
+        "OPENAI_API_CONFIGS": kept.shown_configs(),
     }
 
 
@@ -40,11 +41,10 @@ def get_config(request: HttpRequest) -> dict[str, Any]:
 def update_config(request: HttpRequest, form: OpenAIConfigForm) -> dict[str, Any]:
     urls = [url.strip().rstrip("/") for url in form.OPENAI_API_BASE_URLS]
     places = {str(i) for i in range(len(urls))}
-    changes: dict[str, Any] = {
-        "api_base_urls": urls,
-        "api_keys": [*form.OPENAI_API_KEYS, *[""] * len(urls)][: len(urls)],
-        "api_configs": {k: v for k, v in form.OPENAI_API_CONFIGS.items() if k in places or k in urls},
-    }
+    keys = [*form.OPENAI_API_KEYS, *[""] * len(urls)][: len(urls)]
+    configs = {k: v for k, v in form.OPENAI_API_CONFIGS.items() if k in places or k in urls}
+    sent = _kept(OpenAIConfig.load()).taken_back(urls, keys, configs)
+    changes: dict[str, Any] = {"api_base_urls": urls, "api_keys": sent.keys, "api_configs": sent.configs}
     if form.ENABLE_OPENAI_API is not None:
         changes["enable"] = form.ENABLE_OPENAI_API
     try:
@@ -56,8 +56,11 @@ def update_config(request: HttpRequest, form: OpenAIConfigForm) -> dict[str, Any
 
 @router.post("/verify", auth=aadmin)
 async def verify(request: HttpRequest, form: VerifyForm) -> dict[str, Any]:
-    info = connection_info("openai", form.url.strip().rstrip("/"), form.key or "", form.config or {})
-    return await ask(info, "GET", "/models")
+    url = form.url.strip().rstrip("/")
+    kept = _kept(await in_thread(OpenAIConfig.load)())
+    return await ask(
+        connection_info("openai", url, *kept.for_trial(url, form.key or "", form.config or {})), "GET", "/models"
+    )
 
 
 @router.get("/models", auth=averified)
@@ -102,10 +105,20 @@ async def responses(request: HttpRequest) -> HttpResponseBase:
     return await _pass_on(request, "responses")
 
 
+def _kept(config: OpenAIConfig) -> Kept:
+    return Kept([url.strip().rstrip("/") for url in config.api_base_urls], config.api_keys, config.api_configs)
+
+
 async def as_allowed(request: HttpRequest, body: dict[str, Any], resolved: Resolved) -> dict[str, Any]:
     """The body of a request for an answer, without what the person may not set."""
     user: Any = request.auth  # type: ignore[attr-defined]
     return await in_thread(passed_on)(user, body, object_id=resolved.model_id, label=resolved.name)
+
+
+async def as_permitted(request: HttpRequest, body: dict[str, Any]) -> dict[str, Any]:
+    """The same for a request that brings no answer, and so is not noted."""
+    user: Any = request.auth  # type: ignore[attr-defined]
+    return await in_thread(lambda: trimmed(body, permitted_for(user)))()
 
 
 def is_stream(body: dict[str, Any], *, default: bool = False) -> bool:
@@ -116,8 +129,8 @@ def is_stream(body: dict[str, Any], *, default: bool = False) -> bool:
 async def _pass_on(request: HttpRequest, name: str) -> HttpResponseBase:
     body = json_body(request)
     resolved = await _resolve(request, body)
-    if name != "embeddings":
-        body = await as_allowed(request, body, resolved)
+    is_answer = name != "embeddings"
+    body = await (as_allowed(request, body, resolved) if is_answer else as_permitted(request, body))
     sent = body | {"model": resolved.upstream_id}
     right = right_of(request, resolved)
     return await relay(resolved.connection, "POST", _path(resolved, name), sent, stream=is_stream(body), right=right)

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.http import HttpRequest
 from ninja import Router, Schema
-from pydantic import ConfigDict
+from pydantic import BaseModel, ConfigDict
 
 from accounts import tokens
 from inference.api.relay import aadmin
@@ -28,8 +28,8 @@ class TerminalServersForm(Schema):
     TERMINAL_SERVER_CONNECTIONS: list[dict[str, Any]]
 
 
-class ConnectionForm(Schema):
-    """One entry, whatever fields it has."""
+class ConnectionForm(BaseModel):
+    """One entry, whatever fields it has. Not ninja's Schema, which forgets unknown fields."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -81,7 +81,7 @@ def list_terminals(request: HttpRequest) -> list[dict[str, Any]]:
 
 
 def _entry(model: type[ServerConnection], form: ConnectionForm) -> Entry:
-    return parse_entries(model, [form.dict()])[0]
+    return parse_entries(model, [form.model_dump()])[0]
 
 
 def _headers(request: HttpRequest, entry: Entry) -> dict[str, str]:

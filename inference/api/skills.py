@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db.models import Q
@@ -11,14 +11,13 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Router
 from pydantic import Field
 
-from accounts.schemas import user_info
+from accounts.schemas import shown_info
 from inference import library
 from inference.models import Skill
 from owui.lib.guards import verified
-from owui.lib.pagination import page_of
+from rbac.listings import Listed, listed, listed_page
 from rbac.permissions import require
 from rbac.schemas import AccessForm, access_fields
-from rbac.services import set_grants
 from rbac.shortcuts import get_readable, get_writable
 
 router = Router(tags=["skills"])
@@ -36,7 +35,7 @@ class SkillForm(AccessForm):
 @router.get("/", auth=verified)
 def list_skills(request: HttpRequest) -> list[dict[str, Any]]:
     user: Any = request.user
-    return _json(_rows(Skill.objects.readable_by(user).order_by("name", "pk")), user)
+    return _listed_json(listed(Skill.objects.readable_by(user).order_by("name", "pk"), user), user)
 
 
 @router.get("/list", auth=verified)
@@ -60,7 +59,8 @@ def search_skills(
         rows = rows.filter(meta__tags__contains=[tag])
     field = order_by if order_by in ("name", "created_at", "updated_at") else "updated_at"
     rows = rows.order_by(("" if direction == "asc" else "-") + field, "pk")
-    return {"items": _json(_rows(page_of(rows, page)), user), "total": rows.count()}
+    found = listed_page(rows, user, page)
+    return {"items": _listed_json(found, user), "total": found.total}
 
 
 @router.get("/export", auth=verified)
@@ -100,7 +100,7 @@ def update_skill(request: HttpRequest, skill_id: str, form: SkillForm) -> dict[s
 @router.post("/id/{skill_id}/access/update", auth=verified)
 def update_access(request: HttpRequest, skill_id: str, form: AccessForm) -> dict[str, Any]:
     skill = _writable(request, skill_id)
-    set_grants(skill, form.grants() or [], by=request.user)  # type: ignore[arg-type]
+    form.update(skill, by=request.user)  # type: ignore[arg-type]
     return _record(skill, request)
 
 
@@ -128,10 +128,6 @@ def _writable(request: HttpRequest, skill_id: str) -> Skill:
     return found
 
 
-def _rows(rows: Any) -> list[Skill]:
-    return list(rows.select_related("owner"))
-
-
 def _record(skill: Skill, request: HttpRequest) -> dict[str, Any]:
     skill.refresh_from_db()
     return _json([skill], request.user)[0]
@@ -139,22 +135,27 @@ def _record(skill: Skill, request: HttpRequest) -> dict[str, Any]:
 
 def _json(rows: Sequence[Skill], user: Any) -> list[dict[str, Any]]:
     access = access_fields(rows, user)
-    return [
-        {
-            "id": row.skill_id,
-            "user_id": str(row.owner_id) if row.owner_id else "",
-            "name": row.name,
-            "description": row.description,
-            "content": row.content,
-            "meta": {"tags": [], **row.meta},
-            "is_active": row.is_active,
-            "created_at": int(row.created_at.timestamp()),
-            "updated_at": int(row.updated_at.timestamp()),
-            "user": user_info(row.owner) if row.owner else None,
-            **access[row.pk],
-        }
-        for row in rows
-    ]
+    return [_row_json(row, user, access[row.pk]) for row in rows]
+
+
+def _listed_json(found: Listed, user: Any) -> list[dict[str, Any]]:
+    return [_row_json(row, user, found.access[row.pk]) for row in found.rows]
+
+
+def _row_json(row: Skill, user: Any, access: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "id": row.skill_id,
+        "user_id": str(row.owner_id) if row.owner_id else "",
+        "name": row.name,
+        "description": row.description,
+        "content": row.content,
+        "meta": {"tags": [], **row.meta},
+        "is_active": row.is_active,
+        "created_at": int(row.created_at.timestamp()),
+        "updated_at": int(row.updated_at.timestamp()),
+        "user": shown_info(row.owner, to=user),
+        **access,
+    }
 
 
 def _markdown(skill: Skill) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db.models import Q
@@ -10,14 +10,14 @@ from django.http import HttpRequest
 from ninja import Router, Schema
 from pydantic import Field
 
-from accounts.schemas import user_info
+from accounts.schemas import shown_info
 from inference import library
 from inference.models import Tool, ToolServer
 from inference.tool_servers import needs_sign_in
 from owui.lib.guards import verified
+from rbac.listings import listed
 from rbac.permissions import require
 from rbac.schemas import AccessForm, access_fields
-from rbac.services import set_grants
 from rbac.shortcuts import get_readable, get_writable
 
 router = Router(tags=["tools"])
@@ -39,7 +39,7 @@ class ToolForm(AccessForm):
 def list_tools(request: HttpRequest) -> list[dict[str, Any]]:
     user: Any = request.user
     servers = ToolServer.objects.readable_by(user).filter(is_enabled=True)
-    return _json(_rows(Tool.objects.readable_by(user)), user) + [_server_json(row) for row in servers]
+    return _listed_json(Tool.objects.readable_by(user), user) + [_server_json(row) for row in servers]
 
 
 @router.get("/list", auth=verified)
@@ -54,7 +54,7 @@ def list_workspace(
         own = Q(owner_id=user.pk)
         rows = rows.filter(own if view_option == "created" else ~own)
     field = order_by if order_by in ("name", "created_at", "updated_at") else "updated_at"
-    return _json(_rows(rows.order_by(("" if direction == "asc" else "-") + field, "pk")), user)
+    return _listed_json(rows.order_by(("" if direction == "asc" else "-") + field, "pk"), user)
 
 
 @router.get("/export", auth=verified)
@@ -96,7 +96,7 @@ def update_tool(request: HttpRequest, tool_id: str, form: ToolForm) -> dict[str,
 @router.post("/id/{tool_id}/access/update", auth=verified)
 def update_access(request: HttpRequest, tool_id: str, form: AccessForm) -> dict[str, Any]:
     tool = _writable(request, tool_id)
-    set_grants(tool, form.grants() or [], by=request.user)  # type: ignore[arg-type]
+    form.update(tool, by=request.user)  # type: ignore[arg-type]
     return _record(tool, request)
 
 
@@ -112,9 +112,10 @@ def _writable(request: HttpRequest, tool_id: str) -> Tool:
     return found
 
 
-def _rows(rows: Any) -> list[Tool]:
-    """For listings, which do not give out sources."""
-    return list(rows.select_related("owner").defer("content"))
+def _listed_json(rows: Any, user: Any) -> list[dict[str, Any]]:
+    """Listings do not give out sources."""
+    found = listed(rows.defer("content"), user)
+    return [_row_json(row, user, found.access[row.pk]) for row in found.rows]
 
 
 def _record(tool: Tool, request: HttpRequest) -> dict[str, Any]:
@@ -124,20 +125,21 @@ def _record(tool: Tool, request: HttpRequest) -> dict[str, Any]:
 
 def _json(rows: Sequence[Tool], user: Any, *, with_source: bool = False) -> list[dict[str, Any]]:
     access = access_fields(rows, user)
-    return [
-        {
-            "id": row.tool_id,
-            "user_id": str(row.owner_id) if row.owner_id else "",
-            "name": row.name,
-            **({"content": row.content, "specs": row.specs} if with_source else {}),
-            "meta": {"description": "", "manifest": {}, **row.meta},
-            "created_at": int(row.created_at.timestamp()),
-            "updated_at": int(row.updated_at.timestamp()),
-            "user": user_info(row.owner) if row.owner else None,
-            **access[row.pk],
-        }
-        for row in rows
-    ]
+    return [_row_json(row, user, access[row.pk], with_source=with_source) for row in rows]
+
+
+def _row_json(row: Tool, user: Any, access: Mapping[str, Any], *, with_source: bool = False) -> dict[str, Any]:
+    return {
+        "id": row.tool_id,
+        "user_id": str(row.owner_id) if row.owner_id else "",
+        "name": row.name,
+        **({"content": row.content, "specs": row.specs} if with_source else {}),
+        "meta": {"description": "", "manifest": {}, **row.meta},
+        "created_at": int(row.created_at.timestamp()),
+        "updated_at": int(row.updated_at.timestamp()),
+        "user": shown_info(row.owner, to=user),
+        **access,
+    }
 
 
 def _server_json(row: ToolServer) -> dict[str, Any]:

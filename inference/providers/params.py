@@ -24,8 +24,14 @@ def custom(params: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def allowed(body: Mapping[str, Any]) -> dict[str, Any]:
-    """Drop the fields by which routers choose another model than `model`, for which access was decided."""
-    return {name: value for name, value in body.items() if name not in REROUTING}
+    """Drop the fields by which a server would take another model than `model`, for which access was decided. Ollama
+    reads names in any case of letters, and the last one wins."""
+    return {name: value for name, value in body.items() if not _reroutes(name)}
+
+
+def _reroutes(name: str) -> bool:
+    plain = name.casefold()
+    return plain in REROUTING or (plain in ("model", "name") and name != plain)
 
 
 def stop_list(stop: Any) -> list[str]:

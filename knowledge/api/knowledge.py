@@ -8,21 +8,21 @@ import uuid
 from collections.abc import AsyncIterator
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 from django.http import HttpRequest
 from ninja import Router
 
 from knowledge.api.files import sse
-from knowledge.models import Document, KnowledgeBase
+from knowledge.models import Document, KnowledgeBase, KnowledgeDocument
 from knowledge.schemas import (
     BaseForm,
     BaseUpdateForm,
     FileIdForm,
     base_detail,
-    bases_json,
     documents_of,
     file_json,
     files_json,
+    listed_bases_json,
     with_people,
 )
 from knowledge.services import bases as services
@@ -32,9 +32,9 @@ from knowledge.services.reindex import reindex
 from owui.lib.aio import in_thread
 from owui.lib.errors import Missing, UserError
 from owui.lib.guards import admin, verified
-from owui.lib.pagination import page_of
+from owui.lib.pagination import keys_of, page_of, rows_of
+from rbac.listings import listed_page
 from rbac.schemas import AccessForm
-from rbac.services import set_grants
 from rbac.shortcuts import get_readable, get_writable
 
 router = Router(tags=["knowledge"])
@@ -66,7 +66,7 @@ def _listed(
     request: HttpRequest, query: str = "", view_option: str = "", order_by: str = "", direction: str = ""
 ) -> Any:
     user: Any = request.user
-    bases = with_people(KnowledgeBase.objects.readable_by(user))
+    bases = KnowledgeBase.objects.readable_by(user)
     if query:
         bases = bases.filter(Q(name__icontains=query) | Q(description__icontains=query))
     if view_option in ("created", "shared"):
@@ -76,8 +76,10 @@ def _listed(
     return bases.order_by(f"-{field}" if descending else field, "pk")
 
 
-def _page(request: HttpRequest, bases: QuerySet[KnowledgeBase, Any], page: int) -> dict[str, Any]:
-    return {"items": bases_json(list(page_of(bases, page)), request.user), "total": bases.count()}  # type: ignore[arg-type]
+def _page(request: HttpRequest, bases: Any, page: int) -> dict[str, Any]:
+    user: Any = request.user
+    found = listed_page(bases, user, page)
+    return {"items": listed_bases_json(found, user), "total": found.total}
 
 
 @router.get("/", auth=verified)
@@ -104,10 +106,11 @@ def search_base_files(
     """Files in any base that the person may read."""
     user: Any = request.user
     bases = KnowledgeBase.objects.readable_by(user)
-    documents = Document.objects.filter(links__knowledge_base__in=bases.values("pk")).distinct()
-    documents = documents.filter(filename__icontains=query).order_by("filename", "pk")
-    rows = list(page_of(documents, page))
-    return {"items": files_json(rows, with_content=include_content), "total": documents.count()}
+    linked = KnowledgeDocument.objects.filter(knowledge_base__in=bases.order_by().values("pk")).values("document_id")
+    documents = Document.objects.filter(pk__in=linked, filename__icontains=query).order_by("filename", "pk")
+    keys, total = keys_of(documents, page)
+    rows = rows_of(documents, keys)
+    return {"items": files_json(rows, with_content=include_content), "total": total}
 
 
 @router.post("/create", auth=verified)
@@ -153,7 +156,7 @@ def update_base(request: HttpRequest, kb_id: str, form: BaseUpdateForm) -> dict[
 @router.post("/{kb_id}/access/update", auth=verified)
 def update_base_access(request: HttpRequest, kb_id: str, form: AccessForm) -> dict[str, Any]:
     kb = writable(request, kb_id)
-    set_grants(kb, form.grants() or [], by=request.user)  # type: ignore[arg-type]
+    form.update(kb, by=request.user)  # type: ignore[arg-type]
     return base_detail(kb, request.user)  # type: ignore[arg-type]
 
 

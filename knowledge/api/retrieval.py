@@ -28,6 +28,7 @@ from knowledge.services import bases as base_services
 from knowledge.services import documents as services
 from knowledge.services.links import link
 from knowledge.settings_json import config_changes, config_json, embedding_changes, embedding_json
+from owui.config import places
 from owui.lib.aio import in_thread
 from owui.lib.errors import ACCESS_PROHIBITED, Missing, Refused, UserError
 from owui.lib.guards import admin, averified, verified
@@ -190,4 +191,6 @@ def _save(request: HttpRequest, changes: dict[str, Any]) -> RagConfig:
     overlap = changes.get("chunk_overlap", config.chunk_overlap)
     if isinstance(size, int) and isinstance(overlap, int) and overlap >= size:
         raise UserError(f"The chunk overlap ({overlap}) must be smaller than the chunk size ({size}).")
+    if problems := places.problems({f"{RagConfig.prefix}.{name}": value for name, value in changes.items()}):
+        raise UserError(" ".join(problems.values()), code="setting")
     return RagConfig.save(by=request.user, **changes) if changes else config

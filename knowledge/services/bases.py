@@ -16,8 +16,9 @@ from knowledge.services.links import unlink
 from owui.audit.record import record
 from owui.lib.errors import UserError
 from rbac.grants import Grant
+from rbac.history import acting
 from rbac.permissions import require
-from rbac.services import set_grants
+from rbac.services import announce, set_grants
 from rbac.sharing import Person
 
 
@@ -39,6 +40,7 @@ def create_base(
     :raises Refused: 401 without `workspace.knowledge`
     """
     require(by, "workspace.knowledge", status=401)
+    acting(by)
     kb = KnowledgeBase.objects.create(
         name=_clean_name(name), description=description.strip(), meta=meta or {}, owner_id=by.id
     )
@@ -53,6 +55,7 @@ def update_base(
     kb: KnowledgeBase, *, by: Person, grants: Iterable[Grant] | None = None, **changes: Any
 ) -> KnowledgeBase:
     """Changes name, description or meta; `grants` are replaced when given."""
+    acting(by)
     if "name" in changes:
         changes["name"] = _clean_name(changes["name"])
     before = {field: getattr(kb, field) for field in changes}
@@ -97,6 +100,7 @@ def delete_base(kb: KnowledgeBase, *, by: Person, delete_documents: bool = False
 
     :param delete_documents: also those documents that are in no other base and that the person may change
     """
+    acting(by)
     documents = _lock_documents(kb)
     detail = {"name": kb.name, "documents": [str(d.pk) for d in documents]}
     record("knowledge.delete", by=by, obj=kb, object_type="knowledge", detail=detail)
@@ -108,6 +112,7 @@ def delete_base(kb: KnowledgeBase, *, by: Person, delete_documents: bool = False
     for model in AIModel.objects.filter(meta__knowledge__contains=[{"id": str(kb.pk)}]).select_for_update():
         model.meta["knowledge"] = [k for k in model.meta["knowledge"] if k.get("id") != str(kb.pk)]
         model.save(update_fields=["meta"])
+    announce("knowledge", str(kb.pk))
     kb.delete()
 
 

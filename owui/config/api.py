@@ -10,15 +10,14 @@ from django.http import HttpRequest
 from ninja import Body, Router, Schema
 
 from owui.audit.record import record
-from owui.config import store
+from owui.config import places, store
 from owui.config.registry import InvalidSetting, Setting, all_settings, find, sections
 from owui.config.sections import UiConfig
 from owui.lib.errors import Missing, UserError
 from owui.lib.guards import admin, verified
+from owui.lib.masks import MASK, has_mask
 
 router = Router(tags=["configs"])
-#: stands for a secret that is stored; sent back, it leaves the secret as it is
-MASK = "••••••••"
 
 #: the field's names of settings that stand together on one page, and our keys for them
 CONNECTIONS = {
@@ -59,7 +58,9 @@ class ModelsForm(Schema):
 
 # ------------------------------------------------------------------------------------------------------------ helpers
 def save(changes: Mapping[str, Any], by: Any) -> None:
-    """Stores values by dotted key: all, or none and every problem in one refusal (400)."""
+    """Stores values by dotted key: all, or none and every problem in one refusal (400). The mask of a secret leaves it
+    as it is, unless the address it belongs to becomes another server's."""
+    changes = {key: value for key, value in changes.items() if not (_is_secret(key) and has_mask(value))}
     problems = []
     for key, value in changes.items():
         try:
@@ -70,6 +71,7 @@ def save(changes: Mapping[str, Any], by: Any) -> None:
         else:
             if (locked := store.origin(setting).locked) and value != setting.plain(store.value_of(setting)):
                 problems.append(f"{key} cannot be changed here. {locked}")
+    problems += places.problems(changes).values() if not problems else ()
     if problems:
         raise UserError(" ".join(problems), code="invalid_setting")
     open_keys = {key: value for key, value in changes.items() if not store.origin(find(key)).locked}
@@ -91,7 +93,7 @@ def page_of_settings(names: Mapping[str, str]) -> dict[str, Any]:
 
 def save_page(names: Mapping[str, str], sent: Mapping[str, Any], by: Any) -> dict[str, Any]:
     """Stores what was sent under the field's names, and gives all back. Names of other releases are ignored."""
-    save({key: sent[name] for name, key in names.items() if name in sent and sent[name] != MASK}, by)
+    save({key: sent[name] for name, key in names.items() if name in sent}, by)
     return page_of_settings(names)
 
 
@@ -133,6 +135,11 @@ def _known(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         elif isinstance(value, Mapping):
             found |= _known(value, f"{key}.")
     return found
+
+
+def _is_secret(key: str) -> bool:
+    setting = _setting(key)
+    return setting is not None and setting.secret
 
 
 def _setting(key: str) -> Setting | None:

@@ -9,7 +9,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
-from owui.config import store
+from owui.config import places, store
 from owui.config.parsing import Kind
 from owui.config.registry import InvalidSetting, Section, Setting
 
@@ -69,6 +69,10 @@ class SectionForm(forms.Form):
                     changes[setting.key] = self.cleaned_data[name]
             elif name in self.changed_data:
                 changes[setting.key] = self._value(setting)
+        if problems := places.problems(changes):
+            for key, problem in problems.items():
+                self.add_error(key.rpartition(".")[2], ValidationError(problem))
+            return False
         try:
             store.set_values(changes, by=by)
         except InvalidSetting as error:

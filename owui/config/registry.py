@@ -50,6 +50,7 @@ class _Declared:
     separator: str
     multiline: bool
     seed: Callable[[], Any] | None
+    belongs_to: str
 
 
 def setting(
@@ -66,14 +67,16 @@ def setting(
     minimum: float | None = None,
     maximum: float | None = None,
     seed: Callable[[], Any] | None = None,
+    belongs_to: str = "",
 ) -> Any:
     """Declares one setting.
 
     :param aliases: further variables, asked in turn when `env` is unset (older names, or `A falls back to B`).
     :param separator: between the entries of a list in the variable: `;` for connections, `,` elsewhere.
+    :param belongs_to: of a secret: the field of its section that holds the address it is sent to, see `places`.
     :param seed: for a value that several variables make up: returns it, or None when none of them is set.
     """
-    declared = _Declared(env, label, help, stored, secret, aliases, separator, multiline, seed)
+    declared = _Declared(env, label, help, stored, secret, aliases, separator, multiline, seed, belongs_to)
     return Field(default, ge=minimum, le=maximum, json_schema_extra={"setting": declared})  # type: ignore[dict-item]
 
 

@@ -204,10 +204,18 @@ class CodeExecutionConfig(Section, prefix="code_execution", label=_("Code execut
         "", env="CODE_EXECUTION_JUPYTER_AUTH", label=_("Sign-in at Jupyter"), help=_("token or password")
     )
     jupyter_auth_token: str = setting(
-        "", env="CODE_EXECUTION_JUPYTER_AUTH_TOKEN", label=_("Token for Jupyter"), secret=True
+        "",
+        env="CODE_EXECUTION_JUPYTER_AUTH_TOKEN",
+        label=_("Token for Jupyter"),
+        secret=True,
+        belongs_to="jupyter_url",
     )
     jupyter_auth_password: str = setting(
-        "", env="CODE_EXECUTION_JUPYTER_AUTH_PASSWORD", label=_("Password for Jupyter"), secret=True
+        "",
+        env="CODE_EXECUTION_JUPYTER_AUTH_PASSWORD",
+        label=_("Password for Jupyter"),
+        secret=True,
+        belongs_to="jupyter_url",
     )
     jupyter_timeout: int = setting(
         60, env="CODE_EXECUTION_JUPYTER_TIMEOUT", label=_("Seconds a run may take"), minimum=1
@@ -245,6 +253,7 @@ class CodeInterpreterConfig(Section, prefix="code_interpreter", label=_("Code in
         aliases=("CODE_EXECUTION_JUPYTER_AUTH_TOKEN",),
         label=_("Token for Jupyter"),
         secret=True,
+        belongs_to="jupyter_url",
     )
     jupyter_auth_password: str = setting(
         "",
@@ -252,6 +261,7 @@ class CodeInterpreterConfig(Section, prefix="code_interpreter", label=_("Code in
         aliases=("CODE_EXECUTION_JUPYTER_AUTH_PASSWORD",),
         label=_("Password for Jupyter"),
         secret=True,
+        belongs_to="jupyter_url",
     )
     jupyter_timeout: int = setting(
         60,

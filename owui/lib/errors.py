@@ -40,6 +40,10 @@ class UserError(Exception):
     status = 400
     code = "bad_request"
 
+    def more(self) -> dict[str, Any]:
+        """Further fields of the REST answer, beside `detail`."""
+        return {}
+
     def __init__(self, message: Any, *, status: int | None = None, code: str | None = None) -> None:
         super().__init__(str(message))
         self.message = str(message)

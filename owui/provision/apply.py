@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import time
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import DatabaseError, IntegrityError, OperationalError, connection, transaction
+from django.db import IntegrityError, OperationalError, transaction
 from django.db.models import ProtectedError
 from django.utils import timezone
 
@@ -15,19 +17,15 @@ from accounts.backends.password import hash_password
 from accounts.models import User
 from owui.audit.record import record, record_many
 from owui.lib.errors import UserError
-from owui.provision import events, plan, world, writers
-from owui.provision.kinds.access import RESOURCES
+from owui.provision import events, locks, plan, world, writers
 from owui.provision.kinds.secrets import reference, resolve
 from owui.provision.parse import Source, read
 from owui.provision.plan import Plan
 from owui.provision.progress import Progress
 from owui.provision.shape import FileShape, validate
 from rbac.history import acting
-from rbac.models import Group, GroupManager, Membership
 from rbac.services import announce
 
-_LOCK = 0x6F777570
-_FIRST_ACCOUNT_LOCK = 0x6F777569  # accounts.services.creation: who is the first account is decided once
 CHANGED_MEANWHILE = "Somebody changed the same things at this moment, so nothing was applied. Run the command again."
 
 
@@ -59,17 +57,20 @@ def apply_file(path: str, *, by: Any = None, prune: bool = False, progress: Prog
     by, progress = by or Operator(), progress or Progress(is_shown=False)
     source, shape, problems = _read(path, progress)
     hashes = {} if problems else _hashes(shape, progress)
-    try:
-        with transaction.atomic():
-            _lock()
-            progress.step("Comparing with the database")
-            now = world.load()
-            made = plan.make(source, shape, problems, now, prune=prune)
-            acting(by)
-            if made.count:
-                _write(made, now, source, by, hashes, progress)
-            writers.write_ownership(made, now)
+
+    def once() -> Plan:
+        locks.take(shape)
+        progress.step("Comparing with the database")
+        now = world.load()
+        made = plan.make(source, shape, problems, now, prune=prune)
+        acting(by)
+        if made.count:
+            _write(made, now, source, by, hashes, progress)
+        writers.write_ownership(made, now)
         return made
+
+    try:
+        return _while_busy(once)
     except ProtectedError as error:
         names = ", ".join(sorted(str(o) for o in error.protected_objects)[:3])
         raise UserError(
@@ -77,10 +78,21 @@ def apply_file(path: str, *, by: Any = None, prune: bool = False, progress: Prog
         ) from error
     except IntegrityError as error:
         raise UserError(CHANGED_MEANWHILE) from error
-    except OperationalError as error:
-        if _is_deadlock(error):
-            raise UserError(CHANGED_MEANWHILE) from error
-        raise
+
+
+def _while_busy(once: Callable[[], Plan]) -> Plan:
+    """What `once` gives, in a transaction of its own; again from the start when another's change is in the way."""
+    give_up = time.monotonic() + locks.PATIENCE
+    while True:
+        try:
+            with transaction.atomic():
+                return once()
+        except OperationalError as error:
+            if not locks.is_contention(error):
+                raise
+            if time.monotonic() > give_up:
+                raise UserError(CHANGED_MEANWHILE) from error
+        locks.wait()
 
 
 def _read(path: str, progress: Progress) -> tuple[Source, FileShape, list[Any]]:
@@ -96,18 +108,6 @@ def _hashes(shape: FileShape, progress: Progress) -> dict[str, str]:
     known = set(User.objects.filter(email__in=list(wanted)).values_list("email", flat=True))
     new = {email: text for email, ref in wanted.items() if email not in known and (text := resolve(ref))}
     return {email: hash_password(new[email]) for email in progress.over(new, "Passwords", len(new))}
-
-
-def _lock() -> None:
-    """One apply at a time, and nobody else writes groups or grants meanwhile: the plan is what will be done. People
-    and settings stay writable, since everybody's visit writes there."""
-    tables = [Group, Membership, GroupManager]
-    tables += [t for m in RESOURCES.values() for t in (m.user_grant_model(), m.group_grant_model())]
-    names = ", ".join(connection.ops.quote_name(table._meta.db_table) for table in tables)
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_FIRST_ACCOUNT_LOCK])
-        cursor.execute(f"LOCK TABLE {names} IN SHARE ROW EXCLUSIVE MODE")
 
 
 def _write(made: Plan, now: world.World, source: Source, by: Any, hashes: dict[str, str], progress: Progress) -> None:
@@ -139,7 +139,3 @@ def _counts(made: Plan) -> dict[str, int]:
     counts["grants.added"] = sum(len(changes.add) for changes in made.grants.values())
     counts["grants.removed"] = sum(len(changes.remove) for changes in made.grants.values())
     return {name: count for name, count in counts.items() if count}
-
-
-def _is_deadlock(error: DatabaseError) -> bool:
-    return getattr(error.__cause__, "sqlstate", "") in ("40P01", "40001", "55P03")

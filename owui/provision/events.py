@@ -81,7 +81,7 @@ def _access(plan: Plan, world: World) -> Iterator[Event]:
     """What changed of the grants of each object, in words and as the ids that are stored."""
     ids: dict[uuid.UUID, list[dict[str, Any]]] = defaultdict(list)
     for changes in plan.grants.values():
-        for pk, (kind, principal, permission), is_denied, until in changes.add:
+        for pk, (kind, principal, permission, is_denied), until in changes.add:
             grant = Grant(kind, str(principal), permission, until).as_json()
             ids[pk].append(grant | ({"denied": True} if is_denied else {}))
     for change in plan.changes.values():

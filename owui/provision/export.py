@@ -219,14 +219,14 @@ def _access(now: World, row: Any, grants: Grants) -> dict[str, Any]:
     for kind in ("group", "user"):
         allowed: dict[str, list[Any]] = defaultdict(list)
         for key, grant in sorted(rows.items(), key=lambda item: (now.principal(kind, item[0][1]), item[0][2])):
-            if key[0] == kind and not grant.is_denied and not _is_covered(key, grant, rows):
+            if key[0] == kind and not key[3] and not _is_covered(key, grant, rows):
                 allowed[now.principal(kind, key[1])].append(_entry(key[2], grant.until))
         if allowed:
             found[f"{kind}s"] = {name: some[0] if len(some) == 1 else some for name, some in allowed.items()}
     denied = [
         {key[0]: now.principal(key[0], key[1]), "permission": key[2]} | _until(grant.until)
         for key, grant in rows.items()
-        if grant.is_denied
+        if key[3]
     ]
     if denied:
         found["deny"] = sorted(denied, key=str)
@@ -235,8 +235,8 @@ def _access(now: World, row: Any, grants: Grants) -> dict[str, Any]:
 
 def _is_covered(key: GrantKey, grant: GrantRow, rows: Mapping[GrantKey, GrantRow]) -> bool:
     """A read grant beside a write grant that lasts as long says nothing more."""
-    write = rows.get((key[0], key[1], WRITE)) if key[2] == READ else None
-    if write is None or write.is_denied:
+    write = rows.get((key[0], key[1], WRITE, False)) if key[2] == READ else None
+    if write is None:
         return False
     return write.until is None or (grant.until is not None and grant.until <= write.until)
 

@@ -44,10 +44,13 @@ class Change:
 
 @dataclass(slots=True)
 class GrantChanges:
-    """The rows of one type's grants: (object, principal kind and id, permission)."""
+    """The rows of one type's grants: new ones by object and key, others by the principal's kind and their own key.
 
-    add: list[tuple[uuid.UUID, GrantKey, bool, datetime | None]] = field(default_factory=list)
-    update: list[tuple[str, int, bool, datetime | None]] = field(default_factory=list)
+    What is updated is the end alone: who was let in and is to be kept out loses one row and gets another.
+    """
+
+    add: list[tuple[uuid.UUID, GrantKey, datetime | None]] = field(default_factory=list)
+    update: list[tuple[str, int, datetime | None]] = field(default_factory=list)
     remove: list[tuple[str, int]] = field(default_factory=list)
 
 

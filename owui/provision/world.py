@@ -29,15 +29,15 @@ BATCH = 2000
 
 @dataclass(slots=True)
 class GrantRow:
-    """One row of a grant table, ended or not: there is one for a principal and a permission."""
+    """One row of a grant table, ended or not."""
 
     pk: int
-    is_denied: bool
     until: datetime | None
 
 
-#: kind and id of the principal, permission
-GrantKey = tuple[str, uuid.UUID, str]
+#: What there is one row of on an object: kind and id of the principal, permission, whether it is a denial. A grant and
+#: a denial of the same permission may stand side by side, and are never turned into one another.
+GrantKey = tuple[str, uuid.UUID, str, bool]
 
 
 @dataclass(slots=True)
@@ -103,7 +103,7 @@ def grant_rows(
             permission = WRITE if codename == change else READ
             # To the second, as files write it.
             until = until.replace(microsecond=0) if until else None
-            found[obj][(kind, principal, permission)] = GrantRow(pk, is_denied, until)
+            found[obj][(kind, principal, permission, is_denied)] = GrantRow(pk, until)
     return found
 
 

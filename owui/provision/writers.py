@@ -135,12 +135,13 @@ def _write_grants(model: type[SharedResource], changes: GrantChanges, by: Person
         for some in in_batches([pk for of, pk in changes.remove if of == kind], BATCH):
             table._default_manager.filter(pk__in=some).delete()
         for some in in_batches([row for row in changes.update if row[0] == kind], BATCH):
-            rows = [table(pk=pk, is_denied=denied, expires_at=until) for _kind, pk, denied, until in some]
-            table._default_manager.bulk_update(rows, ["is_denied", "expires_at"])
+            rows = [table(pk=pk, expires_at=until, granted_by_id=by.id) for _kind, pk, until in some]
+            table._default_manager.bulk_update(rows, ["expires_at", "granted_by"])
 
-        def row(pk: uuid.UUID, key: GrantKey, denied: bool, until: Any, kind: str = kind, table: Any = table) -> Model:
-            values = {f"{kind}_id": key[1], "permission_id": code[key[2]], "content_object_id": pk}
-            new: Model = table(**values, is_denied=denied, expires_at=until, granted_by_id=by.id)
+        def row(pk: uuid.UUID, key: GrantKey, until: Any, kind: str = kind, table: Any = table) -> Model:
+            _kind, principal, permission, is_denied = key
+            values = {f"{kind}_id": principal, "permission_id": code[permission], "content_object_id": pk}
+            new: Model = table(**values, is_denied=is_denied, expires_at=until, granted_by_id=by.id)
             return new
 
         new = [entry for entry in changes.add if entry[1][0] == kind]

@@ -84,11 +84,13 @@ class Migration(migrations.Migration):
         TrackAccess(
             "rbac_membership",
             ("'member'", "'group'", "r.group_id", "'user'", "r.user_id", "jsonb_build_object('source', r.source)"),
+            watched=["source", "user_id", "group_id"],
             by="r.created_by_id",
         ),
         TrackAccess(
             "rbac_groupmanager",
             ("'manager'", "'group'", "r.group_id", "'user'", "r.user_id", "'{}'::jsonb"),
+            watched=["user_id", "group_id"],
             by="r.created_by_id",
         ),
         TrackAccess(

@@ -6,12 +6,15 @@ import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
 from django.db import transaction
+from django.db.models.functions import Now
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from owui.audit.record import record
@@ -24,6 +27,8 @@ from rbac.services.announce import announce
 from rbac.services.principals import shareable_groups
 from rbac.sharing import Person, SharedResource
 
+#: how long a page may stand open and still send back a grant that has ended meanwhile
+STALE = timedelta(days=1)
 NOT_SHAREABLE = "You do not have permission to share with the requested audience."
 
 
@@ -42,6 +47,14 @@ class Conflict(UserError):
             _("Somebody else changed who has access while you were editing. Compare both versions, then save again.")
         )
         self.theirs, self.yours = theirs, yours
+
+    def more(self) -> dict[str, Any]:
+        """For programs: both versions, and the text to send along when the second is to replace the first."""
+        versions = {
+            name: {"access_grants": [g.as_json() for g in grants], "access_denials": [g.as_json() for g in denials]}
+            for name, (grants, denials) in (("theirs", self.theirs), ("yours", self.yours))
+        }
+        return {**versions, "version": version_of(*self.theirs)}
 
 
 def allowed_audiences(resource_type: type[SharedResource], grants: Iterable[Grant], by: Person) -> list[Grant]:
@@ -111,7 +124,7 @@ def set_grants(
     if locked is None:
         raise Missing
     before, kept_out = grants_of([locked])[resource.pk], denials_of([locked])[resource.pk]
-    wanted = _with_ends(grants, before)
+    wanted = _with_ends(grants, before, _lately_ended(locked))
     denied = kept_out if denials is None else _with_ends(denials, kept_out)
     if version is not None and version != version_of(before, kept_out):
         raise Conflict((before, kept_out), (wanted, denied))
@@ -143,10 +156,26 @@ def set_grants(
     return now
 
 
-def _with_ends(wanted: Iterable[Grant], present: list[Grant]) -> list[Grant]:
-    """A list in which every end is known: those that a client did not speak of stay as they are."""
+def _with_ends(
+    wanted: Iterable[Grant], present: list[Grant], ended: frozenset[tuple[str, str, str]] = frozenset()
+) -> list[Grant]:
+    """A list in which every end is known: those that a client did not speak of stay as they are, ended ones too."""
     ends = {g.key: g.expires_at for g in present}
-    return unique(replace(g, expires_at=ends.get(g.key)) if g.expires_at == KEEP else g for g in wanted)
+    known = [g for g in wanted if g.expires_at != KEEP or g.key not in ended]
+    return unique(replace(g, expires_at=ends.get(g.key)) if g.expires_at == KEEP else g for g in known)
+
+
+def _lately_ended(resource: SharedResource) -> frozenset[tuple[str, str, str]]:
+    """Grants that ended while a page may still show them: sent back without their end they are not meant anew."""
+    write = f"change_{resource._meta.model_name}"
+    found: set[tuple[str, str, str]] = set()
+    for kind, table in (("user", resource.user_grant_model()), ("group", resource.group_grant_model())):
+        rows = table._default_manager.filter(
+            content_object_id=resource.pk, is_denied=False, expires_at__lte=Now(), expires_at__gt=Now() - STALE
+        )
+        for principal, codename in rows.values_list(f"{kind}_id", "permission__codename"):
+            found.add((kind, str(principal), "write" if codename == write else "read"))
+    return frozenset(found)
 
 
 def _check_denials(wanted: list[Grant], present: list[Grant], by: Person) -> None:
@@ -189,7 +218,10 @@ def _replace_rows(resource: SharedResource, grants: list[Grant], denials: list[G
         }
         rows: Any = table._default_manager.filter(content_object_id=resource.pk)
         have = {(getattr(row, f"{kind}_id"), row.permission_id, row.is_denied): row for row in rows}
-        if gone := [row.pk for key, row in have.items() if key not in wanted]:
+        recent = timezone.now() - STALE
+        if gone := [
+            row.pk for key, row in have.items() if key not in wanted and not _ended_after(recent, row.expires_at)
+        ]:
             table._default_manager.filter(pk__in=gone).delete()
         changed = [row for key, row in have.items() if key in wanted and row.expires_at != wanted[key]]
         for row in changed:
@@ -209,6 +241,11 @@ def _replace_rows(resource: SharedResource, grants: list[Grant], denials: list[G
             for (principal, permission, is_denied), expires_at in wanted.items()
             if (principal, permission, is_denied) not in have
         )
+
+
+def _ended_after(moment: datetime, expires_at: datetime | None) -> bool:
+    """Rows that ended lately stay a while, for `_lately_ended`; they open nothing."""
+    return expires_at is not None and moment < expires_at <= timezone.now()
 
 
 def permission_ids(model: type[SharedResource]) -> dict[str, int]:

@@ -21,7 +21,7 @@ from rbac.sharing import Person
 _TREE_LOCK = 0x6F777567
 
 
-def _lock_tree() -> None:
+def lock_tree() -> None:
     """One change of the group tree at a time: two that cannot see each other could close a loop."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_TREE_LOCK])
@@ -30,7 +30,7 @@ def _lock_tree() -> None:
 @transaction.atomic
 def rebuild_ancestry() -> None:
     """Writes the closure of all group parents anew. Trees are small (hundreds): one read, one write."""
-    _lock_tree()
+    lock_tree()
     parent = dict(Group.objects.values_list("pk", "parent_id"))
     rows = []
     for group in parent:
@@ -83,7 +83,7 @@ def create_group(
     parent_id: Any = None,
 ) -> Group:
     """A new group. 400 when the name is taken or empty, 404 for an unknown parent."""
-    _lock_tree()
+    lock_tree()
     acting(by)
     name = _clean_name(name)
     if Group.objects.filter(name=name).exists():
@@ -105,7 +105,7 @@ def create_group(
 @transaction.atomic
 def update_group(group: Group, *, by: Person, **changes: Any) -> Group:
     """Changes fields of a group: name, description, permissions, data, meta, parent_id."""
-    _lock_tree()
+    lock_tree()
     acting(by)
     if "name" in changes:
         changes["name"] = _clean_name(changes["name"])
@@ -140,7 +140,7 @@ def update_group(group: Group, *, by: Person, **changes: Any) -> Group:
 @transaction.atomic
 def delete_group(group: Group, *, by: Person) -> None:
     """Removes a group, its memberships and every grant to it (the database cascades)."""
-    _lock_tree()
+    lock_tree()
     acting(by)
     users = _member_ids(group)
     record(

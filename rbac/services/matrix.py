@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from owui.lib.errors import UserError
 from rbac.models import Group
 from rbac.permissions import PERMISSIONS, default_permissions, is_true, nested
-from rbac.services.groups import _lock_tree, set_default_permissions, update_group
+from rbac.services.groups import lock_tree, set_default_permissions, update_group
 from rbac.sharing import Person
 
 #: the column of the default permissions; every other column is the id of a group
@@ -76,7 +76,7 @@ def change_permissions(
     :returns: the names of what was changed
     :raises MatrixConflict: 409, nothing stored: a column that was changed is no longer what the editor saw
     """
-    _lock_tree()
+    lock_tree()
     changed = [column for column in wanted if wanted[column] != seen[column]]
     groups = {str(g.pk): g for g in Group.objects.filter(pk__in=[c for c in changed if c != DEFAULT])}
     now = {column: own_keys(group.permissions) for column, group in groups.items()}

@@ -8,14 +8,18 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.db import transaction
+from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from owui.audit.record import record
-from owui.lib.errors import ACCESS_PROHIBITED, Refused, UserError
+from owui.lib.errors import ACCESS_PROHIBITED, Missing, Refused, UserError
 from rbac.history import acting
 from rbac.models import Group, GroupManager, Membership, MembershipSource
 from rbac.services.announce import announce
 from rbac.sharing import Person, is_verified
+
+#: a search for people to add: letters it needs, people it shows
+SHORTEST_QUERY, FOUND = 2, 8
 
 
 @transaction.atomic
@@ -109,6 +113,42 @@ def managed_groups(user: Person) -> Any:
     if user.role == "admin" and user.is_active:
         return Group.objects.all()
     return Group.objects.filter(managers__user_id=user.id) if is_verified(user) else Group.objects.none()
+
+
+def manages_groups(user: Person) -> bool:
+    """Whether the person was made a group's manager; administrators need no such thing."""
+    return GroupManager.objects.filter(user_id=user.id).exists()
+
+
+def managed_group(user: Person, pk: Any) -> Group:
+    """One of them; 404 for any other, so that nobody learns which groups there are."""
+    found: Group | None = managed_groups(user).filter(pk=pk).first()
+    if found is None:
+        raise Missing(_("This group does not exist, or you do not manage it."))
+    return found
+
+
+def members_of(group: Group, query: str = "") -> Any:
+    """The people who are in a group themselves, by name."""
+    people = get_user_model()._default_manager.filter(pk__in=Membership.objects.filter(group=group).values("user_id"))
+    return _matching(people, query).order_by("name", "pk")
+
+
+def people_to_add(group: Group, query: str, *, by: Person) -> list[Any]:
+    """A few people who could join a group, for at least two letters of a name or an e-mail address.
+
+    Nobody can read the list of all people here: shorter questions find nothing, longer ones eight at most.
+    """
+    query = " ".join(query.replace("\x00", "").split())
+    if len(query) < SHORTEST_QUERY:
+        return []
+    people = get_user_model()._default_manager.filter(is_active=True).exclude(pk=by.id)
+    people = people.exclude(pk__in=Membership.objects.filter(group=group).values("user_id"))
+    return list(_matching(people, query).order_by("name", "pk").only("name", "email")[:FOUND])
+
+
+def _matching(people: Any, query: str) -> Any:
+    return people.filter(Q(name__icontains=query) | Q(email__icontains=query)) if query else people
 
 
 def as_uuid(value: Any) -> uuid.UUID | None:

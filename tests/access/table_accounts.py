@@ -19,6 +19,20 @@ def _group(world: World) -> Any:
     return make_group().pk
 
 
+@thing("managed_group")
+def _managed_group(world: World) -> Any:
+    from rbac.services import set_managers
+
+    group = make_group(members=[world.reader])
+    set_managers(group, [world.writer.pk], by=world.admin)
+    return group.pk
+
+
+@thing("group_member")
+def _group_member(world: World) -> Any:
+    return world.reader.pk
+
+
 @thing("pk")
 def _knowledge_base(world: World) -> Any:
     return world.share(make_shared("knowledge", world.owner)).pk
@@ -167,6 +181,18 @@ ACCESS = [
     Row("POST", "/access/{resource_type}/{pk}", data={"general_access": "private"}, **_SHARED),
     Row("GET", "/access/{resource_type}/{pk}/who", **_SHARED),
 ]
+# The writer manages the group; everybody else must not even learn that it is there.
+_MANAGED = {"out": 302, "pending": 302, "outsider": 404, "reader": 404, "writer": 200, "owner": 404, "admin": 200}
+_MANAGED_FORM = _MANAGED | {"writer": 302, "admin": 302}
+_IN_GROUP = {"pk": "managed_group", "user_id": "group_member"}
+MANAGERS = [
+    page("GET", "/groups"),
+    Row("GET", "/groups/{pk}", fill=_IN_GROUP, **_MANAGED),
+    Row("GET", "/groups/{pk}/people?q=per", fill=_IN_GROUP, **_MANAGED),
+    Row("POST", "/groups/{pk}/members", data={"user_id": "{user_id}"}, fill=_IN_GROUP, **_MANAGED_FORM),
+    Row("GET", "/groups/{pk}/members/{user_id}/remove", fill=_IN_GROUP, **_MANAGED),
+    Row("POST", "/groups/{pk}/members/{user_id}/remove", fill=_IN_GROUP, **_MANAGED_FORM),
+]
 GOVERNANCE = [
     governance("/admin/"),
     governance("/admin/accounts/user/"),
@@ -178,10 +204,11 @@ GOVERNANCE = [
     governance("/admin/preview/"),
     Row("GET", "/admin/preview/user/{pk}/", out=302, pending=302, user=302, admin=200, fill={"pk": "user_id"}),
     Row("GET", "/admin/preview/group/{pk}/", out=302, pending=302, user=302, admin=200, fill={"pk": "group_id"}),
+    Row("GET", "/admin/sync/{pk}/", out=302, pending=302, user=302, admin=200, fill={"pk": "user_id"}),
     governance("/admin/config/configvalue/"),
     governance("/admin/security/"),
     Row("POST", "/admin/security/export/", out=302, pending=302, user=302, admin=200),
     Row("GET", "/admin/login/", out=302, pending=403, user=403),
 ]
 
-ROWS = [*HEALTH, *AUTHS, *USERS, *GROUPS, *CONFIGS, *PAGES, *ACCESS, *GOVERNANCE]
+ROWS = [*HEALTH, *AUTHS, *USERS, *GROUPS, *CONFIGS, *PAGES, *ACCESS, *MANAGERS, *GOVERNANCE]

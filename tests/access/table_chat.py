@@ -142,12 +142,12 @@ SHARED = [
     of_shared("GET", _ONE_FOLDER, outsider=404, reader=200),
     of_shared("GET", f"{_ONE_FOLDER}/shared/chats", outsider=404, reader=200),
     of_shared("POST", f"{_ONE_FOLDER}/update", outsider=404, reader=403, json={"name": "New"}),
-    # A writer who does not own it cannot move it to the top.
+    # Where it lies decides who else reaches it: a writer who does not own it cannot move it.
     Row(
         "POST",
         f"{_ONE_FOLDER}/update/parent",
         json={"parent_id": None},
-        **{"out": 401, "pending": 401, "outsider": 404, "reader": 403, "writer": 403, "owner": 200, "admin": 403},
+        **{"out": 401, "pending": 401, "outsider": 404, "reader": 403, "writer": 403, "owner": 200, "admin": 200},
     ),
     of_shared("POST", f"{_ONE_FOLDER}/update/expanded", outsider=404, reader=403, json={"is_expanded": True}),
     of_shared("POST", f"{_ONE_FOLDER}/access/update", outsider=404, reader=403, json={}),

@@ -157,6 +157,9 @@ def main() -> None:
             if look in ("desktop-light", "desktop-dark"):
                 view = browsing.open(dana, "/admin/accounts/user/", **size, color_scheme=scheme)
                 keep(view, f"admin-people-{look}")
+        for name, path in (("permission-matrix", "permissions"), ("access-map", "map")):
+            view.goto(f"{site.url}/admin/access/{path}/")
+            keep(view, f"admin-{name}-desktop-dark")
         view.goto(f"{site.url}/admin/")
         keep(view, "admin-desktop-dark")
         browsing.close()

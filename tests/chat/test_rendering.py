@@ -128,7 +128,7 @@ def test_last_operations_equal_a_reload(alice: Any, state: str) -> None:
     for item in numbered(events):
         dom.apply(view.feed([item]))
     turnlog.finish(started.turn.pk, state=state, error="Why" * (state == "failed"), added=Transcript().add(events))
-    branch = selectors.load_branch(started.chat, only=started.message.pk)
+    branch = selectors.load_branch(started.chat, reader=alice, only=started.message.pk)
     (final,) = rendering.branch_views(branch.messages, branch.everything, branch.citations, branch.running)
     can = rendering.can_of(alice)
     dom.apply(rendering.final_ops(final, can))
@@ -147,7 +147,7 @@ def test_running_answer_on_a_page_is_what_a_socket_goes_on_from(alice: Any) -> N
     started = ask(alice)
     events = events_of("".join(MARKDOWN[:2]) + "open en", [10, 60], sources=True)
     turnlog.append([turnlog.Batch(started.turn.pk, 1, events)])
-    branch = selectors.load_branch(started.chat)
+    branch = selectors.load_branch(started.chat, reader=alice)
     view = rendering.branch_views(branch.messages, branch.everything, branch.citations, branch.running)[-1]
     assert (view["sequence"], view["turn_id"]) == (len(events), started.turn.pk)
     page, socket = Dom(), TurnView(started.message.pk)
@@ -173,7 +173,7 @@ def test_answer_that_ends_while_the_page_is_read_is_shown_ended(alice: Any, monk
         return real(messages)
 
     monkeypatch.setattr(selectors, "_running", ends_now)
-    branch = selectors.load_branch(started.chat)
+    branch = selectors.load_branch(started.chat, reader=alice)
     assert branch.messages[-1].state == "done"
     assert branch.messages[-1].content == "The end."
 
@@ -187,6 +187,6 @@ def test_number_of_statements_does_not_grow_with_the_chat(alice: Any, django_ass
         if number < 19:
             end(started)
     with django_assert_max_num_queries(5):
-        branch = selectors.load_branch(started.chat)
+        branch = selectors.load_branch(started.chat, reader=alice)
         rendering.branch_views(branch.messages, branch.everything, branch.citations, branch.running)
     assert len(branch.messages) == 40

@@ -24,7 +24,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def frames_of(server: FakeModelServer, text: str) -> list[bytes]:
-    response: Any = await completions._streamed(plan_for(server, text), "fake-small")
+    response: Any = await completions._streamed(completions.run_turn(plan_for(server, text)), "fake-small")
     assert isinstance(response, StreamingHttpResponse)
     try:
         return [frame async for frame in response.streaming_content]  # type: ignore[union-attr]
@@ -65,7 +65,9 @@ async def test_quick_fault_is_an_http_error(server: FakeModelServer) -> None:
 
 
 async def test_reader_that_leaves_during_the_silence_ends_the_work(server: FakeModelServer) -> None:
-    response: Any = await completions._streamed(plan_for(server, "[[n=5 ttft=60000]]"), "fake-small")
+    response: Any = await completions._streamed(
+        completions.run_turn(plan_for(server, "[[n=5 ttft=60000]]")), "fake-small"
+    )
     frames = response._iterator  # what Django's handler closes when the browser has gone
     assert await anext(frames) == BEAT
     await until(lambda: server.stats()["active"] == 1)

@@ -9,8 +9,8 @@ from django.utils import timezone
 
 from accounts.models import Session, User
 from owui.audit.models import AuditEvent
-from owui.config.api import MASK
 from owui.config.registry import all_settings
+from owui.lib.masks import MASK
 from tests.conftest import token_for
 from tests.factories.rbac import make_group
 

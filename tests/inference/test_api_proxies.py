@@ -212,8 +212,8 @@ def test_config_is_for_administrators_and_keeps_places(world: SimpleNamespace, a
     assert answer == {
         "ENABLE_OPENAI_API": True,
         "OPENAI_API_BASE_URLS": ["http://127.0.0.1:1/v1", "http://127.0.0.1:2/v1"],
-        "OPENAI_API_KEYS": ["sk-very-secret", ""],
-        "OPENAI_API_CONFIGS": {"0": {"headers": {"x": "hidden-header"}}},
+        "OPENAI_API_KEYS": [MASK, ""],
+        "OPENAI_API_CONFIGS": {"0": {"headers": {"x": MASK}}},
     }
     assert api.get("/openai/config").json() == answer
     said = str(list(AuditEvent.objects.values_list("detail", flat=True)))
@@ -223,7 +223,10 @@ def test_config_is_for_administrators_and_keeps_places(world: SimpleNamespace, a
         "OLLAMA_BASE_URLS": ["http://o:1/"],
         "OLLAMA_API_CONFIGS": {"0": {"key": "k"}},
     }
-    assert api.post("/ollama/config/update", ollama).json() == ollama | {"OLLAMA_BASE_URLS": ["http://o:1"]}
+    assert api.post("/ollama/config/update", ollama).json() == ollama | {
+        "OLLAMA_BASE_URLS": ["http://o:1"],
+        "OLLAMA_API_CONFIGS": {"0": {"key": MASK}},
+    }
     for path in ("/openai/config", "/ollama/config"):
         assert api_for(world.alice).get(path).status_code == 401
         assert api_for(world.alice).post(f"{path}/update", form | ollama).status_code == 401

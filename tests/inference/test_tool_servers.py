@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from inference.models import ServerConnection, TerminalServer, ToolServer
-from inference.tool_servers import MASK, entries_json, options_of, parse_entries, replace_connections, take_over
+from inference.tool_servers import entries_json, options_of, parse_entries, replace_connections, take_over
 from owui.audit.models import AuditEvent
 from owui.lib.errors import UserError
+from owui.lib.masks import MASK
 from rbac.grants import Grant, grants_of
 from rbac.services import set_grants
 from tests.factories.accounts import a_system_admin

@@ -10,6 +10,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from inference import workspace
 from inference.live import LiveModel
 from inference.models import AIModel
 from inference.workspace import Entry, entries
@@ -121,3 +122,32 @@ def test_page_costs_the_same_for_one_and_fifty(world: SimpleNamespace, base: Any
     for number in range(50):
         base(f"more-{number}", owner=world.alice, base_model=world.row)
     assert cost() == before <= 6
+
+
+def test_page_shows_as_many_as_fit_and_says_where_the_rest_is(
+    world: SimpleNamespace, base: Any, client_for: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workspace, "SHOWN", 2)
+    for name in ("Beta", "Gamma", "Delta"):
+        base(f"id-{name.lower()}", name=name, owner=world.alice, base_model=world.row)
+    client = client_for(world.dana)
+    seen = []
+    for number in ("1", "2", "3", "99", "x", "-1"):
+        html = client.get("/workspace/models", {"page": number}).content.decode()
+        seen.append([id for id in ("fake-small", "id-beta", "id-delta", "id-gamma", "fake-large") if f">{id}<" in html])
+        assert ('rel="next"' in html, 'rel="prev"' in html) == {0: (True, False), 1: (True, True), 2: (False, True)}[
+            {"2": 1, "3": 2, "99": 2}.get(number, 0)
+        ]
+    first = ["id-beta", "id-delta"]
+    third = ["fake-large"]
+    assert [sorted(seen[0]), seen[2], seen[3], seen[4], seen[5]] == [first, third, third, seen[0], seen[0]]
+    assert sorted(seen[0] + seen[1] + seen[2]) == sorted(["fake-small", "id-beta", "id-delta", "id-gamma", *third])
+
+
+def test_page_can_be_searched(world: SimpleNamespace, base: Any, client_for: Any, shown: list[Entry]) -> None:
+    base("id-beta", name="Beta", owner=world.alice, base_model=world.row)
+    for query, found in (("BET", ["id-beta"]), ("fake", ["fake-small", "fake-large"]), ("large", ["fake-large"])):
+        client_for(world.dana).get("/workspace/models", {"q": query})
+        assert [entry.id for entry in shown] == found
+    client_for(world.bob).get("/workspace/models", {"q": "beta"})
+    assert shown == []

@@ -354,4 +354,11 @@ def test_settings_for_administrators(api_for: Callable[..., Any], alice: Any, da
     assert api.post(f"{RETRIEVAL}config/update", {"TOP_K": "many"}).status_code == 400
     update = {"RAG_EMBEDDING_MODEL": "m2", "openai_config": {"url": "http://e/v1", "key": "k2"}}
     embedding = api.post(f"{RETRIEVAL}embedding/update", update).json()
-    assert embedding["RAG_EMBEDDING_MODEL"] == "m2" and embedding["openai_config"] == update["openai_config"]
+    assert embedding["RAG_EMBEDDING_MODEL"] == "m2" and embedding["openai_config"] == {"url": "http://e/v1", "key": MASK}
+    assert RagConfig.load().openai_api_key == "k2"
+    assert api.post(f"{RETRIEVAL}embedding/update", embedding).status_code == 200
+    assert RagConfig.load().openai_api_key == "k2"
+    elsewhere = {"openai_config": {"url": "http://elsewhere/v1", "key": MASK}}
+    answer = api.post(f"{RETRIEVAL}embedding/update", elsewhere)
+    assert answer.status_code == 400 and "openai_api_key again" in answer.json()["detail"]
+    assert RagConfig.load().openai_api_base_url == "http://e/v1"

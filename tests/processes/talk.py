@@ -142,10 +142,10 @@ def _serves(pid: int, port: int) -> bool:
 
 
 @asynccontextmanager
-async def opened_on(site: Site, pid: int) -> AsyncIterator[ClientConnection]:
+async def opened_on(site: Site, pid: int, token: str = "") -> AsyncIterator[ClientConnection]:
     """A socket that one certain worker serves."""
     for _ in range(60):
-        async with opened(site) as connection:
+        async with opened(site, token) as connection:
             if _serves(pid, connection.local_address[1]):
                 yield connection
                 return

@@ -11,7 +11,10 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlencode
 
+import httpx
+import orjson
 import pytest
+import websockets
 
 from tests.processes.server import OwnValkey, Site, until
 from tests.processes.talk import (
@@ -142,6 +145,83 @@ async def test_fifty_sockets_get_every_word_once(site: Site) -> None:
             browser.close()
     assert found == [counted(90)] * 50
     assert time.monotonic() - began < 20
+
+
+async def _words_until_the_end(page: Page, connection: Any) -> tuple[float, int]:
+    """When the last text came over a socket, and the code it was closed with (0: it was told of the end)."""
+    last = time.monotonic()
+    try:
+        async for text in connection:
+            before = len(page.words)
+            page.apply(orjson.loads(text))
+            if len(page.words) > before:
+                last = time.monotonic()
+            if page.over:
+                return last, 0
+    except websockets.ConnectionClosed:
+        pass
+    return last, int(connection.close_code or 0)
+
+
+async def _stream_until_the_end(site: Site, token: str, begun: asyncio.Event) -> tuple[float, str]:
+    """When the last word of a REST stream came, and everything it said."""
+    headers, last, said = {"authorization": f"Bearer {token}"}, 0.0, ""
+    body = {"model": MODEL, "stream": True, "messages": [{"role": "user", "content": "go [[n=3000 tps=30]]"}]}
+    async with (
+        httpx.AsyncClient(base_url=site.url, headers=headers, timeout=20) as client,
+        client.stream("POST", "/api/chat/completions", json=body) as answer,
+    ):
+        assert answer.status_code == 200
+        async for line in answer.aiter_lines():
+            said += line
+            if '"content"' in line:
+                last = time.monotonic()
+                begun.set()
+    return last, said
+
+
+@pytest.mark.parametrize("change", ["model", "role"])
+async def test_revoked_right_ends_sockets_turns_and_streams_of_every_worker_within_a_second(
+    site: Site, change: str
+) -> None:
+    token, user_id = site.user_token("uma@example.org")
+    grant = [{"principal_type": "user", "principal_id": user_id, "permission": "read"}]
+    with site.program() as dana:
+        model = {"id": MODEL, "name": "Fake", "base_model_id": None, "meta": {}, "params": {}}
+        dana.post("/api/v1/models/create", json=model | {"access_grants": grant})
+        access = {"id": MODEL, "name": "Fake", "access_grants": grant}
+        assert dana.post("/api/v1/models/model/access/update", json=access).status_code == 200
+    with site.browser(token) as browser:
+        answer = await asyncio.to_thread(ask, browser, "go [[n=3000 tps=30]]")
+    here, there = site.pid_of_turn(answer.turn), other_worker(site, answer.turn)
+    async with opened_on(site, here, token) as near, opened_on(site, there, token) as far:
+        pages = [Page(answer.message, answer.turn) for _ in range(2)]
+        for connection, page in zip((near, far), pages, strict=True):
+            await attach(connection, page)
+            await read(connection, page, words=5)
+        begun = [asyncio.Event() for _ in range(4)]
+        streams = [asyncio.create_task(_stream_until_the_end(site, token, event)) for event in begun]
+        await asyncio.gather(*(event.wait() for event in begun))
+        readers = [
+            asyncio.create_task(_words_until_the_end(page, connection))
+            for connection, page in zip((near, far), pages, strict=True)
+        ]
+        with site.program() as dana:
+            if change == "model":
+                path, body = "/api/v1/models/model/access/update", access | {"access_grants": []}
+            else:
+                path, body = f"/api/v1/users/{user_id}/update", {"role": "pending"}
+            assert (await asyncio.to_thread(dana.post, path, json=body)).status_code == 200
+        revoked = time.monotonic()
+        async with asyncio.timeout(5):
+            shown, streamed = await asyncio.gather(*readers), await asyncio.gather(*streams)
+    late = [moment - revoked for moment, _end in [*shown, *streamed]]
+    assert max(late) < 1, late
+    assert [code for _moment, code in shown] == ([0, 0] if change == "model" else [4401, 4401])
+    for _moment, said in streamed:
+        assert '"error"' in said and said.endswith("data: [DONE]")
+    # Who is shut out does not see the end of the turn, which comes all the same.
+    assert saved(site, answer, "stopped", 3).startswith("t1 ")
 
 
 async def test_killed_broker_costs_no_word(site: Site, valkey: OwnValkey) -> None:

@@ -102,6 +102,8 @@ def test_whoever_was_shown_before_can_still_be_removed(
         "memberships-0-id": str(shown.pk),
         "memberships-0-group": str(group.pk),
         "memberships-0-DELETE": "on",
+        "managers-TOTAL_FORMS": "0",
+        "managers-INITIAL_FORMS": "0",
     }
     assert client_for(dana).post(f"/admin/rbac/group/{group.pk}/change/", form).status_code == 302
     assert [m.user.name for m in group.memberships.all()] == ["Abe"]
@@ -145,7 +147,7 @@ def test_page_of_a_model_costs_the_same_for_few_and_many_grants(
     add(1)
     before = cost(client, path)
     add(8)
-    assert cost(client, path) == before <= 8
+    assert cost(client, path) == before <= 10
 
 
 def test_a_grant_keeps_its_person_whatever_is_sent(

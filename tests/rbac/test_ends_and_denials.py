@@ -83,6 +83,24 @@ def test_a_list_without_ends_keeps_them(base, bob, carol, dana):
     assert cleared == [to(bob)]
 
 
+def test_an_old_page_does_not_bring_back_what_ended_while_it_was_open(base, bob, carol, dana):
+    set_grants(base, [to(bob, "read", soon(days=1))], by=dana)
+    page = [to(bob).as_json()]
+    put_back_in_time(base)
+    for _again in range(2):
+        set_grants(base, parse_grants([*page, to(carol).as_json()]), by=dana)
+        assert not reads(base, bob) and reads(base, carol)
+    set_grants(base, parse_grants([{**page[0], "expires_at": None}]), by=dana)
+    assert reads(base, bob), "said in so many words it is meant"
+
+
+def test_a_grant_that_ended_long_ago_can_be_given_by_an_old_client(base, bob, dana):
+    set_grants(base, [to(bob, "read", soon(days=1))], by=dana)
+    base.user_grants.update(expires_at=timezone.now() - timedelta(days=2))
+    set_grants(base, parse_grants([to(bob).as_json()]), by=dana)
+    assert grants_of([base])[base.pk] == [to(bob)]
+
+
 def test_changing_the_end_needs_the_right_to_share(base, alice, bob, dana):
     set_grants(base, [to(bob, "read", soon(days=1))], by=dana)
     with pytest.raises(Refused):

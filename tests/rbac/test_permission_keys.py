@@ -240,7 +240,7 @@ def test_a_socket_ends_an_answer_with_the_controls_a_person_has(alice: Any, set_
 
     started = ask_in_chat(alice)
     end(started)
-    (message,) = selectors.load_branch(started.chat, only=started.message.pk).messages
+    (message,) = selectors.load_branch(started.chat, reader=alice, only=started.message.pk).messages
     shown = {}
     for allowed in (True, False):
         keys = ("chat.regenerate_response", "chat.continue_response")

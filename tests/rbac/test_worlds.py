@@ -308,9 +308,10 @@ def check_sets(made, place, viewer) -> None:
         assert {entry.pk for entry in entries if entry.writes} == written
         for entry in entries:
             check_paths(entry, world.kinds[place])
-        # The history does not walk folders, and does not look at links that are open to people without a role.
-        if world.kinds[place] != "folder" and is_verified(world, number):
-            assert reachable_at(user.pk, model.resource_type, timezone.now() + timedelta(seconds=1)) == read
+        if world.kinds[place] != "folder":  # the history does not walk folders
+            moment = timezone.now() + timedelta(seconds=1)
+            assert reachable_at(user.pk, model.resource_type, moment) == read
+            assert reachable_at(user.pk, model.resource_type, moment, write=True) == written
         thing = made.things[place][0]
         assert user.has_perm(f"{app}.view_{name}", thing) == (thing.pk in read)
         assert user.has_perm(f"{app}.change_{name}", thing) == (thing.pk in written)

@@ -28,7 +28,8 @@ RESOURCES: dict[str, type[SharedResource]] = {
     "model": AIModel,
     **{kind: table for kind, (_section, table) in SERVERS.items()},
 }
-Wanted = dict[GrantKey, tuple[bool, datetime | None]]
+#: the rows that a file asks for, with their ends
+Wanted = dict[GrantKey, datetime | None]
 
 
 def plan_access(planner: Planner) -> None:
@@ -100,7 +101,7 @@ def _wanted(planner: Planner, access: AccessShape, path: Path_) -> Wanted:
         pk = _principal(planner, kind, name, place)
         if pk is None:
             return
-        key = (kind, pk, entry.permission)
+        key = (kind, pk, entry.permission, is_denied)
         if key in wanted:
             planner.problem(place, f"{name!r} is there twice with the permission {entry.permission}.", key=True)
         elif entry.until is not None and entry.until <= planner.now:
@@ -108,7 +109,7 @@ def _wanted(planner: Planner, access: AccessShape, path: Path_) -> Wanted:
                 f"Line {planner.source.root.where(place)[0]}: the access of {name} has ended; drop it."
             )
         else:
-            wanted[key] = (is_denied, entry.until)
+            wanted[key] = entry.until
 
     for kind, names in (("group", access.groups), ("user", access.users)):
         for name, entries in names.items():
@@ -175,33 +176,33 @@ class _One:
         added, removed, by_hand = [], [], False
         remaining = dict(present)
         for key, row in present.items():
-            if key in wanted or self._has_ended(row) or self._is_covered(key, row, wanted):
+            if key in wanted or self._has_ended(row):
                 continue
-            if self.planner.prune or key in self.owned:
+            if self._is_covered(key, row, wanted):
+                self._own(key, row.until)
+            elif self.planner.prune or key in self.owned:
                 self.changes.remove.append((key[0], row.pk))
                 del remaining[key]
-                removed.append(self._words(key, row.is_denied, row.until))
+                removed.append(self._words(key, row.until))
             else:
-                self._keep(self._words(key, row.is_denied, row.until))
-        for key, (is_denied, until) in wanted.items():
-            self.planner.own("grant", _text(self.kind, self.resource.pk, key), applied=_state(is_denied, until))
+                beats = key[3] and any(name[:2] == key[:2] and not name[3] for name in wanted)
+                self._keep(self._words(key, row.until), ", and beats what the file grants" if beats else "")
+        for key, until in wanted.items():
             known = remaining.get(key)
-            if known is None and not is_denied and self._outlasts(remaining, key, until):
+            is_drift = self._is_drift(key, until)
+            self._own(key, until)
+            if known.until == until if known else self._outlasts(remaining, wanted, key, until):
                 continue
-            if known is not None and (known.is_denied, known.until) == (is_denied, until):
-                continue
-            if is_denied and not settings.ENABLE_DENY_GRANTS:
+            if key[3] and not settings.ENABLE_DENY_GRANTS:
                 text = "Denying access is switched off on this instance. Set ENABLE_DENY_GRANTS=True to use it."
                 self.planner.problem((*self.path, "deny"), text, key=True)
-            by_hand |= self._is_drift(key, is_denied, until)
-            added.append(self._words(key, is_denied, until))
+            by_hand |= is_drift
+            added.append(self._words(key, until))
             if known is None:
-                self.changes.add.append((self.resource.pk, key, is_denied, until))
+                self.changes.add.append((self.resource.pk, key, until))
             else:
-                if known.is_denied and not is_denied and key not in self.owned and not self.planner.prune:
-                    self._refuse(key)
-                self.changes.update.append((key[0], known.pk, is_denied, until))
-                removed.append(self._words(key, known.is_denied, known.until))
+                self.changes.update.append((key[0], known.pk, until))
+                removed.append(self._words(key, known.until))
         if added or removed:
             field = FieldChange("access", added=sorted(added), removed=sorted(removed), by_hand=by_hand)
             self._change().fields.append(field)
@@ -209,55 +210,56 @@ class _One:
     def _change(self) -> Any:
         return self.planner.change(self.kind, CHANGE, self.resource.label, self.resource.pk, self.key)
 
-    def _keep(self, what: str) -> None:
-        self.planner.plan.kept.append(f"{self.kind} {self.resource.label}: {what} was given by hand")
+    def _keep(self, what: str, more: str = "") -> None:
+        self.planner.plan.kept.append(f"{self.kind} {self.resource.label}: {what} was given by hand{more}")
 
-    def _refuse(self, key: GrantKey) -> None:
-        """A denial is somebody's decision; no file lifts it in passing."""
-        name = self.planner.world.principal(key[0], key[1])
-        text = f"{name!r} was kept out of {self.resource.label!r} by hand. Lift the denial first, or use --prune."
-        self.planner.problem(self.path, text, key=True)
+    def _own(self, key: GrantKey, until: datetime | None) -> None:
+        self.planner.own("grant", _text(self.kind, self.resource.pk, key), applied=_state(until))
 
     def _has_ended(self, row: GrantRow) -> bool:
         return row.until is not None and row.until <= self.planner.now
 
     def _is_covered(self, key: GrantKey, row: GrantRow, wanted: Wanted) -> bool:
         """Clients write read and write as two rows; who asks for write has asked for both."""
-        is_denied, until = wanted.get((key[0], key[1], WRITE), (True, None))
-        if is_denied or row.is_denied or key[2] != READ:
+        write = (key[0], key[1], WRITE, False)
+        if key[3] or key[2] != READ or write not in wanted:
             return False
+        until = wanted[write]
         return until is None or (row.until is not None and row.until <= until)
 
-    def _outlasts(self, present: dict[GrantKey, GrantRow], key: GrantKey, until: datetime | None) -> bool:
-        """Whether a write grant that is there already does what a read grant would."""
-        row = present.get((key[0], key[1], WRITE)) if key[2] == READ else None
-        if row is None or row.is_denied:
+    def _outlasts(
+        self, present: dict[GrantKey, GrantRow], wanted: Wanted, key: GrantKey, until: datetime | None
+    ) -> bool:
+        """Whether a write grant that somebody gave by hand does already what a read grant would."""
+        write = (key[0], key[1], WRITE, False)
+        row = present.get(write) if key[2:] == (READ, False) and write not in wanted else None
+        if row is None:
             return False
         return row.until is None or (until is not None and row.until >= until)
 
-    def _is_drift(self, key: GrantKey, is_denied: bool, until: datetime | None) -> bool:
+    def _is_drift(self, key: GrantKey, until: datetime | None) -> bool:
         row = self.planner.world.owned.get(("grant", _text(self.kind, self.resource.pk, key)))
-        return row is not None and row.applied == _state(is_denied, until)
+        return row is not None and row.applied == _state(until)
 
-    def _words(self, key: GrantKey, is_denied: bool, until: datetime | None) -> str:
+    def _words(self, key: GrantKey, until: datetime | None) -> str:
         name = self.planner.world.principal(key[0], key[1])
         ends = f" until {until:%Y-%m-%d %H:%M} UTC" if until else ""
-        return f"{'deny ' if is_denied else ''}{key[0]} {name}: {key[2]}{ends}"
+        return f"{'deny ' if key[3] else ''}{key[0]} {name}: {key[2]}{ends}"
 
 
-def _state(is_denied: bool, until: datetime | None) -> dict[str, Any]:
-    return {"denied": is_denied, "until": until.isoformat() if until else None}
+def _state(until: datetime | None) -> dict[str, Any]:
+    return {"until": until.isoformat() if until else None}
 
 
 def _text(kind: str, pk: uuid.UUID, key: GrantKey) -> str:
-    return f"{kind}:{pk}:{key[0]}:{key[1]}:{key[2]}"
+    return f"{kind}:{pk}:{key[0]}:{key[1]}:{key[2]}" + (":deny" if key[3] else "")
 
 
 def _owned(planner: Planner, kind: str) -> dict[uuid.UUID, set[GrantKey]]:
     """The grants of earlier files, by object."""
     found: dict[uuid.UUID, set[GrantKey]] = {}
     for text in planner.owned_keys("grant"):
-        of, pk, principal_kind, principal, permission = text.split(":")
+        of, pk, principal_kind, principal, permission, *denied = text.split(":")
         if of == kind:
-            found.setdefault(uuid.UUID(pk), set()).add((principal_kind, uuid.UUID(principal), permission))
+            found.setdefault(uuid.UUID(pk), set()).add((principal_kind, uuid.UUID(principal), permission, bool(denied)))
     return found

@@ -5,8 +5,8 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from accounts.models import Role
 from knowledge.models import KnowledgeBase
+from owui.provision.kinds.trust import trusted_owners
 from owui.provision.parse import Path_
 from owui.provision.plan import CREATE, REMOVE, FieldChange, Planner
 from owui.provision.shape import BaseEntry, guess
@@ -65,8 +65,7 @@ def find_base(planner: Planner, entry: BaseEntry, owner: uuid.UUID | None, path:
     row = planner.world.owned.get(("knowledge", entry.name))
     if row is not None and row.object_id in planner.world.bases:
         return planner.world.bases[row.object_id]
-    admins = {user.pk for user in planner.world.users.values() if user.role == Role.ADMIN}
-    trusted = {None, owner, *admins}
+    trusted = trusted_owners(planner, owner)
     found = [kb for kb in planner.world.bases.values() if kb.name == entry.name and kb.owner_id in trusted]
     if len(found) > 1 and owner is not None:
         found = [kb for kb in found if kb.owner_id == owner] or found

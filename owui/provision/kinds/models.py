@@ -10,6 +10,7 @@ from inference.models import AIModel
 from inference.services import MAX_HOPS, check_id
 from knowledge.models import KnowledgeBase
 from owui.lib.errors import UserError
+from owui.provision.kinds.trust import trusted_owners
 from owui.provision.parse import Path_
 from owui.provision.plan import CREATE, REMOVE, FieldChange, Planner
 from owui.provision.shape import ModelEntry, guess
@@ -45,6 +46,8 @@ def _plan_one(planner: Planner, entry: ModelEntry, path: Path_, *, is_new: bool)
             check_id(entry.id)
         except UserError as error:
             planner.problem((*path, "id"), error.message)
+    else:
+        _check_owner(planner, entry, row, path)
     columns = _columns(planner, entry, row, path)
     if is_new:
         change = planner.change("model", CREATE, entry.id, row.pk)
@@ -57,6 +60,41 @@ def _plan_one(planner: Planner, entry: ModelEntry, path: Path_, *, is_new: bool)
     planner.own("model", entry.id, row.pk, {name: after for name, (_b, after, _v) in columns.items()})
 
 
+def _check_owner(planner: Planner, entry: ModelEntry, row: AIModel, path: Path_) -> None:
+    """A problem for a model that somebody made under this id beforehand: his prompt would speak to a department."""
+    row_of = planner.world.owned.get(("model", entry.id))
+    is_known = row_of is not None and row_of.object_id == row.pk
+    if not is_known and row.owner_id not in trusted_owners(planner, _owner_id(planner, entry)):
+        text = (
+            f"The model {entry.id!r} was made by {planner.world.owner_email(row.owner_id)}. Read what it says; then "
+            f"name that owner here to take it over as it is, or delete it, or choose another id."
+        )
+        planner.problem((*path, "id"), text)
+
+
+def _owner_id(planner: Planner, entry: ModelEntry) -> uuid.UUID | None:
+    owner = planner.world.users.get(entry.owner) if entry.owner else None
+    return owner.pk if owner else None
+
+
+def _base_model(planner: Planner, entry: ModelEntry, row: AIModel, path: Path_) -> AIModel | None:
+    """The model an entry stands on: one of the file, the one it stands on already, or one that may be trusted."""
+    found = planner.world.models.get(entry.base) if entry.base else None
+    if entry.base and found is None:
+        text = f"There is no model {entry.base!r}.{guess(entry.base, planner.world.models)} List it here too."
+        planner.problem((*path, "base"), text)
+    elif (
+        found is not None
+        and found.pk != row.base_model_id
+        and found.owner_id not in trusted_owners(planner, _owner_id(planner, entry))
+        and entry.base not in {other.id for other in planner.shape.models}
+    ):
+        email = planner.world.owner_email(found.owner_id)
+        text = f"The model {entry.base!r} was made by {email}. List it here too, with its owner, to build on it."
+        planner.problem((*path, "base"), text)
+    return found
+
+
 def _columns(planner: Planner, entry: ModelEntry, row: AIModel, path: Path_) -> Columns:
     columns: Columns = {}
     for name in ("name", "params", "is_active"):
@@ -64,18 +102,14 @@ def _columns(planner: Planner, entry: ModelEntry, row: AIModel, path: Path_) -> 
             columns[name] = (getattr(row, name), getattr(entry, name), {name: getattr(entry, name)})
     if entry.given("base"):
         before = next((m.model_id for m in planner.world.models.values() if m.pk == row.base_model_id), None)
-        base = planner.world.models.get(entry.base) if entry.base else None
-        if entry.base and base is None:
-            text = f"There is no model {entry.base!r}.{guess(entry.base, planner.world.models)} List it here too."
-            planner.problem((*path, "base"), text)
+        base = _base_model(planner, entry, row, path)
         columns["base"] = (before, entry.base, {"base_model_id": base.pk if base else None})
     if entry.given("owner"):
-        owner = planner.world.users.get(entry.owner) if entry.owner else None
-        if entry.owner and owner is None:
+        if entry.owner and entry.owner not in planner.world.users:
             text = f"There is no person {entry.owner!r}.{guess(entry.owner, planner.world.users)}"
             planner.problem((*path, "owner"), text)
         present = planner.world.owner_email(row.owner_id)
-        columns["owner"] = (present, entry.owner, {"owner_id": owner.pk if owner else None})
+        columns["owner"] = (present, entry.owner, {"owner_id": _owner_id(planner, entry)})
     return columns | _meta(planner, entry, row, path)
 
 
@@ -93,7 +127,11 @@ def _meta(planner: Planner, entry: ModelEntry, row: AIModel, path: Path_) -> Col
         shown = {name: value for name, value in (row.meta or {}).items() if name != ATTACHED}
         columns["meta"] = (shown, entry.meta, {"meta": meta})
     if entry.given("knowledge"):
-        found = [kb for at, name in enumerate(entry.knowledge) if (kb := _base(planner, name, (*path, ATTACHED, at)))]
+        found = [
+            kb
+            for at, name in enumerate(entry.knowledge)
+            if (kb := _base(planner, entry, row, name, (*path, ATTACHED, at)))
+        ]
         meta[ATTACHED] = [{"id": str(kb.pk), "name": kb.name, "type": COLLECTION} for kb in found] + others
         names = [kb.name for kb in found]
         columns[ATTACHED] = ([kb.name for kb in bases], names, {"meta": meta})
@@ -122,11 +160,21 @@ def attached(
     return bases, others
 
 
-def _base(planner: Planner, name: str, path: Path_) -> KnowledgeBase | None:
-    """A base by its name in the file or in the database, or by its id."""
-    known = {owned.object_id for (kind, _key), owned in planner.plan.owned.items() if kind == "knowledge"}
-    found = [kb for kb in planner.world.bases.values() if name in (kb.name, str(kb.pk))]
-    found = [kb for kb in found if kb.pk in known] or found
+def _base(planner: Planner, entry: ModelEntry, row: AIModel, name: str, path: Path_) -> KnowledgeBase | None:
+    """A base by its id, or by its name: one of the file, one that is attached already, or one that may be trusted."""
+    listed = {owned.object_id for (kind, _key), owned in planner.plan.owned.items() if kind == "knowledge"}
+    present = {kb.pk for kb in attached(row.meta or {}, planner.world.bases)[0]}
+    trusted = trusted_owners(planner, _owner_id(planner, entry))
+    called = [kb for kb in planner.world.bases.values() if name in (kb.name, str(kb.pk))]
+    found = [kb for kb in called if kb.pk in listed] or [kb for kb in called if kb.pk in present]
+    found = found or [kb for kb in called if kb.owner_id in trusted or name == str(kb.pk)]
+    if called and not found:
+        email = planner.world.owner_email(called[0].owner_id)
+        text = (
+            f"The knowledge base {name!r} was made by {email}. Read what is in it, then write its id: {called[0].pk}."
+        )
+        planner.problem(path, text)
+        return None
     if len(found) != 1:
         why = "Several knowledge bases are called" if found else "There is no knowledge base"
         names = guess(name, [kb.name for kb in planner.world.bases.values()]) if not found else " Write its id instead."
