@@ -63,8 +63,7 @@ def list_shared_folders(request: HttpRequest) -> list[dict[str, Any]]:
     rows: list[Any] = list(shared.select_related("owner").order_by("name", "pk"))
     access = access_fields(rows, user)
     return [
-        _line(row)
-        | {"user": shown_info(row.owner, to=user), "write_access": access[row.pk]["write_access"]}
+        _line(row) | {"user": shown_info(row.owner, to=user), "write_access": access[row.pk]["write_access"]}
         for row in rows
     ]
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from typing import Any
 
 from django.db import DatabaseError, OperationalError, connection, models, transaction
 
@@ -70,7 +71,7 @@ def _tables() -> list[str]:
     return [connection.ops.quote_name(table._meta.db_table) for table in tables]
 
 
-def _objects(shape: FileShape) -> Iterator[models.QuerySet]:
+def _objects(shape: FileShape) -> Iterator[models.QuerySet[Any]]:
     """The objects that the file names, and those of earlier files: whoever changes access holds its object first."""
     earlier = Provisioned.objects.filter(kind__in=RESOURCES, object_id__isnull=False).values("object_id")
     named = {

@@ -9,6 +9,7 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.db import connection
 
+from rbac.signals import access_changed
 from tests.fakes.model_server import FakeModelServer
 
 
@@ -69,3 +70,16 @@ def small(
     share(model, "*")
     yield model
     live.forget()
+
+
+@pytest.fixture
+def announced() -> Iterator[list[tuple[str, str]]]:
+    """Type and id of what readers were told to ask again for."""
+    heard: list[tuple[str, str]] = []
+
+    def hear(resource_type: str, resource_id: str, **_more: Any) -> None:
+        heard.append((resource_type, resource_id))
+
+    access_changed.connect(hear)
+    yield heard
+    access_changed.disconnect(hear)

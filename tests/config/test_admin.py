@@ -130,3 +130,18 @@ def test_only_administrators_come_in(lab: Any, role: str) -> None:
         ask("lab", role=role)
     with pytest.raises(PermissionDenied):
         ask(role=role)
+
+
+def test_a_secret_does_not_follow_its_address_to_another_server(set_config: Any) -> None:
+    from owui.config.sections import CodeExecutionConfig
+
+    set_config("code_execution.jupyter_url", "http://jupyter:8888")
+    set_config("code_execution.jupyter_auth_token", "sk-jupyter")
+    form = {"engine": "jupyter", "jupyter_timeout": "60", "jupyter_url": "http://elsewhere.example"}
+    page = ask("code_execution", form)
+    assert page.status_code == 422 and b"jupyter_auth_token again" in page.content
+    assert CodeExecutionConfig.load().jupyter_url == "http://jupyter:8888"
+    assert ask("code_execution", form | {"clear_jupyter_auth_token": "on"}).status_code == 302
+    assert CodeExecutionConfig.load().jupyter_url == "http://elsewhere.example"
+    page = ask("code_execution", form | {"jupyter_url": "http://svc:pw@elsewhere.example"})
+    assert page.status_code == 422 and b"name or password" in page.content

@@ -96,6 +96,15 @@ def test_people_keep_a_free_object_about_themselves(api_for, bob):
     assert api.get(f"{U}/user/info").json() == {"place": "Basel", "floor": 3}
 
 
+def test_what_is_stored_of_settings_has_one_limit_however_it_came_together(api_for, alice):
+    api = api_for(alice)
+    assert api.post(f"{U}/user/settings/update", {"a": "x" * 600_000}).status_code == 200
+    assert api.post(f"{U}/user/settings/update", {"b": "x" * 600_000}).status_code == 413
+    alice.refresh_from_db()
+    assert set(alice.settings) == {"a"}
+    assert api.post(f"{U}/user/settings/update", {"a": "", "b": "x" * 600_000}).status_code == 200
+
+
 # ------------------------------------------------------------------------------------------------------ admin settings
 def test_the_admin_page_comes_back_whole(api_for, dana):
     api = api_for(dana)
@@ -197,6 +206,40 @@ def test_a_secret_of_a_page_is_masked_and_stays_when_the_mask_comes_back(api_for
     assert api.post(f"{C}/code_execution", {"CODE_EXECUTION_JUPYTER_AUTH_TOKEN": ""}).status_code == 200
     assert CodeExecutionConfig.load().jupyter_auth_token == ""
     assert "sk-jupyter" not in str(list(AuditEvent.objects.values_list("detail", flat=True)))
+
+
+def test_a_secret_does_not_follow_its_address_to_another_server(api_for, dana):
+    from owui.config.sections import CodeExecutionConfig
+
+    api = api_for(dana)
+    page = f"{C}/code_execution"
+    first = {"CODE_EXECUTION_JUPYTER_URL": "http://jupyter:8888", "CODE_EXECUTION_JUPYTER_AUTH_TOKEN": "sk-jupyter"}
+    shown = api.post(page, first).json()
+    for sent in ({}, shown):
+        answer = api.post(page, sent | {"CODE_EXECUTION_JUPYTER_URL": "http://elsewhere.example"})
+        assert answer.status_code == 400 and "jupyter_auth_token again" in answer.json()["detail"]
+    answer = api.post(f"{C}/import", {"config": {"code_execution": {"jupyter_url": "http://elsewhere.example"}}})
+    assert answer.status_code == 400
+    assert CodeExecutionConfig.load().jupyter_url == "http://jupyter:8888"
+    assert api.post(page, shown | {"CODE_EXECUTION_JUPYTER_URL": "http://jupyter:8888/lab"}).status_code == 200
+    assert CodeExecutionConfig.load().jupyter_auth_token == "sk-jupyter"
+    moved = {"CODE_EXECUTION_JUPYTER_URL": "http://other:1", "CODE_EXECUTION_JUPYTER_AUTH_TOKEN": "sk-other"}
+    assert api.post(page, moved).status_code == 200
+
+
+def test_keys_of_model_servers_do_not_follow_an_imported_address(api_for, dana, set_config):
+    from inference.config import OpenAIConfig
+
+    set_config("openai.api_base_urls", ["http://a/v1"])
+    set_config("openai.api_keys", ["sk-a"])
+    api = api_for(dana)
+    answer = api.post(f"{C}/import", {"config": {"openai.api_base_urls": ["http://elsewhere/v1"]}})
+    assert answer.status_code == 400 and "openai.api_keys again" in answer.json()["detail"]
+    added = {"openai.api_base_urls": ["http://a/v1", "http://b/v1"], "openai.api_keys": [MASK]}
+    assert api.post(f"{C}/import", {"config": added}).status_code == 200
+    assert OpenAIConfig.load().api_keys == ["sk-a"], "a mask is not stored as a key"
+    answer = api.post(f"{C}/import", {"config": {"openai.api_base_urls": ["http://svc:pw@a/v1"]}})
+    assert answer.status_code == 400 and "name or password" in answer.json()["detail"]
 
 
 def test_wrong_values_of_a_page_are_400_and_leave_all_as_it_was(api_for, dana):

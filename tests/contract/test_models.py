@@ -109,7 +109,12 @@ def test_listed_models(world: SimpleNamespace, api_for: Any) -> None:
 
 def test_record(world: SimpleNamespace, api_for: Any) -> None:
     answer = without_times(api_for(world.bob).get("/api/v1/models/model?id=short").json())
-    owner = {"id": str(world.alice.pk), "name": "Alice Meyer", "email": "alice@example.org", "profile_image_url": "/user.png"}
+    owner = {
+        "id": str(world.alice.pk),
+        "name": "Alice Meyer",
+        "email": "alice@example.org",
+        "profile_image_url": "/user.png",
+    }
     assert answer == record(world, write_access=False, user=owner)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from inference.models import AIModel
+from owui.lib.masks import MASK
 from tests.fakes.model_server import FakeModelServer
 from tests.inference.conftest import dead_address
 

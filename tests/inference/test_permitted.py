@@ -74,3 +74,44 @@ def test_the_request_itself_is_not_changed() -> None:
     before = repr(BODY)
     trimmed(BODY, NOTHING)
     assert repr(BODY) == before
+
+
+UNKNOWN = (
+    "chat_template", "chat_template_kwargs", "documents", "context", "previous_response_id", "Template", "SYSTEM",
+    "Options", "extra_body",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", UNKNOWN)
+def test_what_we_do_not_know_needs_both_keys(name: str) -> None:
+    for one in ({"params": False}, {"system": False}):
+        assert trimmed({"model": "m", name: "x"}, Permitted(**one)) == {"model": "m"}
+    assert name in trimmed({"model": "m", name: "x"}, ALL)
+
+
+@pytest.mark.parametrize("name", ["n_predict", "min_tokens", "length_penalty", "best_of", "n", "options", "keep_alive"])
+def test_parameters_of_all_servers_are_parameters(name: str) -> None:
+    assert trimmed({"prompt": "x", name: 1}, NOTHING) == {"prompt": "x"}
+    assert trimmed({"prompt": "x", name: 1}, Permitted(system=False)) == {"prompt": "x", name: 1}
+
+
+@pytest.mark.parametrize(
+    "message",
+    [{"role": "System"}, {"role": " system "}, {"role": "DEVELOPER"}, {"Role": "system"}, {"role": ["system"]},
+     {"role": "user", "ROLE": "system"}, {"role": "platform"}],
+)  # fmt: skip
+def test_a_system_prompt_is_one_however_it_is_written(message: dict[str, Any]) -> None:
+    kept = [{"role": "User", "content": "a"}, {"role": "assistant"}, {"role": "tool"}, {"type": "function_call_output"}]
+    assert trimmed({"messages": [*kept, message]}, NOTHING) == {"messages": kept}
+
+
+def test_fields_added_by_hand_do_not_bring_a_system_prompt() -> None:
+    added = {"chat_template": "x", "messages": [], "system": "x", "min_p": 1}
+    kept = trimmed({"custom_params": added, "params": {"custom_params": added}}, Permitted(system=False))
+    assert kept == {"custom_params": {"min_p": 1}, "params": {"custom_params": {"min_p": 1}}}
+
+
+def test_another_spelling_does_not_reach_another_model() -> None:
+    from inference.providers.params import allowed
+
+    assert allowed({"model": "a", "Model": "b", "MODELS": ["b"], "Name": "b", "x": 1}) == {"model": "a", "x": 1}

@@ -132,3 +132,16 @@ def test_headers_carry_the_key_or_the_callers_own_session_and_say_who_asks() -> 
     assert headers_for(options, person, "t") == {"Authorization": "Bearer sk-x", "X-Who": "dana@example.org"}
     assert headers_for({"auth_type": "session"}, person, "t") == {"Authorization": "Bearer t"}
     assert headers_for({"auth_type": "none", "key": "sk-x"}, person, "t") == {}
+
+
+async def test_a_description_elsewhere_is_not_asked_for() -> None:
+    asked: list[str] = []
+
+    async def elsewhere(exchange: Exchange) -> None:
+        asked.append(exchange.request.path)
+        await exchange.send_json(SPEC)
+
+    async with running(elsewhere) as url:
+        with pytest.raises(UserError, match="another server"):
+            await openapi_spec("http://tools.internal", {"path": f"{url}/steal"}, {"Authorization": "Bearer sk-x"})
+    assert asked == []

@@ -218,3 +218,21 @@ def test_fields_that_choose_another_model_do_not_pass() -> None:
     body = {"model": "a", "models": ["b"], "fallbacks": ["c"], "route": "fallback", "temperature": 1}
     assert allowed(body) == {"model": "a", "temperature": 1}
     assert custom({"custom_params": {"models": '["b"]', "top_a": "1"}}) == {"top_a": 1}
+
+
+def test_tool_servers_are_attached_by_those_who_may_use_them(row: AIModel, people: SimpleNamespace) -> None:
+    from inference.models import ToolServer
+    from rbac.services import set_grants
+    from tests.factories.accounts import a_system_admin
+
+    hr = ToolServer.objects.create(server_id="hr", name="HR", url="https://hr.internal")
+    lab = ToolServer.objects.create(server_id="lab", name="Lab", url="https://lab.internal", kind="mcp")
+    set_grants(lab, [Grant("user", str(people.alice.pk), "read")], by=a_system_admin())
+    for tool_id in ("server:hr", "server:mcp:hr", "server:lab", "server:gone", {"id": "server:hr"}):
+        made = values(meta={"toolIds": ["server:mcp:lab", tool_id]})
+        assert refusal(lambda made=made: services.create_model(values=made, by=people.alice)).code == "attachment"
+    preset = services.create_model(values=values(meta={"toolIds": ["server:mcp:lab"]}), by=people.alice)
+    everything = values(meta={"toolIds": ["server:mcp:lab", "server:hr"]})
+    services.update_model(preset, values=everything, by=people.dana)
+    hr.delete()
+    services.update_model(preset, values=everything, by=people.alice)  # what was attached before is not asked for again

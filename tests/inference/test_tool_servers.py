@@ -85,6 +85,24 @@ def test_a_key_does_not_follow_its_entry_to_another_server(api_for, dana):
     assert parse_entries(ToolServer, [found])[0].options["key"] == "sk-very-secret"
 
 
+@pytest.mark.parametrize(
+    "path", ["http://elsewhere.example/steal", "https://tools.internal:8000/x", "http://u:p@tools.internal:8000/x"]
+)
+def test_a_key_does_not_follow_its_entrys_path_to_another_server(api_for, dana, path):
+    api = api_for(dana)
+    save(api, ENTRY)
+    (found,) = api.get(TOOLS).json()["TOOL_SERVER_CONNECTIONS"]
+    answer = save(api, found | {"path": path})
+    assert answer.status_code == 400 and "path leads to another server" in answer.json()["detail"]
+    assert save(api, found | {"path": "http://tools.internal:8000/v2/openapi.json"}).status_code == 200
+
+
+def test_an_address_holds_no_password(api_for, dana):
+    answer = save(api_for(dana), ENTRY | {"url": "https://svc:hunter22@tools.internal"})
+    assert answer.status_code == 400 and "name or password" in answer.json()["detail"]
+    assert "hunter22" not in answer.json()["detail"]
+
+
 def test_without_grants_only_administrators_have_it_whatever_the_bypass_says(api_for, dana, bob, settings):
     save(api_for(dana), ENTRY)
     settings.BYPASS_ADMIN_ACCESS_CONTROL = False

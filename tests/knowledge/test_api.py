@@ -11,7 +11,9 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
 from knowledge import pipeline
+from knowledge.config import RagConfig
 from knowledge.models import Document, KnowledgeBase
+from owui.lib.masks import MASK
 from tests.factories.knowledge import make_base, make_document
 from tests.knowledge.conftest import body_of
 
@@ -354,7 +356,10 @@ def test_settings_for_administrators(api_for: Callable[..., Any], alice: Any, da
     assert api.post(f"{RETRIEVAL}config/update", {"TOP_K": "many"}).status_code == 400
     update = {"RAG_EMBEDDING_MODEL": "m2", "openai_config": {"url": "http://e/v1", "key": "k2"}}
     embedding = api.post(f"{RETRIEVAL}embedding/update", update).json()
-    assert embedding["RAG_EMBEDDING_MODEL"] == "m2" and embedding["openai_config"] == {"url": "http://e/v1", "key": MASK}
+    assert embedding["RAG_EMBEDDING_MODEL"] == "m2" and embedding["openai_config"] == {
+        "url": "http://e/v1",
+        "key": MASK,
+    }
     assert RagConfig.load().openai_api_key == "k2"
     assert api.post(f"{RETRIEVAL}embedding/update", embedding).status_code == 200
     assert RagConfig.load().openai_api_key == "k2"

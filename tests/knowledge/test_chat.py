@@ -10,9 +10,12 @@ from typing import Any
 import pytest
 from asgiref.sync import async_to_sync
 
-from knowledge.chat import retrieve_for_chat
+from knowledge.chat import retrieve_for_chat, still_readable
 from knowledge.context import Passage, Retrieved, apply_template, assemble, fenced
 from knowledge.models import Document, DocumentState
+from rbac.grants import Grant
+from rbac.services import set_grants
+from tests.factories.accounts import a_system_admin
 from tests.factories.knowledge import make_base, make_document
 
 TEXT = "Mixers are cleaned with warm water."
@@ -112,6 +115,58 @@ class TestRetrieve:
         make_document(alice, TEXT, bases=[kb])
         rag(template="Q: [query] C: {{CONTEXT}}")
         assert retrieve(alice, [collection(kb)]).context.startswith(f"Q: {QUESTION} C: <source")
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("rag")
+class TestDenied:
+    """A denial beats what a model's owner may read."""
+
+    def readable(self, user: Any, owner: Any, *items: dict[str, Any]) -> list[str]:
+        found = still_readable(user, [], model_items=items, model_owner_id=owner.pk)
+        return sorted(kind for kind, _id in found)
+
+    @pytest.fixture
+    def deny(self, bob: Any, settings: Any) -> Callable[[Any], None]:
+        settings.ENABLE_DENY_GRANTS = True
+        grant = Grant("user", str(bob.pk), "read")
+        return lambda kb: set_grants(kb, [], by=a_system_admin(), denials=[grant])
+
+    def test_a_base_one_is_kept_out_of_is_not_read_through_a_model(
+        self, alice: Any, bob: Any, carol: Any, dana: Any, deny: Any, settings: Any
+    ) -> None:
+        kb = make_base(alice)
+        assert self.readable(bob, alice, collection(kb)) == ["collection"]
+        deny(kb)
+        assert self.readable(bob, alice, collection(kb)) == []
+        assert self.readable(bob, dana, collection(kb)) == [], "whoever the model's owner is"
+        assert self.readable(carol, alice, collection(kb)) == ["collection"]
+        bob.role = "admin"
+        bob.save()
+        assert self.readable(bob, alice, collection(kb)) == ["collection"], "the bypass stands above denials"
+        settings.BYPASS_ADMIN_ACCESS_CONTROL = False
+        assert self.readable(bob, alice, collection(kb)) == []
+
+    def test_nor_are_its_documents_unless_another_base_has_them(self, alice: Any, bob: Any, deny: Any) -> None:
+        closed, open_base, strange = make_base(alice), make_base(alice, "Open"), make_base(bob, "Strange")
+        inside = make_document(alice, "One.", bases=[closed])
+        both = make_document(alice, "Two.", bases=[closed, open_base])
+        loose = make_document(alice, "Three.")
+        own = make_document(bob, "Four.", bases=[closed])
+        # A base that the model's owner may not read gives him nothing to pass on.
+        kept = make_document(alice, "Five.", bases=[closed, strange])
+        deny(closed)
+        for document, wanted in ((inside, []), (both, ["file"]), (loose, ["file"]), (own, ["file"])):
+            assert self.readable(bob, alice, file(document)) == wanted, document.filename
+        assert self.readable(bob, alice, file(kept)) == ["file"], "bob's own base shows it to him"
+        strange.owner = None
+        strange.save()
+        assert self.readable(bob, alice, file(kept)) == []
+
+    def test_an_account_that_is_gone_reads_nothing(self, alice: Any, bob: Any) -> None:
+        kb = make_base(alice)
+        ghost = type(bob)(id=uuid.uuid4(), email="ghost@example.org")
+        assert self.readable(ghost, alice, collection(kb)) == []
 
 
 @pytest.mark.parametrize(

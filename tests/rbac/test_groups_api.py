@@ -164,3 +164,13 @@ def test_a_group_costs_the_same_for_one_person_and_for_thirty(api_for, dana, pat
 
     cost(1)
     assert cost(1) == cost(29) <= 6
+
+
+def test_a_picker_tells_no_more_of_other_peoples_groups_than_their_info(api_for, dana, mallory, carol):
+    more = {"permissions": {"workspace": {"tools": True}}, "data": {"config": {"share": True}}, "meta": {"m": 1}}
+    group = services.create_group(name="Open", by=dana, **more)
+    (shown,) = api_for(mallory).get("/api/v1/groups/?share=true").json()
+    assert shown == {"id": str(group.pk), "name": "Open", "description": "", "member_count": 0}
+    services.add_members(group, [carol.pk], by=dana)
+    (own,) = api_for(carol).get("/api/v1/groups/?share=true").json()
+    assert own["meta"] == {"m": 1} and own["member_count"] == 1
