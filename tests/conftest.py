@@ -18,11 +18,16 @@ PEOPLE = ("dana", "alice", "bob", "carol", "mallory", "pending")
 
 
 @pytest.fixture(autouse=True)
-def _clean_start(settings: Any) -> Iterator[None]:
-    """Cheap password hashes, and nothing remembered from the test before."""
+def _clean_start(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Cheap password hashes, and nothing remembered from the test before.
+
+    Settings that were read stay read until they are changed: a second that ends in mid-test would cost one more
+    statement, and tests that count them would depend on how busy the machine is.
+    """
     from owui.config import store
     from rbac.permissions import environment_defaults
 
+    monkeypatch.setattr(store, "FRESH_FOR", 3600)
     settings.PASSWORD_HASHERS = [
         "django.contrib.auth.hashers.MD5PasswordHasher",
         "django.contrib.auth.hashers.Argon2PasswordHasher",

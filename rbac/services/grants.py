@@ -42,18 +42,22 @@ class Conflict(UserError):
     status = 409
     code = "conflict"
 
-    def __init__(self, theirs: tuple[list[Grant], list[Grant]], yours: tuple[list[Grant], list[Grant]]) -> None:
+    def __init__(
+        self, theirs: tuple[list[Grant], list[Grant]], yours: tuple[list[Grant], list[Grant]], by: Person
+    ) -> None:
         super().__init__(
             _("Somebody else changed who has access while you were editing. Compare both versions, then save again.")
         )
         self.theirs, self.yours = theirs, yours
+        self._tells_denials = by.role == "admin"
 
     def more(self) -> dict[str, Any]:
         """For programs: both versions, and the text to send along when the second is to replace the first."""
-        versions = {
-            name: {"access_grants": [g.as_json() for g in grants], "access_denials": [g.as_json() for g in denials]}
-            for name, (grants, denials) in (("theirs", self.theirs), ("yours", self.yours))
-        }
+        versions: dict[str, Any] = {}
+        for name, (grants, denials) in (("theirs", self.theirs), ("yours", self.yours)):
+            versions[name] = {"access_grants": [g.as_json() for g in grants]}
+            if self._tells_denials:
+                versions[name]["access_denials"] = [g.as_json() for g in denials]
         return {**versions, "version": version_of(*self.theirs)}
 
 
@@ -127,7 +131,7 @@ def set_grants(
     wanted = _with_ends(grants, before, _lately_ended(locked))
     denied = kept_out if denials is None else _with_ends(denials, kept_out)
     if version is not None and version != version_of(before, kept_out):
-        raise Conflict((before, kept_out), (wanted, denied))
+        raise Conflict((before, kept_out), (wanted, denied), by)
     kept = [g for g in wanted if g in before]
     allowed = kept + allowed_audiences(model, [g for g in wanted if g not in before], by)
     if strict and len(allowed) < len(wanted):

@@ -12,6 +12,8 @@ import pytest
 from owui.config import store
 from owui.config.registry import Section, sections, setting
 
+FRESH_FOR = store.FRESH_FOR
+
 
 @pytest.fixture
 def someone() -> SimpleNamespace:
@@ -42,3 +44,9 @@ def lab() -> Iterator[type[Section]]:
 def _fresh_store() -> Iterator[None]:
     yield
     store.clear_cache()
+
+
+@pytest.fixture(autouse=True)
+def _settings_are_read_anew(_clean_start: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here it is the subject: after how long another node's change is seen."""
+    monkeypatch.setattr(store, "FRESH_FOR", FRESH_FOR)

@@ -66,6 +66,7 @@ def test_open_pages_are_told_once(apply: Any, django_capture_on_commit_callbacks
     assert heard == [("provision", [])]
 
 
+LISTED = ("knowledge", "model", "terminal_server")
 SHELL = "terminals: [{id: shell, access: %s}]\n"
 #: what a file says of one base, one model and one terminal, one file after the other
 STEPS = [
@@ -107,8 +108,8 @@ def test_the_history_is_what_the_querysets_say_after_every_apply(
         text = text[: text.rindex("    access:")] + f"    access: {base}\n" + SHELL % shell
         apply(text, *flags)
         for user in User.objects.all():
-            found = reached(user, ("knowledge", "model", "terminal"))
-            assert remembered(user, ("knowledge", "model", "terminal")) == found, (user.email, base, model, shell)
+            found = reached(user, LISTED)
+            assert remembered(user, LISTED) == found, (user.email, base, model, shell)
             states.add(str(found))
     assert len(states) > 8  # the files did differ
     apply("version: 1\n", "--prune")

@@ -219,7 +219,7 @@ def test_a_change_between_the_look_and_the_lock_is_a_conflict_too(client_for, da
     def meanwhile(resource, grants, **values):
         if not met:
             met.append(resource)
-            raise Conflict(([], []), ([*grants], []))
+            raise Conflict(([], []), ([*grants], []), values["by"])
         return verb(resource, grants, **values)
 
     monkeypatch.setattr(services, "set_grants", meanwhile)
