@@ -38,7 +38,7 @@ class TrackAccess(migrations.RunSQL):
 
     :param table: the database table
     :param values: SQL of kind, object_type, object_id, principal_type, principal_id and value (jsonb); `r` is the row
-    :param watched: columns whose change opens a new state; none for rows that are only added and removed
+    :param watched: columns whose change opens a new state
     :param by: SQL of who made the row, where the row itself tells
     :param only: SQL of which rows count
     """
@@ -47,12 +47,13 @@ class TrackAccess(migrations.RunSQL):
         self,
         table: str,
         values: tuple[str, ...],
-        watched: Iterable[str] = (),
+        watched: Iterable[str],
         by: str = "NULL",
         only: str = "true",
         key: str = "id",
     ) -> None:
         watched = list(watched)
+        differs = " OR ".join(f"OLD.{c} IS DISTINCT FROM NEW.{c}" for c in watched)
         row = f"{', '.join(values)}, coalesce({_ACTOR}, {by}), now(), '{table}', r.{key}::text"
         # Names of our own tables and columns only: no value from outside gets here.
         opened = f"INSERT INTO rbac_accesschange ({_COLUMNS}) SELECT {row} FROM %ROWS% r WHERE {only}"  # noqa: S608
@@ -71,15 +72,10 @@ class TrackAccess(migrations.RunSQL):
             f"FOR EACH STATEMENT EXECUTE FUNCTION {table}_history()",
             f"CREATE TRIGGER {table}_history_end AFTER DELETE ON {table} REFERENCING OLD TABLE AS old_rows "
             f"FOR EACH STATEMENT EXECUTE FUNCTION {table}_history()",
+            f"CREATE TRIGGER {table}_history_change AFTER UPDATE OF {', '.join(watched)} ON {table} "
+            f"FOR EACH ROW WHEN ({differs}) EXECUTE FUNCTION {table}_history()",
         ]
-        down = [f"DROP TRIGGER {table}_history_end ON {table}", f"DROP TRIGGER {table}_history_new ON {table}"]
-        if watched:
-            differs = " OR ".join(f"OLD.{c} IS DISTINCT FROM NEW.{c}" for c in watched)
-            up.append(
-                f"CREATE TRIGGER {table}_history_change AFTER UPDATE OF {', '.join(watched)} ON {table} "
-                f"FOR EACH ROW WHEN ({differs}) EXECUTE FUNCTION {table}_history()"
-            )
-            down.insert(0, f"DROP TRIGGER {table}_history_change ON {table}")
+        down = [f"DROP TRIGGER {table}_history_{when} ON {table}" for when in ("change", "end", "new")]
         super().__init__([*up], [*down, f"DROP FUNCTION {table}_history()"])
 
 

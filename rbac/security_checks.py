@@ -201,8 +201,10 @@ def anyone_reads() -> Finding:
 
 @check(
     "6.3.q",
-    _("Deny grants that are stored have effect"),
-    repair=_("Set ENABLE_DENY_GRANTS=True, or remove the deny grants: now they deny nothing."),
+    _("Nobody is kept out by a switched-off feature"),
+    repair=_(
+        "Set ENABLE_DENY_GRANTS=True, or remove the deny grants: they count all the same, and nobody can add one."
+    ),
     names=("ENABLE_DENY_GRANTS",),
     beyond=True,
 )
@@ -215,7 +217,7 @@ def idle_denials() -> Finding:
     if not number:
         return not_applicable(_("No deny grant is stored."))
     if not settings.ENABLE_DENY_GRANTS:
-        return fail(_("%(count)d deny grants are stored, but the switch is off.") % {"count": number})
+        return warn(_("%(count)d deny grants are in force, but the switch is off.") % {"count": number})
     return ok(_("%(count)d deny grants are in force.") % {"count": number})
 
 

@@ -15,7 +15,10 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode, urlsplit
+
+import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 # Variables with these beginnings would change defaults that tests rely on.
@@ -90,3 +93,15 @@ def _prepare() -> None:
 if _MARK not in os.environ:
     _prepare()
 os.environ["REDIS_KEY_PREFIX"] = f"test-{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: Any, log: Any) -> Any:
+    """File by file, but all stories of the browser to one worker: a second site and browser cost half a minute."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return "tests/browser" if nodeid.startswith("tests/browser/") else str(super()._split_scope(nodeid))
+
+    return Scheduling(config, log)

@@ -29,8 +29,8 @@ FLAGS = (
 expect.set_options(timeout=10_000)
 
 
-# One site for all stories, hence one process of xdist.
-MARKS = [pytest.mark.process, pytest.mark.browser, pytest.mark.xdist_group("browser")]
+# One site for all stories: `tests/plugin.py` gives them to one process of xdist.
+MARKS = [pytest.mark.process, pytest.mark.browser]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

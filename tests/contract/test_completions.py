@@ -15,7 +15,7 @@ import pytest
 from tests.processes.server import Site, until
 from tests.processes.talk import counted
 
-pytestmark = [pytest.mark.process, pytest.mark.xdist_group("contract")]
+pytestmark = pytest.mark.process
 PATHS = (
     "/api/chat/completions",
     "/api/v1/chat/completions",

@@ -32,7 +32,7 @@ from tests.processes.talk import (
     watch,
 )
 
-pytestmark = [pytest.mark.process, pytest.mark.xdist_group("answers")]
+pytestmark = pytest.mark.process
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from tests.embedded.conftest import Running, home, services
 from tests.processes.server import Site, until
 from tests.processes.talk import Page, ask, attach, counted, opened, read
 
-pytestmark = [pytest.mark.process, pytest.mark.xdist_group("ends")]
+pytestmark = pytest.mark.process
 __all__ = ["home", "services"]
 
 

@@ -24,7 +24,10 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, email: str, name: str, password_stdin: bool, **options: Any) -> None:
-        password = sys.stdin.readline().rstrip("\r\n") if password_stdin else getpass("Password: ")
+        try:
+            password = sys.stdin.readline().rstrip("\r\n") if password_stdin else getpass("Password: ")
+        except EOFError as error:
+            raise CommandError("There is no terminal to ask at. Give the password with --password-stdin.") from error
         try:
             user, is_new = services.make_admin(email=email, name=name, password=password)
         except UserError as error:
