@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from channels.layers import get_channel_layer
 
+from owui.lib.aio import end
 from owui.lib.bus import BROKER_ERRORS, publish, publish_sync
 from rbac.watch import watch
 
@@ -68,9 +69,7 @@ class Nodes:
         ]
 
     async def stop(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(self._tasks)
         self._tasks = []
         self._loop = None
 

@@ -39,7 +39,7 @@ from chat.live import LiveTurn
 from chat.nodes import nodes
 from chat.standing import TYPES, Standing, used_in
 from inference.providers.events import ReasoningDelta, TextDelta, Usage
-from owui.lib.aio import in_thread
+from owui.lib.aio import end, in_thread
 from owui.lib.bus import publish
 from rbac.watch import watch
 
@@ -84,9 +84,7 @@ class Runner:
         waiting = [t.task for t in self.turns.values() if t.task is not None]
         if waiting:
             await asyncio.wait(waiting, timeout=3)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(self._tasks)
         with contextlib.suppress(DatabaseError, InterfaceError):
             await in_thread(turnlog.sign_off)(self.id)
 
