@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import urllib.request
+from collections.abc import Iterator
 
 import psutil
 
@@ -40,11 +41,19 @@ class BrowserSite(Site):
         super()._begin(celery)
         until(lambda: _answers(f"http://127.0.0.1:{port}/health"), 20, "the embedding server")
 
-    def kill_web_workers(self) -> None:
-        """What running out of memory does to them; the server starts new ones."""
-        for child in psutil.Process(self.web.pid).children():
-            if "spawn_main" in " ".join(child.cmdline()):
-                child.kill()
+    @contextlib.contextmanager
+    def without_web_workers(self) -> Iterator[None]:
+        """All of them killed, as running out of memory does; the server starts new ones when this is over, not before:
+        a story about their absence must not depend on how fast they come back."""
+        server = psutil.Process(self.web.pid)
+        server.suspend()
+        try:
+            for child in server.children():
+                if "spawn_main" in " ".join(child.cmdline()):
+                    child.kill()
+            yield
+        finally:
+            server.resume()
 
 
 def _answers(url: str) -> bool:

@@ -164,8 +164,8 @@ def test_a_killed_server_leaves_an_interrupted_answer_that_goes_on(browsing: Bro
     page = browsing.open(alice)
     ask(page, "Interrupt me [[n=900 tps=20]]")
     expect(answer(page)).to_contain_text("t25 ")
-    browsing.site.kill_web_workers()
-    expect(page.locator("#connection")).to_contain_text("Reconnecting")
+    with browsing.site.without_web_workers():
+        expect(page.locator("#connection")).to_contain_text("Reconnecting")
     expect(page.get_by_text("The answer was interrupted. What had arrived is kept.")).to_be_visible(timeout=25_000)
     expect(page.locator("#connection")).to_be_hidden()
     kept = numbers(page)

@@ -38,14 +38,11 @@ class Side(threading.Thread):
 
     def __init__(self, do: Callable[[], Any]) -> None:
         super().__init__(daemon=True)
-        self.do, self.result, self.backend = do, None, 0
+        self.do, self.result = do, None
         self.start()
 
     def run(self) -> None:
         try:
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT pg_backend_pid()")
-                self.backend = cursor.fetchone()[0]
             self.result = self.do()
         except Exception as error:
             self.result = error
@@ -61,10 +58,8 @@ class Side(threading.Thread):
         """Until it waits for somebody's lock, or is through."""
         give_up = time.monotonic() + PATIENCE
         while self.is_alive() and time.monotonic() < give_up:
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT cardinality(pg_blocking_pids(%s)) > 0", [self.backend])
-                if cursor.fetchone()[0]:
-                    return
+            if somebody_waits():
+                return
             time.sleep(0.01)
         assert not self.is_alive(), "it neither waits nor ends"
 
@@ -120,16 +115,21 @@ class Scenes:
             theirs = Side(whole)
             assert gate.reached.wait(PATIENCE), theirs.result
             ours = Side(self.apply())
-            while not busy.is_set() and not blocked(ours):
+            while not busy.is_set() and not somebody_waits():
+                assert ours.is_alive(), ours.result
                 time.sleep(0.01)
             gate.opened.set()
             return ours.done(), theirs.done()
 
 
-def blocked(side: Side) -> bool:
-    assert side.is_alive(), side.result
+def somebody_waits() -> bool:
+    """Whether a backend of this test's database waits for another's lock. Only one side of two can. It is not asked for
+    by its number, since a side gives its connection back to the pool while it hashes and may get another one."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT cardinality(pg_blocking_pids(%s)) > 0", [side.backend])
+        cursor.execute(
+            "SELECT EXISTS (SELECT FROM pg_stat_activity"
+            " WHERE datname = current_database() AND cardinality(pg_blocking_pids(pid)) > 0)"
+        )
         return bool(cursor.fetchone()[0])
 
 
