@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from django.urls import path
 
-from accounts import views
+from accounts.views import account, entry
 
 app_name = "accounts"
 
 urlpatterns = [
-    path("auth", views.sign_in, name="sign-in"),
-    path("auth/signup", views.sign_up, name="sign-up"),
-    path("auth/signout", views.sign_out, name="sign-out"),
-    path("auth/pending", views.pending, name="pending"),
-    path("settings", views.settings_page, name="settings"),
-    path("settings/theme", views.theme, name="theme"),
-    path("settings/password", views.password_change, name="password-change"),
-    path("settings/api-key", views.api_key, name="api-key"),
+    path("auth", entry.sign_in, name="sign-in"),
+    path("auth/signup", entry.sign_up, name="sign-up"),
+    path("auth/signout", entry.sign_out, name="sign-out"),
+    path("auth/pending", entry.pending, name="pending"),
+    path("settings", account.settings_page, name="settings"),
+    path("settings/theme", account.theme, name="theme"),
+    path("settings/password", account.password_change, name="password-change"),
+    path("settings/api-key", account.api_key, name="api-key"),
 ]

@@ -10,12 +10,14 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
+from django.middleware.csrf import rotate_token
 from django.urls import reverse
-from django.utils.http import urlencode
+from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 
-from accounts.models import Session
+from accounts.models import Session, User
 from accounts.tokens import COOKIE
 from owui.audit.middleware import request_info
+from owui.lib.errors import UserError
 
 _AsyncView = Callable[..., Coroutine[Any, Any, HttpResponseBase]]
 
@@ -47,6 +49,34 @@ def set_token_cookie(request: HttpRequest, response: HttpResponse, token: str, s
 def same_site() -> Any:
     """The cookie's SameSite, as the boot setting says it."""
     return settings.SESSION_COOKIE_SAMESITE
+
+
+def me(request: HttpRequest) -> User:
+    """The person on the request, behind one of the doors below."""
+    user: Any = request.user
+    return user  # type: ignore[no-any-return]
+
+
+def safe_next(target: str | None) -> str:
+    """A path on this server, or the start page: never another site, whatever a link says."""
+    if target and target.startswith("/") and url_has_allowed_host_and_scheme(target, allowed_hosts=None):
+        return target
+    return "/"
+
+
+def refusal_status(request: HttpRequest, error: UserError | None = None) -> int:
+    """htmx swaps 422 and nothing else of the 4xx; browsers and programs get the refusal's own code."""
+    if getattr(request, "htmx", False):
+        return 422
+    return error.status if error else 400
+
+
+def enter(request: HttpRequest, token: str, session: Session, target: str) -> HttpResponse:
+    """Lets a person in whose proof was accepted: a new CSRF token, the session's cookie, on to the page."""
+    rotate_token(request)
+    response = go(request, target)
+    set_token_cookie(request, response, token, session)
+    return response
 
 
 def go(request: HttpRequest, url: str) -> HttpResponse:

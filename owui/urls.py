@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from accounts.views import sign_out
+from accounts.views.entry import sign_out
 from owui.api import api
 from owui.pages import sign_in_for_admin
 

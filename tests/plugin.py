@@ -24,7 +24,8 @@ ROOT = Path(__file__).resolve().parent.parent
 # Variables with these beginnings would change defaults that tests rely on.
 _FOREIGN = (
     *("WEBUI_", "ENABLE_", "USER_PERMISSIONS_", "BYPASS_", "DEFAULT_"),
-    *("OLLAMA_", "OPENAI_", "RAG_", "OAUTH_", "JWT_", "API_KEY"),
+    *("OLLAMA_", "OPENAI_", "RAG_", "OAUTH_", "JWT_", "API_KEY", "LDAP_", "OPENID_", "SCIM_", "GOOGLE_", "MICROSOFT_"),
+    *("GITHUB_", "FEISHU_", "FORWARD", "TRUSTED_", "MFA_", "PASSWORD_", "EMAIL_"),
 )
 _MARK = "OWUI_TEST_RUN"
 # Set when the database server itself goes after the run.

@@ -19,11 +19,14 @@ from accounts.services.people import (
     update_profile,
     update_user,
 )
+from accounts.services.provisioning import Report, admit
 from accounts.services.sessions import TRIES, WINDOW, end_session, open_session, revoke_sessions, sign_in, sign_out
 
 __all__ = [
     "TRIES",
     "WINDOW",
+    "Report",
+    "admit",
     "change_password",
     "check_password_rules",
     "clean_email",

@@ -13,6 +13,7 @@ from accounts.backends.password import hash_password
 from accounts.config import SignInConfig
 from accounts.models import Role, User
 from accounts.services.guards import (
+    check_lengths,
     check_password_rules,
     clean_email,
     note,
@@ -63,6 +64,7 @@ def create_account(
     role: str | None = None,
     action: str = "user.create",
     only_while_open: bool = False,
+    profile_image_url: str = "",
 ) -> User:
     """The one way an account comes to be; decides the role of the first and of later ones.
 
@@ -74,13 +76,21 @@ def create_account(
         raise UserError(_("Please enter a name."))
     if password is not None:
         check_password_rules(password)
+    check_lengths(profile_image_url)
     hashed = hash_password(password)
-    return _insert_account(name, email, hashed, by, role, action, only_while_open)
+    return _insert_account(name, email, hashed, by, role, action, only_while_open, profile_image_url or "/user.png")
 
 
 @transaction.atomic
 def _insert_account(
-    name: str, email: str, hashed: str, by: User | None, role: str | None, action: str, only_while_open: bool
+    name: str,
+    email: str,
+    hashed: str,
+    by: User | None,
+    role: str | None,
+    action: str,
+    only_while_open: bool,
+    profile_image_url: str,
 ) -> User:
     with connection.cursor() as cursor:
         # Serialises only the question "am I the first?"; later accounts hold it for a millisecond.
@@ -98,7 +108,7 @@ def _insert_account(
     elif role not in Role.values:
         role = config.default_user_role if config.default_user_role in Role.values else Role.PENDING
     acting(by)
-    user = User.objects.create(email=email, password=hashed, name=name, role=role)
+    user = User.objects.create(email=email, password=hashed, name=name, role=role, profile_image_url=profile_image_url)
     note(action, user, by or user, {"role": role})
     if config.default_group_id and (group := _group(config.default_group_id)):
         add_members(group, [user.pk], by=by or user)

@@ -1,4 +1,4 @@
-"""Who is here: people, their sessions and their keys."""
+"""Who is here."""
 
 from __future__ import annotations
 
@@ -92,47 +92,3 @@ class User(AbstractBaseUser):
 
     def get_all_permissions(self, obj: Any = None) -> set[str]:
         return set()
-
-
-class Session(models.Model):
-    """One sign-in on one device. Its id is the token's `jti`; a token without its row is worth nothing."""
-
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="sessions")
-    auth_method = models.CharField(max_length=20, default="password")
-    created_at = models.DateTimeField(auto_now_add=True)
-    expires_at = models.DateTimeField(null=True, blank=True)
-    revoked_at = models.DateTimeField(null=True, blank=True)
-    user_agent = models.CharField(max_length=300, blank=True)
-    ip = models.GenericIPAddressField(null=True, blank=True)
-
-    class Meta:
-        indexes = [models.Index(fields=["user", "created_at"]), models.Index(fields=["expires_at"])]
-        verbose_name = _("session")
-        verbose_name_plural = _("sessions")
-
-
-class ApiKey(models.Model):
-    """A person's key for programs. Looked up by hash; kept encrypted because old clients read it back."""
-
-    user = models.OneToOneField(User, on_delete=models.CASCADE, related_name="api_key", primary_key=True)
-    digest = models.CharField(max_length=64, unique=True)
-    last_four = models.CharField(max_length=4)
-    secret = models.TextField()
-    created_at = models.DateTimeField(auto_now_add=True)
-    expires_at = models.DateTimeField(null=True, blank=True)
-    last_used_at = models.DateTimeField(null=True, blank=True)
-
-    class Meta:
-        verbose_name = _("API key")
-        verbose_name_plural = _("API keys")
-
-
-class SignInFailure(models.Model):
-    """A refused sign-in, kept for minutes to slow down guessing."""
-
-    email = models.CharField(max_length=254)
-    at = models.DateTimeField(auto_now_add=True)
-
-    class Meta:
-        indexes = [models.Index(fields=["email", "at"])]

@@ -1,4 +1,4 @@
-"""Stored settings of this app."""
+"""Who may come in by form, and as what."""
 
 from django.utils.translation import gettext_lazy as _
 
@@ -41,34 +41,5 @@ class SignInConfig(Section, prefix="auth"):
         env="JWT_EXPIRES_IN",
         label=_("Length of a session"),
         help=_("Such as 8h or 4w; -1 never ends."),
-        stored=True,
-    )
-
-
-class ApiKeyConfig(Section, prefix="auth_api_key"):
-    """Keys for programs."""
-
-    enable: bool = setting(
-        False,
-        env="ENABLE_API_KEYS",
-        aliases=("ENABLE_API_KEY",),
-        label=_("API keys are allowed"),
-        help=_("Off: existing keys are refused too."),
-        stored=True,
-    )
-    endpoint_restrictions: bool = setting(
-        False,
-        env="ENABLE_API_KEYS_ENDPOINT_RESTRICTIONS",
-        aliases=("ENABLE_API_KEY_ENDPOINT_RESTRICTIONS",),
-        label=_("Limit what keys may call"),
-        help=_("On: keys work only on the paths below."),
-        stored=True,
-    )
-    allowed_endpoints: str = setting(
-        "",
-        env="API_KEYS_ALLOWED_ENDPOINTS",
-        aliases=("API_KEY_ALLOWED_ENDPOINTS",),
-        label=_("Paths open to keys"),
-        help=_("Comma separated; a path covers everything below it."),
         stored=True,
     )

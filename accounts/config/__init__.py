@@ -1,0 +1,6 @@
+"""Stored settings of this app."""
+
+from accounts.config.keys import ApiKeyConfig
+from accounts.config.sign_in import SignInConfig
+
+__all__ = ["ApiKeyConfig", "SignInConfig"]

@@ -1,0 +1,115 @@
+"""Pages before one is in: sign in, sign up, sign out, wait for approval."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.http import urlencode
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods, require_POST
+
+from accounts import services, tokens
+from accounts.config import SignInConfig
+from accounts.forms import REASONS, UNKNOWN_REASON, SignInForm, SignUpForm
+from accounts.middleware import identity_of
+from accounts.ways import ways
+from accounts.web import client_of, enter, go, me, refusal_status, safe_next, same_site
+from owui.config.sections import UiConfig
+from owui.lib.errors import UserError
+
+
+@never_cache
+@sensitive_post_parameters("password")
+@require_http_methods(["GET", "POST"])
+def sign_in(request: HttpRequest) -> HttpResponseBase:
+    target = safe_next(request.POST.get("next") or request.GET.get("next"))
+    if request.method == "POST":
+        form = SignInForm(request.POST)
+        refused: UserError | None = None
+        if form.is_valid():
+            try:
+                _user, token, session = services.sign_in(**form.cleaned_data, **client_of(request))
+            except UserError as error:
+                form.refuse(refused := error)
+            else:
+                return enter(request, token, session, target)
+        return _sign_in_page(request, form, target, refusal_status(request, refused))
+    if request.user.is_authenticated:
+        return go(request, target)
+    if not services.has_users() and services.signup_open():
+        return go(request, reverse("accounts:sign-up"))  # an empty server: the first account comes first
+    reason = request.GET.get("error")
+    return _sign_in_page(
+        request, SignInForm(notice=str(REASONS.get(reason, UNKNOWN_REASON)) if reason else ""), target, 200
+    )
+
+
+def _sign_in_page(request: HttpRequest, form: SignInForm, target: str, status: int) -> HttpResponse:
+    wanted = SignInConfig.load().enable_login_form or "form" in request.GET or form.is_bound
+    context: dict[str, Any] = {
+        "form": form if wanted and settings.BOOT.enable_password_auth else None,
+        "signup_open": services.signup_open(),
+        "way_list": ways(next_url=target),
+        "next": target if target != "/" else "",
+    }
+    return render(request, "accounts/sign_in.html", context, status=status)
+
+
+@never_cache
+@sensitive_post_parameters("password")
+@require_http_methods(["GET", "POST"])
+def sign_up(request: HttpRequest) -> HttpResponseBase:
+    if request.user.is_authenticated:
+        return go(request, "/")
+    form = SignUpForm(request.POST if request.method == "POST" else None)
+    status = 200
+    if form.is_bound:
+        status = refusal_status(request)
+        if form.is_valid():
+            try:
+                user = services.sign_up(**form.cleaned_data)
+                token, session = services.open_session(user, auth_method="password", **client_of(request))
+            except UserError as error:
+                form.refuse(error)
+                status = refusal_status(request, error)
+            else:
+                return enter(request, token, session, "/")
+    elif not services.signup_open():
+        return go(request, f"{reverse('accounts:sign-in')}?{urlencode({'error': 'signup_closed'})}")
+    context = {"form": form, "is_first": not services.has_users()}
+    return render(request, "accounts/sign_up.html", context, status=status)
+
+
+@require_POST
+def sign_out(request: HttpRequest) -> HttpResponseBase:
+    identity = identity_of(request)
+    if identity is not None:
+        services.sign_out(identity.user, identity.session)
+    response = go(request, reverse("accounts:sign-in"))
+    response.delete_cookie(tokens.COOKIE, samesite=same_site())
+    return response
+
+
+@never_cache
+@require_http_methods(["GET"])
+def pending(request: HttpRequest) -> HttpResponseBase:
+    if not request.user.is_authenticated:
+        return go(request, reverse("accounts:sign-in"))
+    if me(request).role != "pending":
+        return go(request, "/")
+    config = UiConfig.load()
+    context: dict[str, Any] = {
+        "title": config.pending_user_overlay_title,
+        "content": config.pending_user_overlay_content,
+        "admin": services.contact() if config.show_admin_details else None,
+    }
+    response = render(request, "accounts/pending.html", context)
+    # The page opens by itself after the approval, without script.
+    response["Refresh"] = "20"
+    return response
