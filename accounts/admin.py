@@ -13,7 +13,7 @@ from django.utils.translation import ngettext
 
 from accounts import services
 from accounts.forms import UserAdminForm
-from accounts.models import ApiKey, Role, Session, User
+from accounts.models import ApiKey, Lockout, Role, Session, User
 from rbac.admin import ServiceAdmin
 from rbac.admin_lists import GroupFilter
 from rbac.models import Group
@@ -29,7 +29,7 @@ class UserAdmin(ServiceAdmin[User]):
     list_per_page = 50
     readonly_fields = ("group_names", "last_active_at", "created_at")
     fields = ("name", "email", "role", "is_active", "new_password", "group_names", "last_active_at", "created_at")
-    actions = ("approve", "end_sessions")
+    actions = ("approve", "end_sessions", "reset_factors")
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
         """As in Django's own user admin: `?password__startswith=` would ask out hashes letter by letter."""
@@ -90,6 +90,14 @@ class UserAdmin(ServiceAdmin[User]):
         )
         self.message_user(request, text, messages.SUCCESS)
 
+    @admin.action(description=_("Reset the second factor"))
+    def reset_factors(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        users = list(queryset)
+        for user in users:
+            services.reset_factors(user, by=request.user)  # type: ignore[arg-type]
+        text = ngettext("%d person starts anew.", "%d people start anew.", len(users)) % len(users)
+        self.message_user(request, text, messages.SUCCESS)
+
 
 class ReadOnlyAdmin(ServiceAdmin[Any]):
     """A list to look at; its actions end things."""
@@ -139,4 +147,23 @@ class ApiKeyAdmin(ReadOnlyAdmin):
         for key in keys:
             services.delete_api_key(key.user, by=request.user)  # type: ignore[arg-type]
         text = ngettext("%d key was deleted.", "%d keys were deleted.", len(keys)) % len(keys)
+        self.message_user(request, text, messages.SUCCESS)
+
+
+@admin.register(Lockout)
+class LockoutAdmin(ReadOnlyAdmin):
+    """Who has to wait after too many failed sign-ins. Rows of the past stay for a while: the next one is longer."""
+
+    list_display = ("value", "kind", "until", "times")
+    list_filter = ("kind", ("until", admin.DateFieldListFilter))
+    search_fields = ("value",)
+    ordering = ("-until",)
+    actions = ("lift",)
+
+    @admin.action(description=_("Let them try again"), permissions=["view"])
+    def lift(self, request: HttpRequest, queryset: QuerySet[Lockout]) -> None:
+        locks = list(queryset)
+        for lock in locks:
+            services.lift(lock, by=request.user)  # type: ignore[arg-type]
+        text = ngettext("%d lock-out was lifted.", "%d lock-outs were lifted.", len(locks)) % len(locks)
         self.message_user(request, text, messages.SUCCESS)

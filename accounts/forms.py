@@ -15,6 +15,7 @@ from owui.lib.errors import UserError
 #: our sign-in page
 REASONS = {
     "signup_closed": _("New accounts are made by an administrator here. Ask for one, or sign in."),
+    "challenge_over": _("The second step took too long, or was done already. Sign in again."),
     "password_changed": _("Your password was changed. Sign in with the new one."),
 }
 UNKNOWN_REASON = _("Signing in did not work. Try again; if it happens again, ask your administrator.")
@@ -61,6 +62,35 @@ class SignUpForm(ServiceForm):
     name = forms.CharField(label=_("Name"), max_length=255, widget=forms.TextInput(attrs={"autocomplete": "name"}))
     email = _email()
     password = _password(_("Password"), "new-password")
+
+
+def _code(label: Any, help_text: Any = "") -> forms.CharField:
+    attrs = {"autocomplete": "one-time-code", "autocapitalize": "none", "spellcheck": "false", "autofocus": True}
+    return forms.CharField(label=label, help_text=help_text, max_length=40, widget=forms.TextInput(attrs=attrs))
+
+
+class CodeForm(ServiceForm):
+    """The second factor at sign-in."""
+
+    refusals = {"code": "code"}
+
+    code = _code(_("Code"), _("Six digits from your authenticator app, or one of your recovery codes."))
+
+
+class FirstCodeForm(ServiceForm):
+    """The code that ends setting up an app."""
+
+    refusals = {"code": "code"}
+
+    code = _code(_("Code from the app"))
+
+
+class ProofForm(ServiceForm):
+    """That it is still the same person at the keyboard."""
+
+    refusals = {"proof": "proof"}
+
+    proof = _password(_("Password or current code"), "current-password")
 
 
 class ProfileForm(ServiceForm):

@@ -7,6 +7,7 @@ from typing import Any
 from ninja import Schema
 
 from accounts.models import Session, User
+from accounts.services import PATIENCE
 from accounts.tokens import expires_epoch
 from rbac.permissions import effective_permissions, may, with_flat_keys
 from rbac.sharing import Person
@@ -104,3 +105,8 @@ def session_answer(user: User, token: str, session: Session | None) -> dict[str,
         **user_info(user),
         "permissions": with_flat_keys(effective_permissions(user)),
     }
+
+
+def pending_answer(step: str, challenge: str) -> dict[str, Any]:
+    """Instead of a session, while the second factor is still to come: `verify`, or `enroll` one."""
+    return {"next_step": step, "challenge_token": challenge, "expires_in": int(PATIENCE.total_seconds())}

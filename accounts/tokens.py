@@ -63,7 +63,15 @@ def lifetime(text: str) -> timedelta | None:
     return timedelta(seconds=seconds) if seconds < _LONGEST else timedelta(weeks=4)
 
 
-def issue(user: User, *, auth_method: str, user_agent: str = "", ip: str | None = None) -> tuple[str, Session]:
+def issue(
+    user: User,
+    *,
+    auth_method: str,
+    user_agent: str = "",
+    ip: str | None = None,
+    second_factor: str = "",
+    origin: dict[str, Any] | None = None,
+) -> tuple[str, Session]:
     """A new session and its token."""
     span = lifetime(SignInConfig.load().jwt_expires_in)
     now = timezone.now()
@@ -73,6 +81,9 @@ def issue(user: User, *, auth_method: str, user_agent: str = "", ip: str | None 
         expires_at=now + span if span else None,
         user_agent=user_agent[:300],
         ip=ip or None,
+        second_factor=second_factor,
+        proven_at=now,
+        origin=origin or {},
     )
     claims: dict[str, Any] = {
         "id": str(user.id),
@@ -82,6 +93,7 @@ def issue(user: User, *, auth_method: str, user_agent: str = "", ip: str | None 
         "auth_method": auth_method,
         "auth_time": int(now.timestamp()),
         "session_stamp": str(user.session_stamp),
+        "mfa_verified": bool(second_factor),
     }
     if session.expires_at:
         claims["exp"] = int(session.expires_at.timestamp())

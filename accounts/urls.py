@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from accounts.views import account, entry
+from accounts.views import account, entry, factors
 
 app_name = "accounts"
 
@@ -13,6 +13,7 @@ urlpatterns = [
     path("auth/signup", entry.sign_up, name="sign-up"),
     path("auth/signout", entry.sign_out, name="sign-out"),
     path("auth/pending", entry.pending, name="pending"),
+    path("auth/second-factor", factors.sign_in_step, name="second-factor"),
     path("settings", account.settings_page, name="settings"),
     path("settings/theme", account.theme, name="theme"),
     path("settings/password", account.password_change, name="password-change"),

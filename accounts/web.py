@@ -15,10 +15,13 @@ from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 
 from accounts.models import Session, User
+from accounts.services import PATIENCE, Entered, Pending
 from accounts.tokens import COOKIE
 from owui.audit.middleware import request_info
 from owui.lib.errors import UserError
 
+#: the cookie of a sign-in that waits for its second factor
+CHALLENGE = "mfa_challenge"
 _AsyncView = Callable[..., Coroutine[Any, Any, HttpResponseBase]]
 
 
@@ -76,7 +79,31 @@ def enter(request: HttpRequest, token: str, session: Session, target: str) -> Ht
     rotate_token(request)
     response = go(request, target)
     set_token_cookie(request, response, token, session)
+    if CHALLENGE in request.COOKIES:
+        response.delete_cookie(CHALLENGE)
     return response
+
+
+def let_in(request: HttpRequest, outcome: Entered | Pending, target: str) -> HttpResponse:
+    """What a page of any way of signing in answers after `services.begin_session`: in, or on to the second factor."""
+    if isinstance(outcome, Entered):
+        return enter(request, outcome.token, outcome.session, target)
+    query = f"?{urlencode({'next': target})}" if target != "/" else ""
+    response = go(request, f"{reverse('accounts:second-factor')}{query}")
+    set_challenge_cookie(request, response, outcome.challenge)
+    return response
+
+
+def set_challenge_cookie(request: HttpRequest, response: HttpResponse, challenge: str) -> None:
+    """Which sign-in of this browser waits for its second factor. Lax: a provider may be what leads back here."""
+    response.set_cookie(
+        CHALLENGE,
+        challenge,
+        max_age=int(PATIENCE.total_seconds()),
+        httponly=True,
+        secure=settings.BOOT.webui_auth_cookie_secure or request.is_secure(),
+        samesite="Lax",
+    )
 
 
 def go(request: HttpRequest, url: str) -> HttpResponse:

@@ -11,6 +11,7 @@ import os
 import sys
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from pydantic import AliasChoices, Field, ValidationError, field_validator
@@ -127,6 +128,17 @@ class Boot(BaseSettings):
     enable_password_validation: bool = False
     password_validation_regex_pattern: str = r"^(?=.*[a-z])(?=.*[A-Z])(?=.*\d)(?=.*[^\w\s]).{8,}$"  # noqa: S105
     password_validation_hint: str = ""
+    # Taken and not followed: new hashes are argon2id; what bcrypt made still verifies, and is renewed at sign-in.
+    password_hash_algorithm: Literal["bcrypt", "argon2"] = "bcrypt"  # noqa: S105
+    enable_signup_password_confirmation: bool = False
+    mfa_encryption_key: str = ""
+    email_host: str = ""
+    email_port: int = 25
+    email_host_user: str = ""
+    email_host_password: str = ""
+    email_use_tls: bool = False
+    email_use_ssl: bool = False
+    default_from_email: str = ""
     custom_api_key_header: str = "x-api-key"
     aiohttp_client_timeout: float | None = 300
     aiohttp_client_stream_idle_timeout: float | None = 120

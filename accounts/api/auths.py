@@ -16,15 +16,26 @@ from accounts.schemas import (
     ProfileForm,
     SignInForm,
     SignUpForm,
+    pending_answer,
     session_answer,
     user_info,
     user_json,
 )
-from accounts.web import client_of, set_token_cookie
+from accounts.services import Entered, Pending
+from accounts.web import client_of, set_challenge_cookie, set_token_cookie
 from owui.lib.errors import Missing
 from owui.lib.guards import admin, current, refuse_cross_site, refuse_embedded, verified
 
 router = Router(tags=["auths"])
+
+
+def sign_in_answer(request: HttpRequest, response: HttpResponse, outcome: Entered | Pending) -> dict[str, Any]:
+    """What a REST operation of any way of signing in answers after `services.begin_session`."""
+    if isinstance(outcome, Entered):
+        set_token_cookie(request, response, outcome.token, outcome.session)
+        return session_answer(outcome.user, outcome.token, outcome.session)
+    set_challenge_cookie(request, response, outcome.challenge)
+    return pending_answer(outcome.step, outcome.challenge)
 
 
 @router.get("/", auth=current)
@@ -39,18 +50,16 @@ def get_session(request: HttpRequest) -> dict[str, Any]:
 @router.post("/signin", auth=None)
 def sign_in(request: HttpRequest, form: SignInForm, response: HttpResponse) -> dict[str, Any]:
     refuse_cross_site(request)
-    user, token, session = services.sign_in(email=form.email, password=form.password, **client_of(request))
-    set_token_cookie(request, response, token, session)
-    return session_answer(user, token, session)
+    outcome = services.sign_in(email=form.email, password=form.password, **client_of(request))
+    return sign_in_answer(request, response, outcome)
 
 
 @router.post("/signup", auth=None)
 def sign_up(request: HttpRequest, form: SignUpForm, response: HttpResponse) -> dict[str, Any]:
     refuse_cross_site(request)
     user = services.sign_up(name=form.name, email=form.email, password=form.password)
-    token, session = services.open_session(user, auth_method="password", **client_of(request))
-    set_token_cookie(request, response, token, session)
-    return session_answer(user, token, session)
+    outcome = services.begin_session(user, auth_method="password", **client_of(request))
+    return sign_in_answer(request, response, outcome)
 
 
 @router.api_operation(["GET", "POST"], "/signout", auth=current)

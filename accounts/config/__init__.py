@@ -1,6 +1,7 @@
 """Stored settings of this app."""
 
 from accounts.config.keys import ApiKeyConfig
+from accounts.config.mfa import MfaConfig
 from accounts.config.sign_in import SignInConfig
 
-__all__ = ["ApiKeyConfig", "SignInConfig"]
+__all__ = ["ApiKeyConfig", "MfaConfig", "SignInConfig"]

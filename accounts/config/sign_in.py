@@ -22,6 +22,21 @@ class SignInConfig(Section, prefix="auth"):
         help=_("Off: only sign-in providers are shown."),
         stored=True,
     )
+    enable_password_change_form: bool = setting(
+        True,
+        env="ENABLE_PASSWORD_CHANGE_FORM",
+        label=_("People change their password"),
+        help=_("Off: the form is not shown."),
+        stored=True,
+    )
+    tries_per_address: int = setting(
+        100,
+        env="SIGN_IN_TRIES_PER_ADDRESS",
+        label=_("Failed sign-ins an address may make"),
+        help=_("In three minutes, whatever the accounts; then it has to wait. 0: no limit."),
+        stored=True,
+        minimum=0,
+    )
     default_user_role: str = setting(
         "pending",
         env="DEFAULT_USER_ROLE",

@@ -1,8 +1,22 @@
-"""Who is here: people, where they come from, their sessions and their keys."""
+"""Who is here: people, where they come from, what they prove it with, their sessions and their keys."""
 
+from accounts.models.factors import Authenticator, Passkey, RecoveryCode
 from accounts.models.keys import ApiKey
 from accounts.models.logins import ExternalLogin
 from accounts.models.people import Role, User, UserManager
-from accounts.models.sessions import Session, SignInFailure
+from accounts.models.sessions import Challenge, Lockout, Session, SignInFailure
 
-__all__ = ["ApiKey", "ExternalLogin", "Role", "Session", "SignInFailure", "User", "UserManager"]
+__all__ = [
+    "ApiKey",
+    "Authenticator",
+    "Challenge",
+    "ExternalLogin",
+    "Lockout",
+    "Passkey",
+    "RecoveryCode",
+    "Role",
+    "Session",
+    "SignInFailure",
+    "User",
+    "UserManager",
+]

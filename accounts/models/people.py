@@ -11,6 +11,8 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from accounts.hashers import as_ours
+
 
 class Role(models.TextChoices):
     """Standing of an account."""
@@ -47,6 +49,8 @@ class User(AbstractBaseUser):
     is_active = models.BooleanField(_("may sign in"), default=True)
     profile_image_url = models.TextField(blank=True, default="/user.png")
     bio = models.TextField(blank=True)
+    gender = models.CharField(_("gender"), max_length=255, blank=True)
+    date_of_birth = models.DateField(_("date of birth"), null=True, blank=True)
     settings = models.JSONField(default=dict, blank=True)
     info = models.JSONField(default=dict, blank=True)
     # Changing the stamp ends every session of the person at once, on every node.
@@ -54,6 +58,8 @@ class User(AbstractBaseUser):
     last_active_at = models.DateTimeField(_("last seen"), null=True, blank=True)
     created_at = models.DateTimeField(_("joined"), default=timezone.now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)
+    # Last, because it hides the module of that name.
+    timezone = models.CharField(_("time zone"), max_length=64, blank=True)
 
     objects = UserManager()
     USERNAME_FIELD = "email"
@@ -67,6 +73,11 @@ class User(AbstractBaseUser):
 
     def __str__(self) -> str:
         return f"{self.name} <{self.email}>"
+
+    def check_password(self, raw_password: str | None) -> bool:
+        """Also a hash as the users' table of another product has it; whatever is not of today's kind is renewed."""
+        self.password = as_ours(self.password)
+        return super().check_password(raw_password)
 
     @property
     def is_admin(self) -> bool:

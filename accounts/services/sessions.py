@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import authenticate
 from django.db import transaction
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts import tokens
-from accounts.models import Session, SignInFailure, User
+from accounts.models import Session, User
+from accounts.services import throttle
 from accounts.services.guards import (
     guard_primary,
     note,
@@ -19,41 +19,42 @@ from accounts.services.guards import (
 )
 from owui.lib.errors import Refused, UserError
 
-TRIES, WINDOW = 15, timedelta(minutes=3)
 
+def check_password(*, email: str, password: str, ip: str | None = None) -> User:
+    """The person whose password this is; the session is the caller's to begin.
 
-def sign_in(*, email: str, password: str, user_agent: str = "", ip: str | None = None) -> tuple[User, str, Session]:
-    """Checks a password and opens a session.
-
-    :returns: the person, the token, the session
     :raises UserError: 400 wrong e-mail or password (the same text for both), 403 switched off, 429 too many tries
     """
     if not settings.BOOT.enable_password_auth:
         raise Refused(_("Sign-in with a password is switched off. Use your organisation's sign-in."))
-    email = email.strip().lower()[:254]
-    since = timezone.now() - WINDOW
-    if SignInFailure.objects.filter(email=email, at__gte=since).count() >= TRIES:
-        raise UserError(_("Too many failed sign-ins for this address. Wait three minutes and try again."), status=429)
-    user = authenticate(None, username=email, password=password)
-    if user is None:
-        SignInFailure.objects.filter(at__lt=since).delete()
-        SignInFailure.objects.create(email=email)
-        raise UserError(_("The e-mail or password is wrong. Check both and try again."), code="credentials")
+    with throttle.attempt(email=email, ip=ip):
+        user = authenticate(None, username=email, password=password)
+        if user is None:
+            raise UserError(_("The e-mail or password is wrong. Check both and try again."), code="credentials")
     assert isinstance(user, User)
-    token, session = open_session(user, auth_method="password", user_agent=user_agent, ip=ip)
-    return user, token, session
+    return user
 
 
 @transaction.atomic
 def open_session(
-    user: User, *, auth_method: str, user_agent: str = "", ip: str | None = None, by: User | None = None
+    user: User,
+    *,
+    auth_method: str,
+    user_agent: str = "",
+    ip: str | None = None,
+    by: User | None = None,
+    second_factor: str = "",
+    origin: dict[str, Any] | None = None,
 ) -> tuple[str, Session]:
-    """A session for a person whose proof was accepted; every sign-in way ends here.
+    """A session and its token, with nothing asked any more. Ways of signing in call `begin_session` instead.
 
     :param by: who opened it when it was not the person, so that the log names the right one
     """
-    token, session = tokens.issue(user, auth_method=auth_method, user_agent=user_agent, ip=ip)
-    note("user.sign_in", user, by or user, {"method": auth_method, "session": str(session.pk)})
+    token, session = tokens.issue(
+        user, auth_method=auth_method, user_agent=user_agent, ip=ip, second_factor=second_factor, origin=origin
+    )
+    detail = {"method": auth_method, "session": str(session.pk)}
+    note("user.sign_in", user, by or user, detail | ({"second_factor": second_factor} if second_factor else {}))
     return token, session
 
 

@@ -19,7 +19,7 @@ from accounts.config import SignInConfig
 from accounts.forms import REASONS, UNKNOWN_REASON, SignInForm, SignUpForm
 from accounts.middleware import identity_of
 from accounts.ways import ways
-from accounts.web import client_of, enter, go, me, refusal_status, safe_next, same_site
+from accounts.web import client_of, go, let_in, me, refusal_status, safe_next, same_site
 from owui.config.sections import UiConfig
 from owui.lib.errors import UserError
 
@@ -34,11 +34,11 @@ def sign_in(request: HttpRequest) -> HttpResponseBase:
         refused: UserError | None = None
         if form.is_valid():
             try:
-                _user, token, session = services.sign_in(**form.cleaned_data, **client_of(request))
+                outcome = services.sign_in(**form.cleaned_data, **client_of(request))
             except UserError as error:
                 form.refuse(refused := error)
             else:
-                return enter(request, token, session, target)
+                return let_in(request, outcome, target)
         return _sign_in_page(request, form, target, refusal_status(request, refused))
     if request.user.is_authenticated:
         return go(request, target)
@@ -74,12 +74,12 @@ def sign_up(request: HttpRequest) -> HttpResponseBase:
         if form.is_valid():
             try:
                 user = services.sign_up(**form.cleaned_data)
-                token, session = services.open_session(user, auth_method="password", **client_of(request))
+                outcome = services.begin_session(user, auth_method="password", **client_of(request))
             except UserError as error:
                 form.refuse(error)
                 status = refusal_status(request, error)
             else:
-                return enter(request, token, session, "/")
+                return let_in(request, outcome, "/")
     elif not services.signup_open():
         return go(request, f"{reverse('accounts:sign-in')}?{urlencode({'error': 'signup_closed'})}")
     context = {"form": form, "is_first": not services.has_users()}

@@ -32,15 +32,18 @@ def derived_keys(purpose: str) -> list[bytes]:
     return [_derive(secret, purpose) for secret in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)]
 
 
-def encrypt(text: str, purpose: str = "stored-secret") -> str:
-    """The text encrypted under the current key; never the same twice."""
-    return _fernet(purpose).encrypt(text.encode()).decode()
+def encrypt(text: str, purpose: str = "stored-secret", *, secret: str = "") -> str:
+    """The text encrypted under the current key; never the same twice.
+
+    :param secret: a key of the operator's for this purpose alone, instead of SECRET_KEY
+    """
+    return _fernet(purpose, secret).encrypt(text.encode()).decode()
 
 
-def decrypt(token: str, purpose: str = "stored-secret") -> str:
+def decrypt(token: str, purpose: str = "stored-secret", *, secret: str = "") -> str:
     """The text again; KeyChangedError when no known key fits."""
     try:
-        return _fernet(purpose).decrypt(token.encode()).decode()
+        return _fernet(purpose, secret).decrypt(token.encode()).decode()
     except InvalidToken as error:
         raise KeyChangedError(
             "A stored secret cannot be decrypted: WEBUI_SECRET_KEY has changed since it was saved, or the value was "
@@ -53,8 +56,10 @@ def decrypt_with_present_key(token: str, purpose: str = "stored-secret") -> str:
     return Fernet(base64.urlsafe_b64encode(derived_keys(purpose)[0])).decrypt(token.encode()).decode()
 
 
-def _fernet(purpose: str) -> MultiFernet:
-    return MultiFernet([Fernet(base64.urlsafe_b64encode(key)) for key in derived_keys(purpose)])
+def _fernet(purpose: str, secret: str = "") -> MultiFernet:
+    # What was encrypted before there was a key of its own stays readable.
+    keys = [_derive(secret, purpose)] if secret else []
+    return MultiFernet([Fernet(base64.urlsafe_b64encode(key)) for key in keys + derived_keys(purpose)])
 
 
 def sign(message: bytes, purpose: str) -> str:

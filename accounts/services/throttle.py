@@ -1,0 +1,125 @@
+"""Slowing down guessing: by account and by address, each time longer, told in the audit log.
+
+A try is written down before the password is hashed and struck out when it was right, so that many at once count too.
+Unknown accounts are counted and locked exactly like known ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from ipaddress import ip_address, ip_network
+
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from accounts.config import SignInConfig
+from accounts.models import Lockout, SignInFailure, User
+from owui.audit.record import record
+from owui.lib.errors import UserError
+
+TRIES, WINDOW = 15, timedelta(minutes=3)
+#: codes have six digits, so fewer tries and a longer while
+FACTOR_TRIES, FACTOR_WINDOW = 10, timedelta(minutes=15)
+#: how long a lock-out may become: an account must not be kept from its owner for a day, an address may wait longer
+LONGEST = {"email": timedelta(minutes=30), "factor": timedelta(hours=1), "address": timedelta(hours=2)}
+#: a lock-out is the first again after so long without one
+FORGIVEN = timedelta(hours=6)
+_KEPT = timedelta(hours=1)
+
+
+def network_of(ip: str | None) -> str:
+    """What counts as one caller: an IPv4 address, a /64 of IPv6 (one household or machine has all of it)."""
+    if not ip:
+        return ""
+    address = ip_address(ip)
+    return str(address) if address.version == 4 else str(ip_network(f"{ip}/64", strict=False))
+
+
+@contextmanager
+def attempt(*, email: str, ip: str | None, kind: str = "password") -> Iterator[SignInFailure]:
+    """One try of a secret. It counts as failed unless the block ends without an error.
+
+    :param kind: `password`; `factor` for the second one, which is counted by itself
+    :raises UserError: 429 before anything is checked, when there were too many
+    """
+    email, address = email.strip().lower()[:254], network_of(ip)
+    row = _begin(email, address, kind)
+    yield row
+    row.delete()
+
+
+def _begin(email: str, address: str, kind: str) -> SignInFailure:
+    now = timezone.now()
+    with transaction.atomic():
+        _check_locked(now, email, address, kind)
+        SignInFailure.objects.filter(at__lt=now - _KEPT).delete()
+        row = SignInFailure.objects.create(kind=kind, email=email, address=address, at=now)
+        by_account = SignInFailure.objects.filter(kind=kind, email=email)
+        tries, window = (FACTOR_TRIES, FACTOR_WINDOW) if kind == "factor" else (TRIES, WINDOW)
+        locked = None
+        if by_account.filter(at__gte=now - window).count() > tries:
+            locked = _lock("factor" if kind == "factor" else "email", email, window, now)
+        limit = SignInConfig.load().tries_per_address
+        if address and limit and SignInFailure.objects.filter(address=address, at__gte=now - WINDOW).count() > limit:
+            locked = _lock("address", address, WINDOW, now)
+        if locked is not None:
+            row.delete()
+    if locked is not None:
+        raise _too_many(locked, now)
+    return row
+
+
+def _check_locked(now: datetime, email: str, address: str, kind: str) -> None:
+    account = "factor" if kind == "factor" else "email"
+    locks = Lockout.objects.filter(until__gt=now, kind__in=(account, "address"), value__in=(email, address or email))
+    if last := locks.order_by("-until").first():
+        raise _too_many(last, now)
+
+
+def _lock(kind: str, value: str, first: timedelta, now: datetime) -> Lockout:
+    """Doubles with each lock-out in a row. The failures that led to it are settled by it."""
+    lock = Lockout.objects.select_for_update().filter(kind=kind, value=value).first()
+    if lock is None:
+        lock = Lockout(kind=kind, value=value, times=0, until=now)
+    elif lock.until > now:
+        return lock  # another try at the same moment was first
+    lock.times = 1 if now - lock.until > FORGIVEN else lock.times + 1
+    lock.until = now + min(first * 2 ** min(lock.times - 1, 20), LONGEST[kind])
+    lock.save()
+    failures = SignInFailure.objects.filter(at__lt=now)
+    if kind == "address":
+        failures.filter(address=value).delete()
+    else:
+        failures.filter(email=value, kind="factor" if kind == "factor" else "password").delete()
+    detail = {"what": kind, "until": lock.until, "times": lock.times}
+    record("sign_in.locked", by=None, object_type="lockout", object_id=lock.pk, object_label=value, detail=detail)
+    return lock
+
+
+def _too_many(lock: Lockout, now: datetime) -> UserError:
+    minutes = max(1, -int(-(lock.until - now).total_seconds() // 60))
+    wait = ngettext("Wait %d minute and try again.", "Wait %d minutes and try again.", minutes) % minutes
+    text = (
+        _("Too many failed sign-ins from where you are.")
+        if lock.kind == "address"
+        else _("Too many failed sign-ins for this account.")
+    )
+    return UserError(f"{text} {wait}", status=429, code="too_many_tries")
+
+
+@transaction.atomic
+def lift(lock: Lockout, *, by: User | None) -> None:
+    """Lets the account or address try again at once."""
+    failures = SignInFailure.objects.filter(kind="factor" if lock.kind == "factor" else "password")
+    failures = (
+        SignInFailure.objects.filter(address=lock.value)
+        if lock.kind == "address"
+        else failures.filter(email=lock.value)
+    )
+    failures.delete()
+    record("sign_in.lock_lifted", by=by, object_type="lockout", object_id=lock.pk, object_label=lock.value)
+    lock.delete()
