@@ -78,6 +78,7 @@ def issue(
     session = Session.objects.create(
         user=user,
         auth_method=auth_method,
+        last_seen_at=now,
         expires_at=now + span if span else None,
         user_agent=user_agent[:300],
         ip=ip or None,
@@ -105,11 +106,15 @@ def read_token(token: str) -> tuple[User, Session]:
     try:
         claims = jwt.decode(token, settings.SECRET_KEY, algorithms=["HS256"])
         key, stamp = uuid.UUID(str(claims["jti"])), str(claims["session_stamp"])
+        owner, kind = str(claims["id"]), claims["typ"]
     except (jwt.PyJWTError, KeyError, ValueError) as error:
         raise BadCredential(INVALID_TOKEN) from error
     session = Session.objects.select_related("user").filter(pk=key, revoked_at=None).first()
     if (
         session is None
+        # Other short-lived tokens may be signed with the same key: none of them is a session.
+        or kind != "session"
+        or str(session.user_id) != owner
         or str(session.user.session_stamp) != stamp
         or not session.user.is_active
         or (session.expires_at and session.expires_at <= timezone.now())
@@ -162,7 +167,7 @@ def identify(headers: Any, cookies: Any, path: str) -> Identity | None:
         user, method, session = read_api_key(text, path), "api_key", None
     else:
         (user, session), method = read_token(text), "jwt"
-    note_activity(user)
+    note_activity(user, session)
     return Identity(user, method, session, by_cookie, "" if session else digest(text))
 
 
@@ -191,9 +196,13 @@ def _owner_of_key(key_digest: str) -> User | None:
     return row.user if ApiKeyConfig.load().enable and may(row.user, "features.api_keys") else None
 
 
-def note_activity(user: User) -> None:
-    """Moves "last seen" at most once per interval: a write per request would be the dearest part of it."""
+def note_activity(user: User, session: Session | None = None) -> None:
+    """Moves "last seen" of the person and of the session at most once per interval: a write per request would be the
+    dearest part of it."""
     now = timezone.now()
+    if session is not None and (session.last_seen_at is None or now - session.last_seen_at > _interval()):
+        Session.objects.filter(pk=session.pk).update(last_seen_at=now)
+        session.last_seen_at = now
     if user.last_active_at is None or now - user.last_active_at > _interval():
         User.objects.filter(pk=user.pk).update(last_active_at=now)
         user.last_active_at = now

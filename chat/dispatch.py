@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from django.conf import settings
@@ -147,6 +148,6 @@ def run_started(user: User, resolved: Resolved, started: Started, permitted: Per
         chat_id=started.chat.pk,
         message_id=started.message.pk,
         user_id=user.pk,
-        standing=standing_of(user, resolved, started.items),
+        standing=replace(standing_of(user, resolved, started.items), session_stamp=user.session_stamp),
     )
     return started.turn.pk

@@ -28,6 +28,8 @@ class Standing:
     items: Sequence[Mapping[str, Any]] = ()
     model_items: Sequence[Mapping[str, Any]] = ()
     model_owner_id: uuid.UUID | None = None
+    #: of the moment the question came; whoever ends all sessions of the person changes it
+    session_stamp: uuid.UUID | None = None
 
     @property
     def people(self) -> list[uuid.UUID | None]:
@@ -41,6 +43,8 @@ class Standing:
         user = User.objects.filter(pk=self.user_id).first()
         if user is None or not is_verified(user):
             return _("The answer ends here: this account may not use the chat any more.")
+        if self.session_stamp is not None and user.session_stamp != self.session_stamp:
+            return _("The answer ends here: all sessions of this account were ended. Sign in and ask again.")
         if not still_usable(user, self.model_id):
             text = _("The answer ends here: you may not use “%(name)s” any more. Choose another model.")
             return text % {"name": self.model_name}

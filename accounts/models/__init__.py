@@ -4,6 +4,7 @@ from accounts.models.factors import Authenticator, Passkey, RecoveryCode
 from accounts.models.keys import ApiKey
 from accounts.models.logins import ExternalLogin
 from accounts.models.people import Role, User, UserManager
+from accounts.models.scim import ScimAccount, ScimEmail, ScimGroup
 from accounts.models.sessions import Challenge, Lockout, Session, SignInFailure
 
 __all__ = [
@@ -15,6 +16,9 @@ __all__ = [
     "Passkey",
     "RecoveryCode",
     "Role",
+    "ScimAccount",
+    "ScimEmail",
+    "ScimGroup",
     "Session",
     "SignInFailure",
     "User",

@@ -19,6 +19,8 @@ class Session(models.Model):
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="sessions")
     auth_method = models.CharField(max_length=20, default="password")
     created_at = models.DateTimeField(auto_now_add=True)
+    #: moved at most once per interval; empty until the session is used again
+    last_seen_at = models.DateTimeField(null=True, blank=True)
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
     user_agent = models.CharField(max_length=300, blank=True)

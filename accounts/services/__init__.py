@@ -36,8 +36,9 @@ from accounts.services.factors import (
     start_app,
     verify,
 )
-from accounts.services.guards import check_password_rules, clean_email, guard_primary, primary_admin_id
-from accounts.services.keys import create_api_key, delete_api_key, read_api_key
+from accounts.services.guards import Program, check_password_rules, clean_email, guard_primary, primary_admin_id
+from accounts.services.keys import create_api_key, delete_api_key, end_keys, read_api_key
+from accounts.services.offboarding import end_access, off_board
 from accounts.services.people import (
     change_password,
     contact,
@@ -64,6 +65,7 @@ __all__ = [
     "Factors",
     "PATIENCE",
     "Pending",
+    "Program",
     "Report",
     "admit",
     "begin_session",
@@ -79,6 +81,8 @@ __all__ = [
     "create_api_key",
     "delete_api_key",
     "delete_user",
+    "end_access",
+    "end_keys",
     "end_session",
     "ensure_configured_admin",
     "factors_of",
@@ -93,6 +97,7 @@ __all__ = [
     "make_admin",
     "must_have_factor",
     "new_challenge",
+    "off_board",
     "open_session",
     "pending_app",
     "primary_admin_id",

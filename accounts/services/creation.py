@@ -24,6 +24,7 @@ from owui.lib.errors import ACCESS_PROHIBITED, Refused, UserError
 from rbac.history import acting
 from rbac.models import Group
 from rbac.services import add_members
+from rbac.sharing import Person
 
 #: held while it is decided whether a new account is the first
 FIRST_ACCOUNT_LOCK = 0x6F777569
@@ -60,7 +61,7 @@ def create_account(
     name: str,
     email: str,
     password: str | None,
-    by: User | None,
+    by: Person | None,
     role: str | None = None,
     action: str = "user.create",
     only_while_open: bool = False,
@@ -86,7 +87,7 @@ def _insert_account(
     name: str,
     email: str,
     hashed: str,
-    by: User | None,
+    by: Person | None,
     role: str | None,
     action: str,
     only_while_open: bool,

@@ -6,6 +6,7 @@ import re
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
@@ -17,9 +18,22 @@ from django.utils.translation import gettext as _
 from accounts.models import User
 from owui.audit.record import record
 from owui.lib.errors import Refused, UserError
+from rbac.sharing import Person
 from rbac.signals import access_changed
 
 LONGEST_PICTURE, LONGEST_BIO = 500_000, 5000
+
+
+@dataclass(slots=True)
+class Program:
+    """Who acts when it is no person: a provisioning client, a directory sync. It may what an administrator may, but
+    not touch the first administrator."""
+
+    name: str
+    id: Any = None
+    email: str = ""
+    role: str = "admin"
+    is_active: bool = True
 
 
 def clean_email(email: str) -> str:
@@ -55,7 +69,7 @@ def check_lengths(profile_image_url: str | None, bio: str | None = None) -> None
         raise UserError(_("The text about you is too long. Use at most 5,000 characters."), code="too_large")
 
 
-def note(action: str, user: User, by: User | None, detail: dict[str, Any] | None = None) -> None:
+def note(action: str, user: User, by: Person | None, detail: dict[str, Any] | None = None) -> None:
     record(action, by=by, object_type="user", object_id=str(user.pk), object_label=user.email, detail=detail or {})
 
 
@@ -70,9 +84,9 @@ def primary_admin_id() -> uuid.UUID | None:
     return User.objects.order_by("created_at", "pk").values_list("pk", flat=True).first()
 
 
-def guard_primary(user: User, by: User | None) -> None:
+def guard_primary(user: User, by: Person | None) -> None:
     """403 when somebody else touches the primary administrator; an operator at the machine (None) may."""
-    if by is not None and user.pk == primary_admin_id() and by.pk != user.pk:
+    if by is not None and user.pk == primary_admin_id() and by.id != user.pk:
         raise Refused(_("The first administrator's account can only be changed by its owner."), code="primary_admin")
 
 

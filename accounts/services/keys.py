@@ -13,6 +13,7 @@ from accounts.services.guards import (
 )
 from owui.lib.errors import Refused
 from rbac.permissions import may
+from rbac.sharing import Person
 
 
 @transaction.atomic
@@ -39,6 +40,13 @@ def _check_api_keys(user: User) -> None:
 def delete_api_key(user: User, *, by: User) -> None:
     """Takes a person's key away; programs that use it stop working with the next call."""
     guard_primary(user, by)
+    end_keys(user, by=by)
+
+
+@transaction.atomic
+def end_keys(user: User, *, by: Person | None) -> int:
+    """Takes every key of a person away; how many there were. For good: whoever comes back makes new ones."""
     deleted, _rows = ApiKey.objects.filter(user=user).delete()
     if deleted:
         note("api_key.delete", user, by)
+    return deleted

@@ -21,9 +21,11 @@ from accounts.services.guards import (
     primary_admin_id,
     tell,
 )
+from accounts.services.keys import end_keys
 from owui.config.sections import UiConfig
 from owui.lib.errors import Missing, Refused, UserError
 from rbac.history import acting
+from rbac.sharing import Person
 
 
 def get_user(pk: Any) -> User:
@@ -51,7 +53,7 @@ def contact() -> dict[str, str] | None:
 
 
 @transaction.atomic
-def update_user(user: User, *, by: User | None, **changes: Any) -> User:
+def update_user(user: User, *, by: Person | None, **changes: Any) -> User:
     """An administrator's change of role, name, e-mail, picture, password, or of whether the person may sign in."""
     guard_primary(user, by)
     user = User.objects.select_for_update().get(pk=user.pk)
@@ -85,6 +87,8 @@ def update_user(user: User, *, by: User | None, **changes: Any) -> User:
         user.save(update_fields=["role", "is_active", "email", "name", "profile_image_url", "password", "updated_at"])
     if changes.get("password") or not user.is_active:
         tokens.revoke_all(user)
+    if before.get("is_active") and not user.is_active:
+        end_keys(user, by=by)
     after = {f: getattr(user, f) for f in before}
     detail = {"before": before, "after": after} | ({"password": "changed"} if changes.get("password") else {})
     note("user.update", user, by, detail)

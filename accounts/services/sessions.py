@@ -18,6 +18,7 @@ from accounts.services.guards import (
     tell,
 )
 from owui.lib.errors import Refused, UserError
+from rbac.sharing import Person
 
 
 def check_password(*, email: str, password: str, ip: str | None = None) -> User:
@@ -68,8 +69,8 @@ def sign_out(user: User, session: Session | None) -> None:
 
 
 @transaction.atomic
-def end_session(session: Session, *, by: User) -> None:
-    """Ends one session of a person, as an administrator."""
+def end_session(session: Session, *, by: Person) -> None:
+    """Ends one session of a person: their own, or as an administrator."""
     guard_primary(session.user, by)
     tokens.revoke(session)
     note("user.session.revoke", session.user, by, {"session": str(session.pk)})
@@ -77,8 +78,8 @@ def end_session(session: Session, *, by: User) -> None:
 
 
 @transaction.atomic
-def revoke_sessions(user: User, *, by: User) -> None:
-    """Ends every session of a person, sockets included."""
+def revoke_sessions(user: User, *, by: Person | None) -> None:
+    """Ends every session of a person, sockets and running answers included."""
     guard_primary(user, by)
     tokens.revoke_all(user)
     note("user.sessions.revoke", user, by)
