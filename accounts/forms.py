@@ -10,6 +10,10 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
 from owui.lib.errors import UserError
+from owui.lib.pictures import NONE_CHOSEN, TYPES, data_address
+
+#: becomes a third longer as text, of which a profile may hold 500,000 characters
+LARGEST_PICTURE = 350_000
 
 #: reasons that another page may send along as `/auth?error=<reason>`; a free text there would let strangers write on
 #: our sign-in page
@@ -94,10 +98,37 @@ class ProofForm(ServiceForm):
 
 
 class ProfileForm(ServiceForm):
+    refusals = {"too_large": "picture"}
+
     name = forms.CharField(label=_("Name"), max_length=255, widget=forms.TextInput(attrs={"autocomplete": "name"}))
+    picture = forms.FileField(
+        label=_("Picture"),
+        required=False,
+        help_text=_("PNG, JPEG, GIF or WebP; made smaller before it is sent."),
+        widget=forms.FileInput(attrs={"accept": ",".join(TYPES), "data-shrink": "256"}),
+    )
+    remove_picture = forms.BooleanField(label=_("Remove the picture"), required=False)
     bio = forms.CharField(
         label=_("About you"), required=False, max_length=5000, widget=forms.Textarea(attrs={"rows": 3})
     )
+
+    def clean_picture(self) -> str:
+        """As a data address, or empty; what it is is read from its first bytes, not from what the sender says."""
+        file = self.cleaned_data.get("picture")
+        if not file:
+            return ""
+        if file.size > LARGEST_PICTURE:
+            raise forms.ValidationError(_("This picture is too large. Choose one of less than 350 KB."))
+        address = data_address(file.read())
+        if not address:
+            raise forms.ValidationError(_("This is no picture that can be shown. Choose a PNG, JPEG, GIF or WebP."))
+        return address
+
+    def changes(self) -> dict[str, Any]:
+        """What `services.update_profile` is told."""
+        data = self.cleaned_data
+        picture = data["picture"] or (NONE_CHOSEN if data["remove_picture"] else None)
+        return {"name": data["name"], "bio": data["bio"], "profile_image_url": picture}
 
 
 class PasswordForm(ServiceForm):

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Coroutine
 from functools import wraps
 from ipaddress import ip_address
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.http.response import HttpResponseBase
 from django.middleware.csrf import rotate_token
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme, urlencode
+from django.utils.translation import gettext as _
 
+from accounts.backends.passkeys import Place
 from accounts.models import Session, User
 from accounts.services import PATIENCE, Entered, Pending
 from accounts.tokens import COOKIE
 from owui.audit.middleware import request_info
+from owui.config.sections import UiConfig
 from owui.lib.errors import UserError
 
 #: the cookie of a sign-in that waits for its second factor
@@ -104,6 +109,41 @@ def set_challenge_cookie(request: HttpRequest, response: HttpResponse, challenge
         secure=settings.BOOT.webui_auth_cookie_secure or request.is_secure(),
         samesite="Lax",
     )
+
+
+def public_url(request: HttpRequest) -> str:
+    """Where browsers reach this site: as it is configured, else as this browser says."""
+    return UiConfig.load().url.rstrip("/") or f"{request.scheme}://{request.get_host()}"
+
+
+def place_of(request: HttpRequest) -> Place:
+    """The site as passkeys know it."""
+    parts = urlsplit(public_url(request))
+    return Place(parts.hostname or "", f"{parts.scheme}://{parts.netloc}")
+
+
+def json_refusals(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
+    """For views that a script of our pages calls: a refusal is `{"detail": text}`."""
+
+    @wraps(view)
+    def page(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        try:
+            return view(request, *args, **kwargs)
+        except UserError as error:
+            return JsonResponse({"detail": error.message}, status=error.status)
+
+    return page
+
+
+def sent_json(request: HttpRequest) -> dict[str, Any]:
+    """The object in the body of such a call."""
+    try:
+        found = json.loads(request.body)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise UserError(_("The request could not be understood. Reload the page and try again."))
+    return found
 
 
 def go(request: HttpRequest, url: str) -> HttpResponse:

@@ -113,7 +113,7 @@ def pending_app(user: User) -> tuple[str, str] | None:
 def confirm_app(user: User, *, code: str, ip: str | None = None) -> list[str]:
     """The first right code makes the app the person's second factor.
 
-    :returns: new recovery codes, shown this once; empty when the person still has some from a passkey
+    :returns: recovery codes, shown this once, when these are the person's first; else nothing
     :raises UserError: 400 wrong code, or nothing waits for one; 429 too many tries
     """
     check_enabled()
@@ -134,7 +134,7 @@ def _confirm_app(user: User, code: str) -> list[str]:
     row.confirmed_at, row.last_step = timezone.now(), step
     row.save()
     note("user.mfa.replace" if was_there else "user.mfa.enroll", user, user, {"factor": "totp"})
-    return [] if was_there and user.recovery_codes.exists() else _new_codes(user)
+    return ensure_codes(user)
 
 
 # -------------------------------------------------------------------------------------------------------------- codes
@@ -173,6 +173,11 @@ def renew_codes(user: User) -> list[str]:
         raise UserError(_("Add an authenticator app or a passkey first."), code="no_factor")
     note("user.mfa.codes", user, user)
     return _new_codes(user)
+
+
+def ensure_codes(user: User) -> list[str]:
+    """Recovery codes for whoever has none; nothing when there are some."""
+    return [] if user.recovery_codes.exists() else _new_codes(user)
 
 
 def _new_codes(user: User) -> list[str]:

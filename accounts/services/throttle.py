@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from ipaddress import ip_address, ip_network
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -43,7 +44,8 @@ def network_of(ip: str | None) -> str:
 def attempt(*, email: str, ip: str | None, kind: str = "password") -> Iterator[SignInFailure]:
     """One try of a secret. It counts as failed unless the block ends without an error.
 
-    :param kind: `password`; `factor` for the second one, which is counted by itself
+    :param email: whose secret; empty when that is not known yet
+    :param kind: `password`; `factor` for the second one, which is counted by itself; `passkey`
     :raises UserError: 429 before anything is checked, when there were too many
     """
     email, address = email.strip().lower()[:254], network_of(ip)
@@ -61,7 +63,7 @@ def _begin(email: str, address: str, kind: str) -> SignInFailure:
         by_account = SignInFailure.objects.filter(kind=kind, email=email)
         tries, window = (FACTOR_TRIES, FACTOR_WINDOW) if kind == "factor" else (TRIES, WINDOW)
         locked = None
-        if by_account.filter(at__gte=now - window).count() > tries:
+        if email and by_account.filter(at__gte=now - window).count() > tries:
             locked = _lock("factor" if kind == "factor" else "email", email, window, now)
         limit = SignInConfig.load().tries_per_address
         if address and limit and SignInFailure.objects.filter(address=address, at__gte=now - WINDOW).count() > limit:
@@ -75,7 +77,7 @@ def _begin(email: str, address: str, kind: str) -> SignInFailure:
 
 def _check_locked(now: datetime, email: str, address: str, kind: str) -> None:
     account = "factor" if kind == "factor" else "email"
-    locks = Lockout.objects.filter(until__gt=now, kind__in=(account, "address"), value__in=(email, address or email))
+    locks = Lockout.objects.filter(Q(kind=account, value=email) | Q(kind="address", value=address), until__gt=now)
     if last := locks.order_by("-until").first():
         raise _too_many(last, now)
 

@@ -1,22 +1,28 @@
-"""Pages about oneself: profile, appearance, password, key."""
+"""Pages about oneself: profile, appearance, password, key. Other subjects add their sections to `accounts.panels`."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts import preferences, services, tokens
-from accounts.config import ApiKeyConfig
-from accounts.forms import PasswordForm, ProfileForm, ServiceForm
+from accounts.config import ApiKeyConfig, SignInConfig
+from accounts.context import theme_of
+from accounts.forms import PasswordForm, ProfileForm
 from accounts.middleware import identity_of
+from accounts.panels import panels, register
 from accounts.web import go, me, refusal_status, signed_in
 from owui.lib.errors import UserError
+from owui.lib.pictures import NONE_CHOSEN
 from rbac.permissions import may
 
 
@@ -24,31 +30,58 @@ from rbac.permissions import may
 @require_http_methods(["GET", "POST"])
 @signed_in
 def settings_page(request: HttpRequest) -> HttpResponseBase:
-    user = me(request)
-    form = ProfileForm(request.POST if request.method == "POST" else None, initial={"name": user.name, "bio": user.bio})
-    if form.is_bound and form.is_valid():
-        services.update_profile(user, **form.cleaned_data)
-        return go(request, reverse("accounts:settings"))
-    return _settings(request, form=form, status=refusal_status(request) if form.is_bound else 200)
+    """All sections; a POST saves the profile."""
+    if request.method == "GET":
+        return settings_with(request)
+    form = ProfileForm(request.POST, request.FILES)
+    refused: UserError | None = None
+    if form.is_valid():
+        try:
+            services.update_profile(me(request), **form.changes())
+        except UserError as error:
+            form.refuse(refused := error)
+        else:
+            return go(request, reverse("accounts:settings"))
+    return settings_with(request, status=refusal_status(request, refused), profile_form=form)
 
 
-def _settings(
-    request: HttpRequest,
-    *,
-    form: ServiceForm | None = None,
-    password_form: ServiceForm | None = None,
-    status: int = 200,
-) -> HttpResponse:
+def settings_with(request: HttpRequest, *, status: int = 200, **instead: Any) -> HttpResponse:
+    """The settings page.
+
+    :param instead: forms with their errors, in the place of fresh ones
+    """
+    return render(request, "accounts/settings.html", {"panel_list": panels(request, **instead)}, status=status)
+
+
+def _profile(request: HttpRequest) -> dict[str, Any]:
     user = me(request)
-    allowed = settings.BOOT.enable_password_auth and user.has_usable_password()
-    context = {
-        "form": form or ProfileForm(initial={"name": user.name, "bio": user.bio}),
-        "password_form": (password_form or PasswordForm()) if allowed else None,
-        "has_api_key": tokens.has_api_key(user),
-        "may_set_interface": may(user, preferences.INTERFACE),
-        "api_keys_allowed": ApiKeyConfig.load().enable and may(user, "features.api_keys"),
+    return {
+        "profile_form": ProfileForm(initial={"name": user.name, "bio": user.bio}),
+        "picture_url": f"/api/v1/users/{user.pk}/profile/image" if user.profile_image_url != NONE_CHOSEN else "",
     }
-    return render(request, "accounts/settings.html", context, status=status)
+
+
+def _appearance(request: HttpRequest) -> dict[str, Any] | None:
+    user = me(request)
+    return {"theme": theme_of(user.settings)} if may(user, preferences.INTERFACE) else None
+
+
+def _password(request: HttpRequest) -> dict[str, Any] | None:
+    is_shown = SignInConfig.load().enable_password_change_form and settings.BOOT.enable_password_auth
+    return {"password_form": PasswordForm()} if is_shown and me(request).has_usable_password() else None
+
+
+def _api_key(request: HttpRequest) -> dict[str, Any] | None:
+    user = me(request)
+    if not (ApiKeyConfig.load().enable and may(user, "features.api_keys")):
+        return None
+    return {"has_api_key": tokens.has_api_key(user)}
+
+
+register("profile", _("Profile"), "accounts/_profile.html", _profile, order=10)
+register("appearance", _("Appearance"), "accounts/_appearance.html", _appearance, order=20)
+register("password", _("Password"), "accounts/_password.html", _password, order=30)
+register("api-key", _("API key"), "accounts/_api_key.html", _api_key, order=60)
 
 
 @require_POST
@@ -74,8 +107,8 @@ def password_change(request: HttpRequest) -> HttpResponseBase:
         except UserError as error:
             form.refuse(refused := error)
         else:
-            return go(request, reverse("accounts:settings"))
-    return _settings(request, password_form=form, status=refusal_status(request, refused))
+            return go(request, f"{reverse('accounts:settings')}#password")
+    return settings_with(request, status=refusal_status(request, refused), password_form=form)
 
 
 @never_cache

@@ -18,6 +18,7 @@ from accounts import services, tokens
 from accounts.config import SignInConfig
 from accounts.forms import REASONS, UNKNOWN_REASON, SignInForm, SignUpForm
 from accounts.middleware import identity_of
+from accounts.services import passkeys
 from accounts.ways import ways
 from accounts.web import client_of, go, let_in, me, refusal_status, safe_next, same_site
 from owui.config.sections import UiConfig
@@ -56,6 +57,7 @@ def _sign_in_page(request: HttpRequest, form: SignInForm, target: str, status: i
         "form": form if wanted and settings.BOOT.enable_password_auth else None,
         "signup_open": services.signup_open(),
         "way_list": ways(next_url=target),
+        "passkeys_offered": passkeys.offered(),
         "next": target if target != "/" else "",
     }
     return render(request, "accounts/sign_in.html", context, status=status)

@@ -4,22 +4,42 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.http import urlencode
 from django.utils.safestring import mark_safe
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_http_methods, require_POST
 
-from accounts import services
+from accounts import panels, services
 from accounts.backends import totp
-from accounts.forms import CodeForm, FirstCodeForm
-from accounts.models import Challenge, User
-from accounts.web import CHALLENGE, client_of, enter, go, refusal_status, safe_next
+from accounts.config import MfaConfig
+from accounts.forms import CodeForm, FirstCodeForm, ProofForm
+from accounts.middleware import identity_of
+from accounts.models import Challenge, Session, User
+from accounts.services import passkeys
+from accounts.views.account import settings_with
+from accounts.web import (
+    CHALLENGE,
+    client_of,
+    enter,
+    go,
+    json_refusals,
+    let_in,
+    me,
+    place_of,
+    refusal_status,
+    safe_next,
+    sent_json,
+    signed_in,
+)
 from owui.lib.errors import UserError
+
+SECTION = "/settings#second-factor"
 
 
 @never_cache
@@ -42,6 +62,7 @@ def sign_in_step(request: HttpRequest) -> HttpResponseBase:
         except UserError as error:
             form.refuse(refused := error)
     context: dict[str, Any] = {"form": form, "next": target if target != "/" else "", "email": challenge.user.email}
+    context["has_passkey"] = challenge.user.passkeys.exists()
     if enrolls:
         context |= app_context(challenge.user)
     status = refusal_status(request, refused) if form.is_bound else 200
@@ -68,3 +89,158 @@ def app_context(user: User) -> dict[str, Any]:
     spaced = " ".join(secret[i : i + 4] for i in range(0, len(secret), 4))
     # Drawn by our own library from our own text; it holds no style and no script.
     return {"app_secret": spaced, "app_picture": mark_safe(totp.picture(address))}  # noqa: S308
+
+
+# ------------------------------------------------------------------------------------------------------------ passkeys
+@never_cache
+@require_POST
+@json_refusals
+def passkey_question(request: HttpRequest) -> HttpResponseBase:
+    """What the browser asks its passkeys at sign-in: as the second proof where one is awaited, else as the only one."""
+    return JsonResponse(passkeys.ask(place_of(request), pending=_awaited(request)))
+
+
+@never_cache
+@require_POST
+@json_refusals
+def passkey_answer(request: HttpRequest) -> HttpResponseBase:
+    sent, client = sent_json(request), client_of(request)
+    target = safe_next(str(sent.get("next") or ""))
+    outcome = passkeys.enter(
+        place_of(request),
+        challenge=str(sent.get("challenge_token")),
+        answer=sent.get("credential"),
+        pending=_awaited(request),
+        **client,
+    )
+    page = let_in(request, outcome, target)
+    response = JsonResponse({"location": page["Location"]})
+    response.cookies.update(page.cookies)
+    return response
+
+
+def _awaited(request: HttpRequest) -> str:
+    """The sign-in of this browser that waits for a second proof; empty when there is none."""
+    challenge = request.COOKIES.get(CHALLENGE, "")
+    try:
+        services.find_challenge(challenge)
+    except UserError:
+        return ""
+    return challenge
+
+
+# --------------------------------------------------------------------------------------------------------- one's own
+@never_cache
+@sensitive_post_parameters("proof")
+@require_POST
+@signed_in
+def confirm(request: HttpRequest) -> HttpResponseBase:
+    """That it is still the same person, before factors are changed."""
+    form = ProofForm(request.POST)
+    refused: UserError | None = None
+    if form.is_valid():
+        try:
+            services.prove(me(request), _session(request), **form.cleaned_data, ip=client_of(request)["ip"])
+        except UserError as error:
+            form.refuse(refused := error)
+        else:
+            return go(request, SECTION)
+    return settings_with(request, status=refusal_status(request, refused), proof_form=form)
+
+
+@never_cache
+@require_http_methods(["GET", "POST"])
+@signed_in
+def app(request: HttpRequest) -> HttpResponseBase:
+    """Sets up an authenticator app, or another one instead."""
+    services.check_fresh(_session(request))
+    services.check_enabled()
+    form = FirstCodeForm(request.POST if request.method == "POST" else None)
+    refused: UserError | None = None
+    if form.is_bound and form.is_valid():
+        try:
+            codes = services.confirm_app(me(request), **form.cleaned_data, ip=client_of(request)["ip"])
+        except UserError as error:
+            form.refuse(refused := error)
+        else:
+            return _codes(request, codes) if codes else go(request, SECTION)
+    status = refusal_status(request, refused) if form.is_bound else 200
+    context = {"form": form, **app_context(me(request))}
+    return render(request, "accounts/app_setup.html", context, status=status)
+
+
+@require_POST
+@signed_in
+def app_remove(request: HttpRequest) -> HttpResponseBase:
+    services.check_fresh(_session(request))
+    services.remove_app(me(request))
+    return go(request, SECTION)
+
+
+@never_cache
+@require_POST
+@signed_in
+def codes_renew(request: HttpRequest) -> HttpResponseBase:
+    services.check_fresh(_session(request))
+    return _codes(request, services.renew_codes(me(request)))
+
+
+@never_cache
+@require_POST
+@signed_in
+@json_refusals
+def passkey_options(request: HttpRequest) -> HttpResponseBase:
+    services.check_fresh(_session(request))
+    return JsonResponse(passkeys.ask_new(me(request), place_of(request)))
+
+
+@never_cache
+@require_POST
+@signed_in
+@json_refusals
+def passkey_add(request: HttpRequest) -> HttpResponseBase:
+    """Keeps the new passkey; the first one's recovery codes are fetched by the page that comes next."""
+    services.check_fresh(_session(request))
+    sent = sent_json(request)
+    codes = passkeys.add(
+        me(request),
+        place_of(request),
+        challenge=str(sent.get("challenge_token")),
+        answer=sent.get("credential"),
+        name=str(sent.get("name") or ""),
+    )
+    return JsonResponse({"location": SECTION, "codes": codes})
+
+
+@require_POST
+@signed_in
+def passkey_remove(request: HttpRequest, pk: int) -> HttpResponseBase:
+    services.check_fresh(_session(request))
+    services.remove_passkey(me(request), pk=pk)
+    return go(request, SECTION)
+
+
+def _session(request: HttpRequest) -> Session | None:
+    identity = identity_of(request)
+    return identity.session if identity else None
+
+
+def _codes(request: HttpRequest, codes: list[str]) -> HttpResponse:
+    return render(request, "accounts/recovery_codes.html", {"code_list": codes, "next": SECTION})
+
+
+def section(request: HttpRequest) -> dict[str, Any] | None:
+    """The section of the settings page; None while the second factor is off."""
+    if not MfaConfig.load().enable:
+        return None
+    user, session = me(request), _session(request)
+    return {
+        "factors": services.factors_of(user),
+        "is_fresh": services.is_fresh(session),
+        "may_prove": user.has_usable_password() or services.has_factor(user),
+        "must_have_factor": services.must_have_factor(user),
+        "proof_form": ProofForm(),
+    }
+
+
+panels.register("second-factor", _("Second factor"), "accounts/_second_factor.html", section, order=40)

@@ -15,6 +15,17 @@ TYPES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 NONE_CHOSEN = "/user.png"
 
 
+_BEGINNINGS = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg", b"GIF8": "image/gif"}
+
+
+def data_address(data: bytes) -> str:
+    """A picture as a data address; empty for anything that is none of `TYPES` by its first bytes."""
+    kind = next((kind for beginning, kind in _BEGINNINGS.items() if data.startswith(beginning)), "")
+    if not kind and data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        kind = "image/webp"
+    return f"data:{kind};base64,{base64.b64encode(data).decode()}" if kind else ""
+
+
 def image_response(url: str) -> HttpResponseBase:
     """The picture behind a stored address; anything that lies elsewhere is not fetched for the caller."""
     head, comma, data = url.partition(";base64,")

@@ -2,12 +2,34 @@
 
 from __future__ import annotations
 
-from tests.access.table_accounts import everyone, governance
+from typing import Any
+
+from tests.access.rows import World, thing
+from tests.access.table_accounts import everyone, governance, page
+
+
+@thing("passkey_number")
+def _passkey_number(world: World) -> Any:
+    return 4711
+
 
 ENTRY = [
     everyone("GET", "/auth/second-factor", 302),
     everyone("POST", "/auth/second-factor", 302, data={"code": "123456"}),
+    everyone("POST", "/auth/passkey/question", 400),
+    everyone("POST", "/auth/passkey", 401, json={"challenge_token": "x", "credential": {}}),
+]
+# The second factor is off here: a fresh session is not enough to set one up.
+OWN = [
+    page("POST", "/settings/confirm", 400, data={"proof": "x"}),
+    page("GET", "/settings/app", 403),
+    page("POST", "/settings/app", 403, data={"code": "123456"}),
+    page("POST", "/settings/app/remove", 302),
+    page("POST", "/settings/recovery-codes", 403),
+    page("POST", "/settings/passkeys/options", 403),
+    page("POST", "/settings/passkeys", 403, json={"challenge_token": "x", "credential": {}}),
+    page("POST", "/settings/passkeys/{pk}/remove", 404, fill={"pk": "passkey_number"}),
 ]
 GOVERNANCE = [governance("/admin/accounts/lockout/")]
 
-ROWS = [*ENTRY, *GOVERNANCE]
+ROWS = [*ENTRY, *OWN, *GOVERNANCE]

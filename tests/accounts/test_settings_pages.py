@@ -37,7 +37,7 @@ def test_the_theme_is_remembered_and_used_on_every_page(client_for, alice, sent,
 def test_changing_the_password_ends_all_other_sessions(client_for, alice):
     here, elsewhere = client_for(alice), Api(token_for(alice))
     form = {"old": PASSWORD, "new": "another horse"}
-    assert here.post("/settings/password", form)["Location"] == "/settings"
+    assert here.post("/settings/password", form)["Location"] == "/settings#password"
     assert here.get("/settings").status_code == 200
     assert elsewhere.get("/api/v1/auths/").status_code == 401
     alice.refresh_from_db()
