@@ -34,6 +34,15 @@ CODE_EXECUTION = {
     "CODE_INTERPRETER_PROMPT_TEMPLATE": "code_interpreter.prompt_template",
     **{f"CODE_INTERPRETER_JUPYTER_{name}": f"code_interpreter.jupyter_{name.lower()}" for name in _JUPYTER},
 }
+SUBAGENTS = {
+    "ENABLE_SUBAGENTS": "subagents.enable",
+    **{
+        f"SUBAGENTS_{name}": f"subagents.{name.lower()}"
+        for name in (
+            "BACKGROUND_ENABLED", "MAX_CONCURRENT", "MAX_ASYNC", "MAX_ITERATIONS", "MAX_OUTPUT", "SYSTEM_PROMPT",
+        )
+    },
+}  # fmt: skip
 
 
 class ImportForm(Schema):
@@ -175,6 +184,16 @@ def get_code_execution(request: HttpRequest) -> dict[str, Any]:
 @router.post("/code_execution", auth=admin)
 def set_code_execution(request: HttpRequest, form: Body[dict[str, Any]]) -> dict[str, Any]:
     return save_page(CODE_EXECUTION, form, request.user)
+
+
+@router.get("/subagents", auth=admin)
+def get_subagents(request: HttpRequest) -> dict[str, Any]:
+    return page_of_settings(SUBAGENTS)
+
+
+@router.post("/subagents", auth=admin)
+def set_subagents(request: HttpRequest, form: Body[dict[str, Any]]) -> dict[str, Any]:
+    return save_page(SUBAGENTS, form, request.user)
 
 
 @router.get("/banners", auth=verified)

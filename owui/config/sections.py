@@ -270,3 +270,19 @@ class CodeInterpreterConfig(Section, prefix="code_interpreter", label=_("Code in
         label=_("Seconds a run may take"),
         minimum=1,
     )
+
+
+class SubagentsConfig(Section, prefix="subagents", label=_("Delegated tasks")):
+    """What a model may hand on to further runs of models."""
+
+    enable: bool = setting(False, env="ENABLE_SUBAGENTS", label=_("Models may delegate tasks"))
+    background_enabled: bool = setting(
+        False, env="SUBAGENTS_BACKGROUND_ENABLED", label=_("Delegated tasks may go on in the background")
+    )
+    max_concurrent: int = setting(20, env="SUBAGENTS_MAX_CONCURRENT", label=_("Tasks at once"), minimum=1)
+    max_async: int = setting(20, env="SUBAGENTS_MAX_ASYNC", label=_("Background tasks at once"), minimum=0)
+    max_iterations: int = setting(30, env="SUBAGENTS_MAX_ITERATIONS", label=_("Rounds of one task"), minimum=1)
+    max_output: int = setting(
+        30000, env="SUBAGENTS_MAX_OUTPUT", label=_("Characters that a task gives back"), minimum=1
+    )
+    system_prompt: str = setting("", env="SUBAGENTS_SYSTEM_PROMPT", label=_("Instruction"), multiline=True)

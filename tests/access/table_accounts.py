@@ -158,6 +158,8 @@ CONFIGS = [
     admins("POST", f"{_CONFIGS}/connections", json={"ENABLE_DIRECT_CONNECTIONS": False}),
     admins("GET", f"{_CONFIGS}/code_execution"),
     admins("POST", f"{_CONFIGS}/code_execution", json={"ENABLE_CODE_EXECUTION": True}),
+    admins("GET", f"{_CONFIGS}/subagents"),
+    admins("POST", f"{_CONFIGS}/subagents", json={"ENABLE_SUBAGENTS": False}),
 ]
 PAGES = [
     Row("GET", "/auth", out=200, pending=302, user=302),
