@@ -218,6 +218,13 @@ def test_the_second_of_two_editors_gets_both_versions_and_nothing_is_stored(base
     set_grants(base, [to(carol)], by=dana, version=version_of([to(bob)]))
 
 
+def test_a_conflict_tells_denials_to_administrators_only(base, alice, bob, carol, dana, may_deny):
+    for person, tells in ((dana, True), (alice, False)):
+        told = Conflict(([to(bob)], [to(carol)]), ([], []), person).more()
+        assert told["theirs"]["access_grants"] == [to(bob).as_json()]
+        assert ("access_denials" in told["theirs"], "access_denials" in told["yours"]) == (tells, tells)
+
+
 def test_denials_are_part_of_the_version(base, bob, dana, may_deny):
     assert version_of([], [to(bob)]) != version_of([to(bob)], []) != version_of([])
     seen = version_of([])
