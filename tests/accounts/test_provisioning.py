@@ -104,3 +104,33 @@ def test_a_bad_address_makes_no_account(dana):
     with pytest.raises(UserError):
         admit(nora(email="no address"), OPEN)
     assert not ExternalLogin.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_fifty_first_sign_ups_by_mixed_ways_make_one_administrator_and_each_person_once():
+    """Five ways, ten people each; everybody of the four outside ways comes twice at once, as from two devices."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from django.db import connection
+
+    from accounts.services import sign_up
+
+    def come(number: int) -> str:
+        way, person = ("form", "oidc", "ldap", "header", "github")[number % 5], number // 5
+        try:
+            if way == "form":
+                sign_up(name="Form", email=f"form{person}@example.org", password="a long password")
+            else:
+                admit(nora(provider=way, subject=f"s{person // 2}", email=f"{way}{person // 2}@example.org"), OPEN)
+        except UserError as error:
+            return error.code
+        finally:
+            connection.close()
+        return ""
+
+    with ThreadPoolExecutor(25) as pool:
+        said = list(pool.map(come, range(50)))
+    assert User.objects.filter(role="admin").count() == 1
+    assert not any(said[number] for number in range(50) if number % 5), "nobody from outside is turned away"
+    assert ExternalLogin.objects.count() == 4 * 5
+    assert User.objects.count() == 4 * 5 + said[::5].count("")
