@@ -10,7 +10,10 @@ class AccountsConfig(AppConfig):
     verbose_name = _("People")
 
     def ready(self) -> None:
+        from accounts import directory_way
+
         post_migrate.connect(_first_admin, sender=self)
+        directory_way.add()
 
 
 def _first_admin(using: str, **kwargs: Any) -> None:

@@ -60,6 +60,17 @@ class SignInForm(ServiceForm):
     password = _password(_("Password"), "current-password")
 
 
+class DirectorySignInForm(ServiceForm):
+    refusals = {"password": "password"}
+
+    user = forms.CharField(
+        label=_("User name"),
+        max_length=256,
+        widget=forms.TextInput(attrs={"autocomplete": "username", "autocapitalize": "none", "spellcheck": "false"}),
+    )
+    password = _password(_("Password"), "current-password")
+
+
 class SignUpForm(ServiceForm):
     refusals = {"email_taken": "email", "email_invalid": "email", "password": "password"}
 

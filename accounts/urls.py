@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from django.urls import path
 
-from accounts.views import account, entry, factors
+from accounts.views import account, directory, entry, factors
 
 app_name = "accounts"
 
 urlpatterns = [
     path("auth", entry.sign_in, name="sign-in"),
+    path("auth/ldap", directory.sign_in, name="directory-sign-in"),
     path("auth/signup", entry.sign_up, name="sign-up"),
     path("auth/signout", entry.sign_out, name="sign-out"),
     path("auth/pending", entry.pending, name="pending"),

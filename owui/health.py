@@ -12,7 +12,7 @@ from ninja import Router
 
 from accounts.config import ApiKeyConfig, SignInConfig
 from accounts.middleware import identity_of
-from accounts.services import has_users, signup_open
+from accounts.services import directory_is_on, has_users, signup_open
 from owui.lib.errors import UserError
 from owui.lib.redis import ping
 from rbac.permissions import default_permissions
@@ -66,7 +66,7 @@ def config(request: HttpRequest) -> dict[str, Any]:
         "auth": True,
         "auth_trusted_header": False,
         "enable_signup_password_confirmation": False,
-        "enable_ldap": False,
+        "enable_ldap": directory_is_on(),
         "enable_signup": signup_open(),
         "enable_login_form": sign_in.enable_login_form,
         "enable_websocket": True,

@@ -1,7 +1,8 @@
 """Stored settings of this app."""
 
+from accounts.config.directory import DirectoryConfig
 from accounts.config.keys import ApiKeyConfig
 from accounts.config.mfa import MfaConfig
 from accounts.config.sign_in import SignInConfig
 
-__all__ = ["ApiKeyConfig", "MfaConfig", "SignInConfig"]
+__all__ = ["ApiKeyConfig", "DirectoryConfig", "MfaConfig", "SignInConfig"]

@@ -1,5 +1,6 @@
 """Who is here: people, where they come from, what they prove it with, their sessions and their keys."""
 
+from accounts.models.directory import DirectoryAbsence, DirectoryRun
 from accounts.models.factors import Authenticator, Passkey, RecoveryCode
 from accounts.models.keys import ApiKey
 from accounts.models.logins import ExternalLogin
@@ -11,6 +12,8 @@ __all__ = [
     "ApiKey",
     "Authenticator",
     "Challenge",
+    "DirectoryAbsence",
+    "DirectoryRun",
     "ExternalLogin",
     "Lockout",
     "Passkey",

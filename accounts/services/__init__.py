@@ -8,6 +8,7 @@ from accounts.services.creation import (
     sign_up,
     signup_open,
 )
+from accounts.services.directory import directory_is_on, sign_in_by_directory
 from accounts.services.entering import (
     PATIENCE,
     Entered,
@@ -84,6 +85,7 @@ __all__ = [
     "delete_user",
     "end_access",
     "end_keys",
+    "directory_is_on",
     "end_session",
     "ensure_codes",
     "ensure_configured_admin",
@@ -112,6 +114,7 @@ __all__ = [
     "revoke_sessions",
     "search_users",
     "sign_in",
+    "sign_in_by_directory",
     "sign_out",
     "sign_up",
     "signup_open",
