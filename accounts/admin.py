@@ -8,12 +8,14 @@ from django import forms
 from django.contrib import admin, messages
 from django.db.models import Prefetch, QuerySet
 from django.http import HttpRequest
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from accounts import services
 from accounts.forms import UserAdminForm
-from accounts.models import ApiKey, Lockout, Role, Session, User
+from accounts.models import ApiKey, DirectoryRun, Lockout, Role, Session, User
 from rbac.admin import ServiceAdmin
 from rbac.admin_lists import GroupFilter
 from rbac.models import Group
@@ -167,3 +169,26 @@ class LockoutAdmin(ReadOnlyAdmin):
             services.lift(lock, by=request.user)  # type: ignore[arg-type]
         text = ngettext("%d lock-out was lifted.", "%d lock-outs were lifted.", len(locks)) % len(locks)
         self.message_user(request, text, messages.SUCCESS)
+
+
+@admin.register(DirectoryRun)
+class DirectoryRunAdmin(ReadOnlyAdmin):
+    """What the scheduled look at the directory changed, and what kept it from changing more."""
+
+    list_display = ("started_at", "state", "seen", "known", "changed_count", "error_count", "finished_at")
+    list_filter = ("state", ("started_at", admin.DateFieldListFilter))
+    ordering = ("-started_at",)
+    fields = ("started_at", "finished_at", "state", "seen", "known", "changed_count", "changed", "faults")
+    readonly_fields = fields
+
+    @admin.display(description=_("errors"))
+    def error_count(self, run: DirectoryRun) -> int:
+        return len(run.errors)
+
+    @admin.display(description=_("what changed"))
+    def changed(self, run: DirectoryRun) -> SafeString:
+        return format_html_join("", "<p>{}: {} {}</p>", ((c["user"], c["what"], c.get("how", "")) for c in run.changes))
+
+    @admin.display(description=_("errors"))
+    def faults(self, run: DirectoryRun) -> SafeString:
+        return format_html_join("", "<p>{}</p>", ((text,) for text in run.errors))
