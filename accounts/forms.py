@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from django import forms
+from django.conf import settings
 from django.forms.utils import ErrorList
 from django.utils.translation import gettext_lazy as _
 
@@ -20,6 +21,7 @@ LARGEST_PICTURE = 350_000
 REASONS = {
     "signup_closed": _("New accounts are made by an administrator here. Ask for one, or sign in."),
     "challenge_over": _("The second step took too long, or was done already. Sign in again."),
+    "reset_over": _("This link is used, older than an hour, or incomplete. Ask for a new one."),
     "password_changed": _("Your password was changed. Sign in with the new one."),
 }
 UNKNOWN_REASON = _("Signing in did not work. Try again; if it happens again, ask your administrator.")
@@ -71,12 +73,33 @@ class DirectorySignInForm(ServiceForm):
     password = _password(_("Password"), "current-password")
 
 
+class ForgotForm(ServiceForm):
+    email = _email()
+
+
+class ResetForm(ServiceForm):
+    refusals = {"password": "new"}
+
+    new = _password(_("New password"), "new-password")
+
+
 class SignUpForm(ServiceForm):
     refusals = {"email_taken": "email", "email_invalid": "email", "password": "password"}
 
     name = forms.CharField(label=_("Name"), max_length=255, widget=forms.TextInput(attrs={"autocomplete": "name"}))
     email = _email()
     password = _password(_("Password"), "new-password")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if settings.BOOT.enable_signup_password_confirmation:
+            self.fields["again"] = _password(_("Password again"), "new-password")
+
+    def clean(self) -> dict[str, Any]:
+        data: dict[str, Any] = super().clean() or self.cleaned_data
+        if "again" in self.fields and data.pop("again", None) != data.get("password"):
+            self.add_error("again", _("The two passwords are not the same."))
+        return data
 
 
 def _code(label: Any, help_text: Any = "") -> forms.CharField:

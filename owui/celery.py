@@ -10,7 +10,7 @@ from celery import Celery
 
 app = Celery("owui")
 app.config_from_object("django.conf:settings", namespace="CELERY")
-app.autodiscover_tasks(["knowledge", "chat"])
+app.autodiscover_tasks(["accounts", "knowledge", "chat"])
 app.conf.beat_schedule = {
     # What a killed worker or an emptied broker left behind is taken up again.
     "resume-ingestion": {"task": "knowledge.resume_ingestion", "schedule": 10.0, "options": {"expires": 10}},

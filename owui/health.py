@@ -65,7 +65,7 @@ def config(request: HttpRequest) -> dict[str, Any]:
     features: dict[str, Any] = {
         "auth": True,
         "auth_trusted_header": False,
-        "enable_signup_password_confirmation": False,
+        "enable_signup_password_confirmation": settings.BOOT.enable_signup_password_confirmation,
         "enable_ldap": directory_is_on(),
         "enable_signup": signup_open(),
         "enable_login_form": sign_in.enable_login_form,
@@ -84,6 +84,7 @@ def config(request: HttpRequest) -> dict[str, Any]:
     if identity is not None and identity.user.role in ("user", "admin"):
         features |= {
             "enable_api_keys": ApiKeyConfig.load().enable,
+            "enable_password_change_form": sign_in.enable_password_change_form,
             "enable_admin_export": settings.ENABLE_ADMIN_EXPORT,
             "enable_admin_chat_access": settings.ENABLE_ADMIN_CHAT_ACCESS,
         }

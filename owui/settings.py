@@ -189,6 +189,16 @@ http.configure(
     ca_file=BOOT.aiohttp_client_ssl_cert_file or None, verify=env.truth(BOOT.aiohttp_client_session_ssl, default=True)
 )
 
+EMAIL_HOST, EMAIL_PORT = BOOT.email_host or "localhost", BOOT.email_port
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = BOOT.email_host_user, BOOT.email_host_password
+EMAIL_USE_TLS, EMAIL_USE_SSL = BOOT.email_use_tls, BOOT.email_use_ssl
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = (
+    BOOT.default_from_email or BOOT.email_host_user or f"no-reply@{urlsplit(BOOT.webui_url).hostname or 'localhost'}"
+)
+if EMAIL_USE_TLS and EMAIL_USE_SSL:
+    sys.exit("EMAIL_USE_TLS (STARTTLS, port 587) and EMAIL_USE_SSL (port 465) exclude each other. Set one of them.")
+
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_I18N = True

@@ -5,7 +5,7 @@ from django.utils.translation import gettext_lazy as _
 from owui.config.registry import Section, setting
 
 
-class SignInConfig(Section, prefix="auth"):
+class SignInConfig(Section, prefix="auth", label=_("Sign-in")):
     """Who may come in by form, and as what."""
 
     enable_signup: bool = setting(

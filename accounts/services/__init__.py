@@ -51,6 +51,7 @@ from accounts.services.people import (
     update_user,
 )
 from accounts.services.provisioning import Report, admit
+from accounts.services.resets import find_reset, new_reset_link, request_reset, reset_password
 from accounts.services.sessions import (
     check_password,
     end_session,
@@ -61,6 +62,10 @@ from accounts.services.sessions import (
 from accounts.services.throttle import TRIES, WINDOW, lift
 
 __all__ = [
+    "reset_password",
+    "request_reset",
+    "new_reset_link",
+    "find_reset",
     "TRIES",
     "WINDOW",
     "Entered",

@@ -96,21 +96,27 @@ def _insert_account(
     with connection.cursor() as cursor:
         # Serialises only the question "am I the first?"; later accounts hold it for a millisecond.
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [FIRST_ACCOUNT_LOCK])
-    if only_while_open and not signup_open():
-        # Who loses the race for the first account is a later one, and needs an open sign-up.
-        raise Refused(ACCESS_PROHIBITED, code="signup_closed")
+    if only_while_open:
+        # Who loses the race for the first account is a later one, and needs an open sign-up: as it is now, for the
+        # first one has closed it, perhaps on another node.
+        store.clear_cache()
+        if not signup_open():
+            raise Refused(ACCESS_PROHIBITED, code="signup_closed")
     if User.objects.filter(email=email).exists():
         raise UserError(
             _("This e-mail address is already registered. Sign in instead, or use another address."), code="email_taken"
         )
     config = SignInConfig.load()
-    if not has_users():
+    is_first = not has_users()
+    if is_first:
         role = Role.ADMIN
     elif role not in Role.values:
         role = config.default_user_role if config.default_user_role in Role.values else Role.PENDING
     acting(by)
     user = User.objects.create(email=email, password=hashed, name=name, role=role, profile_image_url=profile_image_url)
     note(action, user, by or user, {"role": role})
+    if is_first and only_while_open:
+        _close_sign_up(user)
     if config.default_group_id and (group := _group(config.default_group_id)):
         add_members(group, [user.pk], by=by or user)
     return user
@@ -150,6 +156,12 @@ def ensure_configured_admin() -> User | None:
     user = create_account(
         name=boot.webui_admin_name, email=boot.webui_admin_email, password=boot.webui_admin_password, by=None
     )
-    if not store.origin(SignInConfig.settings["enable_signup"]).locked:
-        SignInConfig.save(enable_signup=False, by=user)
+    _close_sign_up(user)
     return user
+
+
+def _close_sign_up(by: User) -> None:
+    """The first account is there; whether strangers may make more is for its owner to say. Where the environment rules
+    the setting it stays as it is there."""
+    if not store.origin(SignInConfig.settings["enable_signup"]).locked:
+        SignInConfig.save(enable_signup=False, by=by)

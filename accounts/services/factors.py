@@ -13,6 +13,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.backends import totp
+from accounts.backends.password import fits
 from accounts.config import MfaConfig
 from accounts.models import Authenticator, Passkey, RecoveryCode, Session, User
 from accounts.services import throttle
@@ -80,7 +81,7 @@ def prove(user: User, session: Session | None, *, proof: str, ip: str | None = N
     """
     with throttle.attempt(email=user.email, ip=ip, kind="factor"):
         # Codes first: they are cheap to check, and a password may look like one.
-        good = bool(_use_code(user, proof)) or (user.has_usable_password() and user.check_password(proof))
+        good = bool(_use_code(user, proof)) or (user.has_usable_password() and fits(proof, user.password)[0])
         if not good:
             raise UserError(_("This is neither your password nor a current code."), code="proof")
     if session is not None:

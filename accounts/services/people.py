@@ -10,7 +10,9 @@ from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from accounts import tokens
+from accounts.backends.password import fits, hash_password
 from accounts.models import Role, Session, User
+from accounts.services import throttle
 from accounts.services.guards import (
     check_lengths,
     check_password_rules,
@@ -126,18 +128,25 @@ def update_profile(user: User, *, name: str, profile_image_url: str | None = Non
     return user
 
 
-@transaction.atomic
 def change_password(user: User, *, old: str, new: str, keep: Session | None = None) -> None:
     """A person's own change; ends all other sessions.
 
     :param keep: the session that asks for it, which stays
+    :raises UserError: 400 wrong or weak; 409 changed by somebody else at the same moment; 429 too many tries
     """
-    user = User.objects.select_for_update().get(pk=user.pk)
-    if not user.check_password(old):
-        raise UserError(_("The current password is wrong."), code="credentials")
+    seen = User.objects.values_list("password", flat=True).get(pk=user.pk)
+    with throttle.attempt(email=user.email, ip=None, kind="factor"):
+        if not fits(old, seen)[0]:
+            raise UserError(_("The current password is wrong."), code="credentials")
     check_password_rules(new)
-    user.set_password(new)
-    user.save(update_fields=["password", "updated_at"])
-    tokens.revoke_all(user, keep=keep)
-    note("user.password", user, user)
-    tell(user)
+    hashed = hash_password(new)
+    with transaction.atomic():
+        user = User.objects.select_for_update().get(pk=user.pk)
+        if user.password != seen:
+            text = _("Your password was changed by somebody else just now. Sign in again and look whether it was you.")
+            raise UserError(text, status=409, code="changed_meanwhile")
+        user.password = hashed
+        user.save(update_fields=["password", "updated_at"])
+        tokens.revoke_all(user, keep=keep)
+        note("user.password", user, user)
+        tell(user)

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from ipaddress import ip_address, ip_network
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -25,6 +25,8 @@ from owui.lib.errors import UserError
 TRIES, WINDOW = 15, timedelta(minutes=3)
 #: codes have six digits, so fewer tries and a longer while
 FACTOR_TRIES, FACTOR_WINDOW = 10, timedelta(minutes=15)
+#: mails that one account, and one place for all accounts, may have sent
+RESETS, RESETS_PER_ADDRESS, RESET_WINDOW = 3, 20, timedelta(minutes=15)
 #: how long a lock-out may become: an account must not be kept from its owner for a day, an address may wait longer
 LONGEST = {"email": timedelta(minutes=30), "factor": timedelta(hours=1), "address": timedelta(hours=2)}
 #: a lock-out is the first again after so long without one
@@ -54,11 +56,29 @@ def attempt(*, email: str, ip: str | None, kind: str = "password") -> Iterator[S
     row.delete()
 
 
+def allow_reset(*, email: str, ip: str | None) -> bool:
+    """Whether one more mail may go out to this address. 429 when the caller asks for too many people."""
+    email, address, now = email.strip().lower()[:254], network_of(ip), timezone.now()
+    with transaction.atomic():
+        _check_locked(now, "", address, "reset")
+        asked = SignInFailure.objects.filter(kind="reset", at__gte=now - RESET_WINDOW)
+        if address and asked.filter(address=address).count() >= RESETS_PER_ADDRESS:
+            wait = _("Too many mails were asked for from where you are. Wait a quarter of an hour and try again.")
+            raise UserError(wait, status=429, code="too_many_tries")
+        is_allowed = asked.filter(email=email).count() < RESETS
+        SignInFailure.objects.create(kind="reset", email=email, address=address, at=now)
+    return is_allowed
+
+
 def _begin(email: str, address: str, kind: str) -> SignInFailure:
     now = timezone.now()
     with transaction.atomic():
+        # Of many at once each sees those before it. The account first, always, so that nobody waits in a circle.
+        with connection.cursor() as cursor:
+            for name in (f"{kind}:{email}", f"address:{address}"):
+                cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [name])
         _check_locked(now, email, address, kind)
-        SignInFailure.objects.filter(at__lt=now - _KEPT).delete()
+        _forget(now)
         row = SignInFailure.objects.create(kind=kind, email=email, address=address, at=now)
         by_account = SignInFailure.objects.filter(kind=kind, email=email)
         tries, window = (FACTOR_TRIES, FACTOR_WINDOW) if kind == "factor" else (TRIES, WINDOW)
@@ -66,13 +86,20 @@ def _begin(email: str, address: str, kind: str) -> SignInFailure:
         if email and by_account.filter(at__gte=now - window).count() > tries:
             locked = _lock("factor" if kind == "factor" else "email", email, window, now)
         limit = SignInConfig.load().tries_per_address
-        if address and limit and SignInFailure.objects.filter(address=address, at__gte=now - WINDOW).count() > limit:
+        by_address = SignInFailure.objects.filter(address=address, at__gte=now - WINDOW).exclude(kind="reset")
+        if address and limit and by_address.count() > limit:
             locked = _lock("address", address, WINDOW, now)
         if locked is not None:
             row.delete()
     if locked is not None:
         raise _too_many(locked, now)
     return row
+
+
+def _forget(now: datetime) -> None:
+    """What is too old to matter; rows that another try takes away at this moment are left to it."""
+    old = SignInFailure.objects.filter(at__lt=now - _KEPT).select_for_update(skip_locked=True).values("pk")[:500]
+    SignInFailure.objects.filter(pk__in=[row["pk"] for row in old]).delete()
 
 
 def _check_locked(now: datetime, email: str, address: str, kind: str) -> None:
@@ -84,11 +111,12 @@ def _check_locked(now: datetime, email: str, address: str, kind: str) -> None:
 
 def _lock(kind: str, value: str, first: timedelta, now: datetime) -> Lockout:
     """Doubles with each lock-out in a row. The failures that led to it are settled by it."""
-    lock = Lockout.objects.select_for_update().filter(kind=kind, value=value).first()
-    if lock is None:
+    lock = Lockout.objects.filter(kind=kind, value=value).first()
+    Lockout.objects.filter(kind=kind, until__lt=now - 4 * FORGIVEN).delete()
+    if lock is None or lock.until < now - 4 * FORGIVEN:
         lock = Lockout(kind=kind, value=value, times=0, until=now)
     elif lock.until > now:
-        return lock  # another try at the same moment was first
+        return lock
     lock.times = 1 if now - lock.until > FORGIVEN else lock.times + 1
     lock.until = now + min(first * 2 ** min(lock.times - 1, 20), LONGEST[kind])
     lock.save()

@@ -16,9 +16,9 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts import services, tokens
 from accounts.config import SignInConfig
-from accounts.forms import REASONS, UNKNOWN_REASON, SignInForm, SignUpForm
+from accounts.forms import REASONS, UNKNOWN_REASON, ForgotForm, ResetForm, SignInForm, SignUpForm
 from accounts.middleware import identity_of
-from accounts.services import passkeys
+from accounts.services import passkeys, resets
 from accounts.ways import ways
 from accounts.web import client_of, go, let_in, me, refusal_status, safe_next, same_site
 from owui.config.sections import UiConfig
@@ -57,6 +57,7 @@ def _sign_in_page(request: HttpRequest, form: SignInForm, target: str, status: i
         "form": form if wanted and settings.BOOT.enable_password_auth else None,
         "signup_open": services.signup_open(),
         "way_list": ways(next_url=target),
+        "reset_offered": resets.offered(),
         "passkeys_offered": passkeys.offered(),
         "next": target if target != "/" else "",
     }
@@ -86,6 +87,46 @@ def sign_up(request: HttpRequest) -> HttpResponseBase:
         return go(request, f"{reverse('accounts:sign-in')}?{urlencode({'error': 'signup_closed'})}")
     context = {"form": form, "is_first": not services.has_users()}
     return render(request, "accounts/sign_up.html", context, status=status)
+
+
+@never_cache
+@require_http_methods(["GET", "POST"])
+def forgot(request: HttpRequest) -> HttpResponseBase:
+    """Asks for a mail. The answer is the same whether or not there is such an account."""
+    if not resets.offered():
+        return go(request, reverse("accounts:sign-in"))
+    form = ForgotForm(request.POST if request.method == "POST" else None)
+    refused: UserError | None = None
+    if form.is_bound and form.is_valid():
+        try:
+            services.request_reset(email=form.cleaned_data["email"], ip=client_of(request)["ip"])
+        except UserError as error:
+            form.refuse(refused := error)
+        else:
+            return render(request, "accounts/forgot.html", {"email": form.cleaned_data["email"]})
+    status = refusal_status(request, refused) if form.is_bound else 200
+    return render(request, "accounts/forgot.html", {"form": form}, status=status)
+
+
+@never_cache
+@sensitive_post_parameters("new")
+@require_http_methods(["GET", "POST"])
+def reset(request: HttpRequest) -> HttpResponseBase:
+    """The page that the mail leads to."""
+    token = request.POST.get("token") or request.GET.get("token", "")
+    form = ResetForm(request.POST if request.method == "POST" else None)
+    refused: UserError | None = None
+    try:
+        user = services.find_reset(token)
+        if form.is_bound and form.is_valid():
+            services.reset_password(token=token, new=form.cleaned_data["new"])
+            return go(request, f"{reverse('accounts:sign-in')}?{urlencode({'error': 'password_changed'})}")
+    except UserError as error:
+        if error.code == "reset_over":
+            return go(request, f"{reverse('accounts:sign-in')}?{urlencode({'error': 'reset_over'})}")
+        form.refuse(refused := error)
+    status = refusal_status(request, refused) if form.is_bound else 200
+    return render(request, "accounts/reset.html", {"form": form, "token": token, "email": user.email}, status=status)
 
 
 @require_POST

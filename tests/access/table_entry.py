@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.access.rows import World, thing
+from tests.access.rows import World, task, thing
 from tests.access.table_accounts import everyone, governance, page
 
 
@@ -16,6 +16,11 @@ def _passkey_number(world: World) -> Any:
 ENTRY = [
     everyone("GET", "/auth/second-factor", 302),
     everyone("POST", "/auth/second-factor", 302, data={"code": "123456"}),
+    # No mail server here, and no link.
+    everyone("GET", "/auth/forgot", 302),
+    everyone("POST", "/auth/forgot", 302, data={"email": "nobody@example.org"}),
+    everyone("GET", "/auth/reset", 302),
+    everyone("POST", "/auth/reset", 302, data={"token": "x", "new": "y"}),
     everyone("POST", "/auth/passkey/question", 400),
     everyone("POST", "/auth/passkey", 401, json={"challenge_token": "x", "credential": {}}),
 ]
@@ -32,4 +37,8 @@ OWN = [
 ]
 GOVERNANCE = [governance("/admin/accounts/lockout/")]
 
-ROWS = [*ENTRY, *OWN, *GOVERNANCE]
+TASKS = [
+    task("accounts.send_reset_mail", "for anybody who asks for a new password; writes to the owner of the address"),
+]
+
+ROWS = [*TASKS, *ENTRY, *OWN, *GOVERNANCE]

@@ -34,7 +34,17 @@ def test_the_first_person_is_administrator_and_lets_the_second_in(browsing: Brow
     assert int(page.evaluate("() => sessionStorage.clicks")) <= 3
     wait_finished(page)
 
-    # The second one waits.
+    # Sign-up closed itself; the administrator opens it, and the second one waits.
+    second = browsing.open(path="/auth/signup")
+    expect(second.get_by_text("New accounts are made by an administrator here")).to_be_visible()
+    page.get_by_role("button", name="Dana Reyes").click()
+    page.get_by_role("link", name="Administration").click()
+    page.get_by_role("link", name="Settings", exact=True).first.click()
+    page.get_by_role("link", name="Sign-in", exact=True).click()
+    page.get_by_label("Sign-up is open").check()
+    page.get_by_role("button", name="Save", exact=True).click()
+    page.goto(browsing.site.url)
+    second.close()
     second = browsing.open(path="/auth/signup")
     expect(second.get_by_text("becomes the administrator")).to_have_count(0)
     second.get_by_label("Name").fill("Nora Newman")
