@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 from ninja import Schema
@@ -38,6 +39,12 @@ class ProfileForm(Schema):
     name: str
     profile_image_url: str | None = None
     bio: str | None = None
+    gender: str | None = None
+    date_of_birth: date | None = None
+
+
+class TimezoneForm(Schema):
+    timezone: str
 
 
 class UserUpdateForm(Schema):
@@ -79,9 +86,9 @@ def user_json(user: User) -> dict[str, Any]:
     return user_info(user) | {
         "username": user.username or None,
         "bio": user.bio or None,
-        "gender": None,
-        "date_of_birth": None,
-        "timezone": None,
+        "gender": user.gender or None,
+        "date_of_birth": user.date_of_birth.isoformat() if user.date_of_birth else None,
+        "timezone": user.timezone or None,
         "presence_state": None,
         "status_emoji": None,
         "status_message": None,

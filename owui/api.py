@@ -14,6 +14,7 @@ from ninja.errors import ValidationError
 from accounts.api.administration import router as auths_admin
 from accounts.api.auths import router as auths
 from accounts.api.directory import router as directory
+from accounts.api.mfa import router as mfa
 from accounts.api.preferences import router as preferences
 from accounts.api.users import router as users
 from chat.api.chats import router as chats
@@ -53,6 +54,7 @@ api = NinjaAPI(
 )
 api.add_router("", health.router)
 api.add_router("/api/v1/auths/admin", auths_admin)
+api.add_router("/api/v1/auths/mfa", mfa)
 api.add_router("/api/v1/auths", auths)
 api.add_router("/api/v1/auths", directory)
 api.add_router("/api/v1/users/user", preferences)

@@ -16,6 +16,7 @@ from accounts.schemas import (
     ProfileForm,
     SignInForm,
     SignUpForm,
+    TimezoneForm,
     pending_answer,
     session_answer,
     user_info,
@@ -43,8 +44,9 @@ def get_session(request: HttpRequest) -> dict[str, Any]:
     identity = identity_of(request)
     assert identity is not None
     text, _cookie = tokens.credential(request.headers, request.COOKIES)
-    extra = {"bio": identity.user.bio or None, "gender": None, "date_of_birth": None}
-    return session_answer(identity.user, text, identity.session) | extra
+    whole = user_json(identity.user)
+    own = ("bio", "gender", "date_of_birth", "status_emoji", "status_message", "status_expires_at")
+    return session_answer(identity.user, text, identity.session) | {name: whole[name] for name in own}
 
 
 @router.post("/signin", auth=None)
@@ -57,7 +59,8 @@ def sign_in(request: HttpRequest, form: SignInForm, response: HttpResponse) -> d
 @router.post("/signup", auth=None)
 def sign_up(request: HttpRequest, form: SignUpForm, response: HttpResponse) -> dict[str, Any]:
     refuse_cross_site(request)
-    user = services.sign_up(name=form.name, email=form.email, password=form.password)
+    picture = form.profile_image_url or ""
+    user = services.sign_up(name=form.name, email=form.email, password=form.password, profile_image_url=picture)
     outcome = services.begin_session(user, auth_method="password", **client_of(request))
     return sign_in_answer(request, response, outcome)
 
@@ -76,7 +79,14 @@ def sign_out(request: HttpRequest, response: HttpResponse) -> dict[str, Any]:
 
 @router.post("/update/profile", auth=verified)
 def update_profile(request: HttpRequest, form: ProfileForm) -> dict[str, Any]:
-    return user_json(services.update_profile(_me(request), **form.dict()))
+    """Fields that were not sent stay; older clients do not know all of them."""
+    return user_json(services.update_profile(_me(request), **form.dict(exclude_unset=True)))
+
+
+@router.post("/update/timezone", auth=current)
+def update_timezone(request: HttpRequest, form: TimezoneForm) -> dict[str, bool]:
+    services.set_timezone(_me(request), form.timezone)
+    return {"status": True}
 
 
 @router.post("/update/password", auth=current)
@@ -90,7 +100,12 @@ def update_password(request: HttpRequest, form: PasswordForm) -> bool:
 @router.post("/add", auth=admin)
 def add_user(request: HttpRequest, form: AddUserForm) -> dict[str, Any]:
     user = services.create_account(
-        name=form.name, email=form.email, password=form.password, role=form.role or "pending", by=_me(request)
+        name=form.name,
+        email=form.email,
+        password=form.password,
+        role=form.role or "pending",
+        by=_me(request),
+        profile_image_url=form.profile_image_url or "",
     )
     token, _session = services.open_session(user, auth_method="system", by=_me(request))
     return user_info(user) | {"token": token, "token_type": "Bearer"}

@@ -47,6 +47,7 @@ from accounts.services.people import (
     delete_user,
     get_user,
     search_users,
+    set_timezone,
     update_profile,
     update_user,
 )
@@ -118,6 +119,7 @@ __all__ = [
     "reset_factors",
     "revoke_sessions",
     "search_users",
+    "set_timezone",
     "sign_in",
     "sign_in_by_directory",
     "sign_out",

@@ -44,7 +44,7 @@ def signup_open() -> bool:
     return config.enable_signup and config.enable_login_form and boot.enable_password_auth
 
 
-def sign_up(*, name: str, email: str, password: str) -> User:
+def sign_up(*, name: str, email: str, password: str, profile_image_url: str = "") -> User:
     """A new account by form. The first one ever becomes administrator; exactly one, however many race for it.
 
     :raises UserError: 400 bad e-mail, taken, weak or empty password; 403 sign-up is closed
@@ -52,7 +52,13 @@ def sign_up(*, name: str, email: str, password: str) -> User:
     if not signup_open():
         raise Refused(ACCESS_PROHIBITED, code="signup_closed")
     return create_account(
-        name=name, email=email, password=password, by=None, action="user.sign_up", only_while_open=True
+        name=name,
+        email=email,
+        password=password,
+        by=None,
+        action="user.sign_up",
+        only_while_open=True,
+        profile_image_url=profile_image_url,
     )
 
 

@@ -121,7 +121,10 @@ def find_challenge(challenge: str, kind: str = "sign_in") -> Challenge:
     row = rows.filter(digest=_digest(challenge)).first() if challenge else None
     user = row.user if row else None
     if row is None or (user is not None and (not user.is_active or user.session_stamp != row.session_stamp)):
-        raise UserError(_("This took too long, or was done already. Sign in again."), status=401, code="challenge_over")
+        raise _over()
+    if row.step == "enroll" and user is not None and has_factor(user):
+        # Set up meanwhile, elsewhere. Else a stolen password could put another app in the place of the owner's.
+        raise _over()
     return row
 
 
@@ -130,7 +133,7 @@ def finish(row: Challenge, *, second_factor: str, user_agent: str = "", ip: str 
     """Opens the session that a challenge stood for; once."""
     deleted, _rows = Challenge.objects.filter(pk=row.pk).delete()
     if not deleted or row.user is None:
-        raise UserError(_("This took too long, or was done already. Sign in again."), status=401, code="challenge_over")
+        raise _over()
     token, session = open_session(
         row.user,
         auth_method=row.auth_method,
@@ -140,3 +143,7 @@ def finish(row: Challenge, *, second_factor: str, user_agent: str = "", ip: str 
         origin=row.origin,
     )
     return Entered(row.user, token, session)
+
+
+def _over() -> UserError:
+    return UserError(_("This took too long, or was done already. Sign in again."), status=401, code="challenge_over")

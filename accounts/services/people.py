@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from typing import Any
+from zoneinfo import available_timezones
 
 from django.db import transaction
 from django.db.models import Q
@@ -112,8 +113,18 @@ def delete_user(user: User, *, by: User) -> None:
 
 
 @transaction.atomic
-def update_profile(user: User, *, name: str, profile_image_url: str | None = None, bio: str | None = None) -> User:
-    """A person's own name, picture and text."""
+def update_profile(
+    user: User,
+    *,
+    name: str,
+    profile_image_url: str | None = None,
+    bio: str | None = None,
+    **more: Any,
+) -> User:
+    """A person's own name, picture and text.
+
+    :param more: `gender` and `date_of_birth`, where they were sent; None takes back what was said
+    """
     if not name.strip():
         raise UserError(_("Please enter a name."))
     user.name = name.strip()
@@ -122,10 +133,23 @@ def update_profile(user: User, *, name: str, profile_image_url: str | None = Non
         user.profile_image_url = profile_image_url
     if bio is not None:
         user.bio = bio
+    if "gender" in more:
+        user.gender = (more["gender"] or "").strip()[:255]
+    if "date_of_birth" in more:
+        user.date_of_birth = more["date_of_birth"]
     # Only these: the role that was read with the request may have been changed since.
-    user.save(update_fields=["name", "profile_image_url", "bio", "updated_at"])
+    fields = ["name", "profile_image_url", "bio", "gender", "date_of_birth", "updated_at"]
+    user.save(update_fields=fields)
     note("user.profile", user, user)
     return user
+
+
+@transaction.atomic
+def set_timezone(user: User, name: str) -> None:
+    """Where the person is, as the browser says; 400 for no zone of the database of zones."""
+    if name not in available_timezones():
+        raise UserError(_("This is no known time zone."), code="timezone")
+    User.objects.filter(pk=user.pk).update(timezone=name)
 
 
 def change_password(user: User, *, old: str, new: str, keep: Session | None = None) -> None:

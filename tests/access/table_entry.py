@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.access.rows import World, task, thing
-from tests.access.table_accounts import everyone, governance, page
+from tests.access.table_accounts import current, everyone, governance, page
 
 
 @thing("passkey_number")
@@ -37,8 +37,20 @@ OWN = [
 ]
 GOVERNANCE = [governance("/admin/accounts/lockout/")]
 
+_MFA = "/api/v1/auths/mfa"
+REST = [
+    current("POST", "/api/v1/auths/update/timezone", json={"timezone": "Europe/Berlin"}),
+    current("GET", f"{_MFA}/status"),
+    everyone("POST", f"{_MFA}/challenge", 401),
+    current("POST", f"{_MFA}/enroll/start", 403, json={}),
+    current("POST", f"{_MFA}/enroll/confirm", 403, json={"code": "123456"}),
+    everyone("POST", f"{_MFA}/verify", 401, json={"challenge_token": "x", "code": "123456"}),
+    everyone("POST", f"{_MFA}/recover", 401, json={"challenge_token": "x", "recovery_code": "y"}),
+    current("POST", f"{_MFA}/replace", 403, json={"code": "123456"}),
+    current("POST", f"{_MFA}/recovery/codes", 403, json={"code": "123456"}),
+]
 TASKS = [
     task("accounts.send_reset_mail", "for anybody who asks for a new password; writes to the owner of the address"),
 ]
 
-ROWS = [*TASKS, *ENTRY, *OWN, *GOVERNANCE]
+ROWS = [*REST, *TASKS, *ENTRY, *OWN, *GOVERNANCE]

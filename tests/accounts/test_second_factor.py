@@ -13,6 +13,7 @@ import pytest
 from accounts import services
 from accounts.models import Authenticator, Challenge, Session
 from accounts.services import Entered, Pending
+from accounts.services.factors import FRESH
 from owui.audit.models import AuditEvent
 from owui.lib.errors import Refused, UserError
 from tests.factories.accounts import PASSWORD
@@ -215,3 +216,132 @@ def test_rest_answers_a_challenge_instead_of_a_session(api_for, alice, secret):
     body = api_for().post(f"{AUTHS}/signin", {"email": alice.email, "password": PASSWORD}).json()
     assert set(body) == {"next_step", "challenge_token", "expires_in"}
     assert (body["next_step"], body["expires_in"]) == ("verify", 300)
+
+
+def challenge_of(api: Any, user: Any) -> dict[str, Any]:
+    body: dict[str, Any] = api.post(f"{AUTHS}/signin", {"email": user.email, "password": PASSWORD}).json()
+    return body
+
+
+def test_rest_verifies_and_opens_the_session(api_for, alice, secret):
+    api = api_for()
+    name = challenge_of(api, alice)["challenge_token"]
+    assert api.post(f"{AUTHS}/mfa/challenge").json()["challenge_token"] == name, "from the cookie, for a page"
+    evil = api.post(f"{AUTHS}/mfa/challenge", headers={"origin": "https://evil.example"})
+    assert evil.status_code == 403
+    assert api.post(f"{AUTHS}/mfa/verify", {"challenge_token": name, "code": "000000"}).status_code == 400
+    body = api.post(f"{AUTHS}/mfa/verify", {"challenge_token": name, "code": code(secret)}).json()
+    assert body["token_type"] == "Bearer" and body["email"] == alice.email and body["permissions"]
+    again = api.post(f"{AUTHS}/mfa/verify", {"challenge_token": name, "code": code(secret, steps=1)})
+    assert again.status_code == 401
+
+
+def test_rest_sets_up_on_the_way_in(api_for, alice, set_config):
+    set_config("auth_mfa.required", "everybody")
+    api = api_for()
+    asked = challenge_of(api, alice)
+    assert asked["next_step"] == "enroll"
+    other = challenge_of(api, alice)["challenge_token"]
+    name = {"challenge_token": asked["challenge_token"]}
+    shown = api.post(f"{AUTHS}/mfa/enroll/start", name).json()
+    assert set(shown) == {"secret", "otpauth_uri", "qr_svg"} and shown["qr_svg"].startswith("<svg")
+    assert api.post(f"{AUTHS}/mfa/verify", name | {"code": code(shown["secret"])}).status_code == 400
+    done = api.post(f"{AUTHS}/mfa/enroll/confirm", name | {"code": code(shown["secret"])}).json()
+    assert done["token"] and len(done["recovery_codes"]) == 10
+    late = api.post(f"{AUTHS}/mfa/enroll/start", {"challenge_token": other})
+    assert late.status_code == 401, "who has a second factor by now is asked for it, by whatever question was open"
+
+
+def test_a_stolen_password_cannot_put_another_app_in_the_place_of_the_owners(api_for, alice, secret):
+    api = api_for()
+    name = {"challenge_token": challenge_of(api, alice)["challenge_token"]}
+    assert api.post(f"{AUTHS}/mfa/enroll/start", name).status_code == 403
+    assert api.post(f"{AUTHS}/mfa/enroll/confirm", name | {"code": "123456"}).status_code == 403
+    assert not Authenticator.objects.get(user=alice).pending
+
+
+def test_rest_recovers_with_a_code_on_paper(api_for, alice, secret):
+    codes, api = services.renew_codes(alice), api_for()
+    name = challenge_of(api, alice)["challenge_token"]
+    body = api.post(f"{AUTHS}/mfa/recover", {"challenge_token": name, "recovery_code": codes[0]}).json()
+    assert jwt.decode(body["token"], options={"verify_signature": False})["mfa_verified"] is True
+    status = api_for(alice).get(f"{AUTHS}/mfa/status").json()
+    assert status == {
+        "enabled": True, "required": False, "enrolled": True, "methods": ["totp"], "recovery_codes_remaining": 9,
+    }  # fmt: skip
+
+
+def test_rest_replaces_the_app_and_renews_codes_only_after_a_proof(api_for, alice, secret):
+    api = api_for(alice)
+    Session.objects.update(proven_at=Authenticator.objects.get().confirmed_at - FRESH)
+    for path in ("replace", "recovery/codes", "enroll/start"):
+        assert api.post(f"{AUTHS}/mfa/{path}").status_code == 403, path
+    assert api.post(f"{AUTHS}/mfa/replace", {"code": "wrong"}).status_code == 400
+    new = api.post(f"{AUTHS}/mfa/replace", {"code": code(secret)}).json()["secret"]
+    assert services.verify(alice, code=code(secret, steps=1)) == "totp", "the former one is good until the new one is"
+    assert api.post(f"{AUTHS}/mfa/enroll/confirm", {"code": code(new)}).json()["recovery_codes"] == []
+    with pytest.raises(UserError):
+        services.verify(alice, code=code(secret, steps=1))
+    renewed = api.post(f"{AUTHS}/mfa/recovery/codes", {"code": PASSWORD}).json()["recovery_codes"]
+    assert services.verify(alice, code=renewed[3]) == "recovery"
+
+
+def test_a_key_for_programs_is_not_asked_and_changes_no_factor(alice, secret, set_config):
+    from tests.conftest import Api
+
+    set_config("auth_api_key.enable", True)
+    set_config("user.permissions", {"features": {"api_keys": True}})
+    set_config("auth_mfa.required", "everybody")
+    api = Api(services.create_api_key(alice))
+    assert api.get(f"{AUTHS}/").status_code == 200
+    assert api.post(f"{AUTHS}/mfa/replace", {"code": ""}).status_code == 403
+
+
+# ------------------------------------------------------------------------------------------------------------ one's own
+def test_the_settings_page_sets_up_shows_and_removes(client_for, alice):
+    client = client_for(alice)
+    assert b"second-factor" in client.get("/settings").content
+    text = client.get("/settings/app").context["app_secret"].replace(" ", "")
+    assert client.post("/settings/app", {"code": "000000"}).status_code == 400
+    shown = client.post("/settings/app", {"code": code(text)})
+    assert len(shown.context["code_list"]) == 10
+    page = client.get("/settings").content.decode()
+    assert "Use another app" in page and "10 left" in page
+    assert len(client.post("/settings/recovery-codes").context["code_list"]) == 10
+    assert client.post("/settings/app/remove")["Location"] == "/settings#second-factor"
+    assert services.factors_of(alice) == services.Factors(False, (), 0)
+    actions = list(
+        AuditEvent.objects.filter(action__startswith="user.mfa").order_by("pk").values_list("action", flat=True)
+    )
+    assert actions == ["user.mfa.enroll", "user.mfa.codes", "user.mfa.remove"]
+
+
+def test_an_open_window_is_not_enough_to_change_factors(client_for, alice, secret):
+    client = client_for(alice)
+    Session.objects.update(proven_at=Authenticator.objects.get().confirmed_at - FRESH)
+    page = client.get("/settings").content.decode()
+    assert "confirm first that it is you" in page and "Use another app" not in page
+    for path in ("app", "app/remove", "recovery-codes", "passkeys/options", "passkeys", "passkeys/1/remove"):
+        assert client.post(f"/settings/{path}").status_code == 403, path
+    wrong = client.post("/settings/confirm", {"proof": "wrong"})
+    assert wrong.status_code == 400 and b"neither your password" in wrong.content
+    assert client.post("/settings/confirm", {"proof": PASSWORD})["Location"] == "/settings#second-factor"
+    assert client.post("/settings/app/remove").status_code == 302 and not services.has_factor(alice)
+
+
+def test_an_administrator_resets_what_somebody_lost(client_for, dana, alice, secret):
+    client = client_for(dana)
+    chosen = {"action": "reset_factors", "_selected_action": [str(alice.pk)]}
+    client.post("/admin/accounts/user/", chosen)
+    assert isinstance(begin(alice), Entered) and not alice.recovery_codes.exists()
+    event = AuditEvent.objects.get(action="user.mfa.reset")
+    assert event.actor_id == dana.pk and event.object_id == str(alice.pk)
+
+
+def test_nobody_resets_the_first_administrators(client_for, dana, alice, set_config):
+    text, _address = services.start_app(dana)
+    services.confirm_app(dana, code=code(text))
+    services.update_user(alice, by=dana, role="admin")
+    chosen = {"action": "reset_factors", "_selected_action": [str(dana.pk)]}
+    client_for(alice).post("/admin/accounts/user/", chosen)
+    assert services.has_factor(dana)
