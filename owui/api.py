@@ -16,6 +16,7 @@ from accounts.api.auths import router as auths
 from accounts.api.directory import router as directory
 from accounts.api.mfa import router as mfa
 from accounts.api.preferences import router as preferences
+from accounts.api.scim import router as scim
 from accounts.api.users import router as users
 from chat.api.chats import router as chats
 from chat.api.completions import router as completions
@@ -57,6 +58,7 @@ api.add_router("/api/v1/auths/admin", auths_admin)
 api.add_router("/api/v1/auths/mfa", mfa)
 api.add_router("/api/v1/auths", auths)
 api.add_router("/api/v1/auths", directory)
+api.add_router("/api/v1/scim/v2", scim)
 api.add_router("/api/v1/users/user", preferences)
 api.add_router("/api/v1/users", users)
 api.add_router("/api/v1/groups", groups)

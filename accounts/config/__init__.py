@@ -3,6 +3,7 @@
 from accounts.config.directory import DirectoryConfig
 from accounts.config.keys import ApiKeyConfig
 from accounts.config.mfa import MfaConfig
+from accounts.config.scim import ScimConfig
 from accounts.config.sign_in import SignInConfig
 
-__all__ = ["ApiKeyConfig", "DirectoryConfig", "MfaConfig", "SignInConfig"]
+__all__ = ["ApiKeyConfig", "DirectoryConfig", "MfaConfig", "ScimConfig", "SignInConfig"]

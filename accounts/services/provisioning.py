@@ -83,8 +83,12 @@ def _find(identity: ExternalIdentity) -> ExternalLogin | None:
 
 
 def _link(identity: ExternalIdentity, email: str, rules: Admission, report: Report) -> ExternalLogin:
-    user = User.objects.filter(email=email).first()
-    if user is not None:
+    by_scim = ExternalLogin.objects.filter(provider=f"scim:{identity.provider}", subject=identity.subject).first()
+    user = by_scim.user if by_scim else User.objects.filter(email=email).first()
+    if by_scim is not None:
+        # The directory made this account for the same id of the same provider: surer than any address.
+        report.is_linked = True
+    elif user is not None:
         if not (rules.may_merge and identity.is_verified):
             raise UserError(
                 _("This e-mail address already belongs to an account. Sign in as before, or ask your administrator."),
@@ -108,6 +112,7 @@ def _link(identity: ExternalIdentity, email: str, rules: Admission, report: Repo
             _("You have no account here yet, and it is not made by signing in. Ask your administrator."),
             code="unknown_person",
         )
+    assert user is not None
     return ExternalLogin.objects.create(user=user, provider=identity.provider, subject=identity.subject)
 
 
