@@ -189,9 +189,9 @@ class Site:
         if celery:
             self.start("celery", "-m", "celery", "-A", "owui.celery", "worker", "-B", "-c", "1", "-P", "solo",
                        "-s", str(self.directory / "beat"), "--without-mingle", "--without-gossip")  # fmt: skip
-        until(self.is_healthy, 20, f"the site ({self.log('web')})")
+        until(self.is_healthy, 60, f"the site ({self.log('web')})")
         # All workers: each beats as soon as it can run turns.
-        until(lambda: len(self.runners()) >= self.workers, 20, "the start of every worker")
+        until(lambda: len(self.runners()) >= self.workers, 60, "the start of every worker")
 
     def start(self, name: str, *arguments: str) -> subprocess.Popen[bytes]:
         with (self.directory / f"{name}.log").open("ab") as log:

@@ -12,7 +12,6 @@ from typing import Any
 
 import httpx
 import httpx2
-import orjson
 import pytest
 import websockets
 from scim2_client.engines.httpx2 import SyncSCIMClient
@@ -58,3 +57,84 @@ def test_the_public_compliance_suite_finds_no_error(site: Site) -> None:
     assert not bad, "\n".join(f"{r.resource_type} {r.title}: {r.reason}" for r in bad)
     assert not [result.title for result in results if result.status is Status.SKIPPED]
     assert len(results) > 40
+
+
+async def closed(connection: Any) -> tuple[int, float]:
+    """The code a socket was closed with, and when."""
+    try:
+        async with asyncio.timeout(20):
+            async for _text in connection:
+                pass
+    except websockets.ConnectionClosed:
+        pass
+    return int(connection.close_code or 0), time.monotonic()
+
+
+async def streamed(client: httpx.AsyncClient, began: asyncio.Event) -> tuple[str, float]:
+    """An answer streamed to a program: how it ended, and when."""
+    body = {"model": MODEL, "stream": True, "messages": [{"role": "user", "content": "go [[n=3000 tps=30]]"}]}
+    lines = []
+    async with client.stream("POST", "/api/chat/completions", json=body) as response:
+        assert response.status_code == 200
+        async for line in response.aiter_lines():
+            lines.append(line)
+            if len([text for text in lines if "content" in text]) == 3:
+                began.set()
+    return "\n".join(lines[-6:]), time.monotonic()
+
+
+async def test_who_is_switched_off_by_scim_is_out_of_everything_within_a_second(site: Site) -> None:
+    token, pk = await asyncio.to_thread(site.user_token, "eve@example.org")
+    with site.program(token) as program:
+        key = program.post("/api/v1/auths/api_key").json()["api_key"]
+    with directory(site) as client:
+        body = {"userName": "eve", "emails": [{"value": "eve@example.org"}], "externalId": "e-1"}
+        adopted = client.post("/Users", json=body)
+        assert (adopted.status_code, adopted.json()["id"]) == (201, pk)
+    assert httpx.get(f"{site.url}/api/v1/auths/", headers={"authorization": f"Bearer {token}"}).status_code == 200
+    with site.browser(token) as browser:
+        turn = await asyncio.to_thread(ask, browser, "go [[n=3000 tps=30]]")
+    first, second = site.runners()
+    programs = [
+        httpx.AsyncClient(base_url=site.url, headers={"authorization": f"Bearer {credential}"}, timeout=30)
+        for credential in (token, key)
+    ]
+    async with opened_on(site, first, token) as here, opened_on(site, second, token) as there:
+        page = Page(turn.message, turn.turn)
+        await attach(here, page)
+        await read(here, page, words=5)
+        began = [asyncio.Event(), asyncio.Event()]
+        streams = [asyncio.create_task(streamed(program, b)) for program, b in zip(programs, began, strict=True)]
+        async with asyncio.timeout(20):
+            await asyncio.gather(*(event.wait() for event in began))
+        ends = [asyncio.create_task(closed(socket)) for socket in (here, there)]
+        operation = {"op": "replace", "path": "active", "value": False}
+        with directory(site) as client:
+            answer = await asyncio.to_thread(
+                client.patch, f"/Users/{pk}", json={"schemas": [PATCH], "Operations": [operation]}
+            )
+        moment = time.monotonic()
+        assert (answer.status_code, answer.json()["active"]) == (200, False)
+        # Whatever asks now is refused; no time is given.
+        with site.browser(token) as browser:
+            assert browser.get("/", headers={"hx-request": ""}).headers["location"].startswith("/auth")
+        for credential in (token, key):
+            with site.program(credential) as program:
+                assert program.get("/api/v1/chats/").status_code == 401
+        async with asyncio.timeout(20):
+            sockets = await asyncio.gather(*ends)
+            told = await asyncio.gather(*streams)
+    for program in programs:
+        await program.aclose()
+    until(lambda: site.answer(turn.message)[0] != "streaming", 20, "the end of the running answer")
+    waited = {
+        "sockets": [round(at - moment, 3) for _code, at in sockets],
+        "streams": [round(at - moment, 3) for _text, at in told],
+    }
+    print("seconds after the answer to the directory:", waited)
+    assert [code for code, _at in sockets] == [UNAUTHORISED, UNAUTHORISED]
+    assert max(waited["sockets"]) < 1, waited
+    assert max(waited["streams"]) < 2, waited
+    assert all("content" not in text.splitlines()[-1] for text, _at in told)
+    sign_in = {"email": "eve@example.org", "password": PASSWORD}
+    assert httpx.post(f"{site.url}/api/v1/auths/signin", json=sign_in).status_code in (400, 403)
