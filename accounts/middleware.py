@@ -13,6 +13,7 @@ from django.utils.functional import SimpleLazyObject
 
 from accounts.models import User
 from accounts.tokens import COOKIE, Identity, identify
+from accounts.trusted import asserted_of, check_same
 from owui.lib.aio import in_thread
 from owui.lib.errors import UserError
 
@@ -23,7 +24,9 @@ def identity_of(request: HttpRequest) -> Identity | None:
         request._identity = None  # type: ignore[attr-defined]
         request.auth_failure = None  # type: ignore[attr-defined]
         try:
-            request._identity = identify(request.headers, request.COOKIES, request.path)  # type: ignore[attr-defined]
+            found = identify(request.headers, request.COOKIES, request.path)
+            check_same(found, asserted_of(request))
+            request._identity = found  # type: ignore[attr-defined]
         except UserError as error:
             request.auth_failure = error  # type: ignore[attr-defined]
     return request._identity  # type: ignore[attr-defined, no-any-return]

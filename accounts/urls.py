@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from django.urls import path
 
-from accounts.views import account, directory, entry, factors
+from accounts.views import account, directory, entry, factors, trusted
 
 app_name = "accounts"
 
 urlpatterns = [
     path("auth", entry.sign_in, name="sign-in"),
     path("auth/ldap", directory.sign_in, name="directory-sign-in"),
+    path("auth/header", trusted.sign_in, name="header-sign-in"),
     path("auth/signup", entry.sign_up, name="sign-up"),
     path("auth/signout", entry.sign_out, name="sign-out"),
     path("auth/forgot", entry.forgot, name="forgot"),

@@ -13,15 +13,18 @@ django.setup(set_prefix=False)
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 
 import owui.urls  # noqa: E402, F401  (a fault in any route stops the start, and no first request waits for imports)
+from accounts.trusted import TrustedHeaders, keep_peers  # noqa: E402
 from chat.routing import websocket_urlpatterns  # noqa: E402
 from owui.lifespan import Lifespan  # noqa: E402
 from owui.middleware import Handler  # noqa: E402
 from owui.sockets import TokenAuthSocket  # noqa: E402
 
-application = ProtocolTypeRouter(
+keep_peers()
+router = ProtocolTypeRouter(
     {
         "http": Handler(),
         "websocket": TokenAuthSocket(URLRouter(websocket_urlpatterns)),
         "lifespan": Lifespan(),
     }
 )
+application = TrustedHeaders(router)

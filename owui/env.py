@@ -10,11 +10,12 @@ from __future__ import annotations
 import os
 import sys
 from functools import lru_cache
+from ipaddress import ip_network
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from pydantic import AliasChoices, Field, ValidationError, field_validator
+from pydantic import AliasChoices, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -106,6 +107,12 @@ class Boot(BaseSettings):
     webui_auth_cookie_same_site: str = Field(
         "lax", validation_alias=AliasChoices("WEBUI_AUTH_COOKIE_SAME_SITE", "WEBUI_SESSION_COOKIE_SAME_SITE")
     )
+    webui_auth_trusted_email_header: str = ""
+    webui_auth_trusted_name_header: str = ""
+    webui_auth_trusted_groups_header: str = ""
+    webui_auth_trusted_role_header: str = ""
+    trusted_proxy_cidrs: str = ""
+    webui_auth_signout_redirect_url: str = ""
     database_pool_size: int = 20
     # The field's default is 30; a person should not look at a dead page for that long.
     database_pool_timeout: int = 10
@@ -151,6 +158,32 @@ class Boot(BaseSettings):
     webui_admin_password: str = ""
     webui_admin_name: str = "Admin"
 
+    @field_validator("trusted_proxy_cidrs")
+    @classmethod
+    def _are_networks(cls, value: str) -> str:
+        """`unix` stands for connections through a unix socket."""
+        for entry in value.replace(",", " ").split():
+            if entry != "unix":
+                ip_network(entry)
+        return value
+
+    @field_validator("webui_auth_signout_redirect_url")
+    @classmethod
+    def _is_an_address(cls, value: str) -> str:
+        if value and not value.startswith(("https://", "http://", "/")):
+            raise ValueError("it must be an https:// address or a path")
+        return value
+
+    @model_validator(mode="after")
+    def _headers_need_proxies(self) -> Self:
+        """Without it everybody could write the header; ignoring the header would lock everybody out. So: no start."""
+        if self.webui_auth_trusted_email_header and not self.trusted_proxy_cidrs.strip():
+            raise ValueError(
+                "WEBUI_AUTH_TRUSTED_EMAIL_HEADER needs TRUSTED_PROXY_CIDRS: the addresses of the proxies that may say "
+                "who is there, such as 10.0.0.5/32 or `unix` for a unix socket"
+            )
+        return self
+
     @field_validator("*", mode="before")
     @classmethod
     def _empty_is_unset(cls, value: object, info: object) -> object:
@@ -174,7 +207,15 @@ def load() -> Boot:
         return Boot.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
+        if not first["loc"]:
+            sys.exit(f"{first['msg'].removeprefix('Value error, ')}. Correct it and start again.")
         sys.exit(f"{str(first['loc'][0]).upper()} has an unusable value: {first['msg']}. Correct it and start again.")
+
+
+def origin_of(url: str) -> list[str]:
+    """Scheme and host of an address, as a content security policy names it; nothing for a path."""
+    parts = urlsplit(url)
+    return [f"{parts.scheme}://{parts.netloc}"] if parts.netloc else []
 
 
 def database(url: str, pool_size: int, pool_timeout: int) -> dict[str, object]:

@@ -10,6 +10,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest
 from ninja import Router
 
+from accounts import trusted
 from accounts.config import ApiKeyConfig, SignInConfig
 from accounts.middleware import identity_of
 from accounts.services import directory_is_on, has_users, signup_open
@@ -64,7 +65,7 @@ def config(request: HttpRequest) -> dict[str, Any]:
     sign_in = SignInConfig.load()
     features: dict[str, Any] = {
         "auth": True,
-        "auth_trusted_header": False,
+        "auth_trusted_header": trusted.is_on(),
         "enable_signup_password_confirmation": settings.BOOT.enable_signup_password_confirmation,
         "enable_ldap": directory_is_on(),
         "enable_signup": signup_open(),

@@ -133,7 +133,8 @@ CONTENT_SECURITY_POLICY = {
         "font-src": [SELF],
         "connect-src": [SELF],
         "manifest-src": [SELF],
-        "form-action": [SELF],
+        # Signing out is a form, and its answer may lead away.
+        "form-action": [SELF, *env.origin_of(BOOT.webui_auth_signout_redirect_url)],
         "frame-ancestors": [NONE],
         "base-uri": [NONE],
     }

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from django.http import parse_cookie
 
 from accounts.tokens import Identity, identify
+from accounts.trusted import ASSERTED, Asserted, check_same
 from owui.lib.aio import in_thread
 from owui.lib.errors import UserError
 from rbac.sharing import is_verified
@@ -22,9 +23,12 @@ def _origin_allowed(headers: dict[str, str]) -> bool:
     return origin is None or urlsplit(origin).netloc == headers.get("host")
 
 
-def _identify(headers: dict[str, str], cookies: dict[str, str], path: str) -> Identity | None:
+def _identify(
+    headers: dict[str, str], cookies: dict[str, str], path: str, asserted: Asserted | None
+) -> Identity | None:
     try:
         identity = identify(headers, cookies, path)
+        check_same(identity, asserted)
     except UserError:
         return None
     return identity if identity is not None and is_verified(identity.user) else None
@@ -42,7 +46,7 @@ class TokenAuthSocket:
         if not _origin_allowed(headers):
             await _refuse(receive, send, FOREIGN_ORIGIN)
             return
-        identity = await in_thread(_identify)(headers, cookies, scope["path"])
+        identity = await in_thread(_identify)(headers, cookies, scope["path"], scope.get(ASSERTED))
         if identity is None or (identity.by_cookie and "origin" not in headers):
             await _refuse(receive, send, UNAUTHORISED)
             return

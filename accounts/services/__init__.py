@@ -61,6 +61,7 @@ from accounts.services.sessions import (
     sign_out,
 )
 from accounts.services.throttle import TRIES, WINDOW, lift
+from accounts.services.trusted import sign_in_by_header
 
 __all__ = [
     "reset_password",
@@ -122,6 +123,7 @@ __all__ = [
     "set_timezone",
     "sign_in",
     "sign_in_by_directory",
+    "sign_in_by_header",
     "sign_out",
     "sign_up",
     "signup_open",

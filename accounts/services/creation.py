@@ -19,6 +19,7 @@ from accounts.services.guards import (
     note,
 )
 from accounts.services.people import update_user
+from accounts.trusted import is_on
 from owui.config import store
 from owui.lib.errors import ACCESS_PROHIBITED, Refused, UserError
 from rbac.history import acting
@@ -39,6 +40,8 @@ def signup_open() -> bool:
     """Whether the sign-up form works. The first account does not need ENABLE_SIGNUP, but the form must not be switched
     off (ENABLE_INITIAL_ADMIN_SIGNUP lets it in even then): behind single sign-on no stranger becomes administrator."""
     boot, config = settings.BOOT, SignInConfig.load()
+    if is_on():
+        return False  # a proxy in front of us makes the accounts
     if not has_users():
         return boot.enable_initial_admin_signup or (config.enable_login_form and boot.enable_password_auth)
     return config.enable_signup and config.enable_login_form and boot.enable_password_auth

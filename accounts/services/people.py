@@ -25,6 +25,7 @@ from accounts.services.guards import (
     tell,
 )
 from accounts.services.keys import end_keys
+from accounts.trusted import refuse_passwords
 from owui.config.sections import UiConfig
 from owui.lib.errors import Missing, Refused, UserError
 from rbac.history import acting
@@ -158,6 +159,7 @@ def change_password(user: User, *, old: str, new: str, keep: Session | None = No
     :param keep: the session that asks for it, which stays
     :raises UserError: 400 wrong or weak; 409 changed by somebody else at the same moment; 429 too many tries
     """
+    refuse_passwords()
     seen = User.objects.values_list("password", flat=True).get(pk=user.pk)
     with throttle.attempt(email=user.email, ip=None, kind="factor"):
         if not fits(old, seen)[0]:

@@ -15,6 +15,7 @@ from accounts.models import User
 from accounts.services import throttle
 from accounts.services.guards import check_password_rules, note, tell
 from accounts.tasks import send_reset_mail
+from accounts.trusted import is_on
 from owui.lib.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -22,7 +23,7 @@ log = logging.getLogger(__name__)
 
 def offered() -> bool:
     """Whether the sign-in page has the link: only where a mail can be sent and a password counts."""
-    return settings.BOOT.enable_password_auth and mail.is_configured()
+    return settings.BOOT.enable_password_auth and not is_on() and mail.is_configured()
 
 
 def request_reset(*, email: str, ip: str | None = None) -> None:

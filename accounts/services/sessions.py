@@ -17,6 +17,7 @@ from accounts.services.guards import (
     note,
     tell,
 )
+from accounts.trusted import refuse_passwords
 from owui.lib.errors import Refused, UserError
 from rbac.sharing import Person
 
@@ -26,6 +27,7 @@ def check_password(*, email: str, password: str, ip: str | None = None) -> User:
 
     :raises UserError: 400 wrong e-mail or password (the same text for both), 403 switched off, 429 too many tries
     """
+    refuse_passwords()
     if not settings.BOOT.enable_password_auth:
         raise Refused(_("Sign-in with a password is switched off. Use your organisation's sign-in."))
     with throttle.attempt(email=email, ip=ip):

@@ -14,7 +14,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
-from accounts import services, tokens
+from accounts import services, tokens, trusted
 from accounts.config import SignInConfig
 from accounts.forms import REASONS, UNKNOWN_REASON, ForgotForm, ResetForm, SignInForm, SignUpForm
 from accounts.middleware import identity_of
@@ -30,6 +30,8 @@ from owui.lib.errors import UserError
 @require_http_methods(["GET", "POST"])
 def sign_in(request: HttpRequest) -> HttpResponseBase:
     target = safe_next(request.POST.get("next") or request.GET.get("next"))
+    if door := _other_door(request, target):
+        return door
     if request.method == "POST":
         form = SignInForm(request.POST)
         refused: UserError | None = None
@@ -51,10 +53,20 @@ def sign_in(request: HttpRequest) -> HttpResponseBase:
     )
 
 
+def _other_door(request: HttpRequest, target: str) -> HttpResponse | None:
+    """Where a proxy signs people in, or the directory is the only way, their own page is the door."""
+    found, query = ways(), f"?{urlencode({'next': target})}" if target != "/" else ""
+    if trusted.is_on() and (trusted.asserted_of(request) or not found):
+        return go(request, reverse("accounts:header-sign-in") + query)
+    is_plain = request.method == "GET" and not request.user.is_authenticated and not request.GET.keys() - {"next"}
+    is_only = [way.key for way in found] == ["ldap"] and not SignInConfig.load().enable_login_form
+    return go(request, found[0].url + query) if is_plain and is_only else None
+
+
 def _sign_in_page(request: HttpRequest, form: SignInForm, target: str, status: int) -> HttpResponse:
     wanted = SignInConfig.load().enable_login_form or "form" in request.GET or form.is_bound
     context: dict[str, Any] = {
-        "form": form if wanted and settings.BOOT.enable_password_auth else None,
+        "form": form if wanted and settings.BOOT.enable_password_auth and not trusted.is_on() else None,
         "signup_open": services.signup_open(),
         "way_list": ways(next_url=target),
         "reset_offered": resets.offered(),
@@ -129,12 +141,18 @@ def reset(request: HttpRequest) -> HttpResponseBase:
     return render(request, "accounts/reset.html", {"form": form, "token": token, "email": user.email}, status=status)
 
 
+def _after_sign_out() -> str:
+    if away := settings.BOOT.webui_auth_signout_redirect_url:
+        return str(away)
+    return f"{reverse('accounts:header-sign-in')}?signed_out=1" if trusted.is_on() else reverse("accounts:sign-in")
+
+
 @require_POST
 def sign_out(request: HttpRequest) -> HttpResponseBase:
     identity = identity_of(request)
     if identity is not None:
         services.sign_out(identity.user, identity.session)
-    response = go(request, reverse("accounts:sign-in"))
+    response = go(request, _after_sign_out())
     response.delete_cookie(tokens.COOKIE, samesite=same_site())
     return response
 

@@ -1,4 +1,4 @@
-"""Who may sign in with the directory, and who sets it up and looks at what it did."""
+"""Who may sign in with the directory or by a proxy, and who sets it up and looks at what it did."""
 
 from __future__ import annotations
 
@@ -19,5 +19,6 @@ ROWS: list[Row] = [
     admins("GET", f"{_AUTHS}/admin/config/ldap"),
     admins("POST", f"{_AUTHS}/admin/config/ldap", json={"enable_ldap": False}),
     everyone("GET", "/auth/ldap", 302),
+    everyone("GET", "/auth/header", 302),
     governance("/admin/accounts/directoryrun/"),
 ]

@@ -181,7 +181,10 @@ def test_an_export_imports_without_a_change(api_for, dana):
     [
         ("connections", {"ENABLE_DIRECT_CONNECTIONS": True, "ENABLE_BASE_MODELS_CACHE": True}),
         ("code_execution", {"CODE_EXECUTION_ENGINE": "jupyter", "CODE_EXECUTION_JUPYTER_TIMEOUT": 30}),
-        ("subagents", {"ENABLE_SUBAGENTS": True, "SUBAGENTS_MAX_ITERATIONS": 5, "SUBAGENTS_SYSTEM_PROMPT": "Be brief."}),
+        (
+            "subagents",
+            {"ENABLE_SUBAGENTS": True, "SUBAGENTS_MAX_ITERATIONS": 5, "SUBAGENTS_SYSTEM_PROMPT": "Be brief."},
+        ),
         (
             "models",
             {"DEFAULT_MODEL_METADATA": {"capabilities": {"vision": False}}, "DEFAULT_MODEL_PARAMS": {"seed": 1}},
