@@ -163,8 +163,8 @@ async def test_sockets_work_through_the_proxy_and_follow_the_same_rule(proxied):
         headers = {"authorization": f"Basic {basic}", "cookie": f"token={token}"}
         origin: Any = f"https://localhost:{proxied.trusted_port}"
         async with websockets.connect(url, ssl=trust, additional_headers=headers, origin=origin) as socket:
-            await socket.send(json.dumps({"type": "ping"}))
             try:
+                await socket.send(json.dumps({"type": "ping"}))
                 await socket.recv()
             except ConnectionClosed as closed:
                 assert closed.rcvd is not None
