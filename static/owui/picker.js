@@ -87,4 +87,6 @@
     byButton = true;
     ask("");
   });
+  // Somebody was faster than this script.
+  if (document.activeElement === area && typed()) ask(typed()[2]);
 })();

@@ -39,7 +39,7 @@ class BrowserSite(Site):
         }
         self.start("embedding", "-m", "owui.embedded.embedding_server")
         super()._begin(celery)
-        until(lambda: _answers(f"http://127.0.0.1:{port}/health"), 20, "the embedding server")
+        until(lambda: _answers(f"http://127.0.0.1:{port}/health"), 90, "the embedding server")
 
     @contextlib.contextmanager
     def without_web_workers(self) -> Iterator[None]:

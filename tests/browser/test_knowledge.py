@@ -8,7 +8,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import MARKS, Person, answer, ask, wait_finished
+from tests.browser.conftest import MARKS, Browsing, Person, answer, ask, call, wait_finished
 from tests.data import make
 
 pytestmark = MARKS
@@ -94,3 +94,14 @@ def test_documents_become_evidence(visit: Callable[..., Page], dana: Person, tmp
     with page.context.expect_page() as opened:
         page.get_by_role("link", name="Open the document").click()
     assert re.search(r"/content#page=2$", opened.value.url) or opened.value.url == "about:blank"
+
+
+def test_a_base_that_is_named_before_the_script_is_there_is_found(browsing: Browsing, dana: Person) -> None:
+    call(browsing.site, "/api/v1/knowledge/create", {"name": "Quick reference", "description": ""}, dana.token)
+    page, held = browsing.window(dana).new_page(), []
+    page.route(re.compile(r"/picker[^/]*\.js"), lambda route: held.append(route))
+    page.goto(browsing.site.url, wait_until="commit")
+    box = page.get_by_role("textbox", name="Message", exact=True)
+    box.press_sequentially("#quick")
+    held[0].continue_()
+    expect(page.get_by_role("option", name="Quick reference")).to_have_attribute("aria-selected", "true")

@@ -78,6 +78,8 @@ def test_nothing_complains_when_a_loop_ends_in_the_middle_of_streams(server: Fak
         "async def read():\n"
         "    async for event in stream(): pass\n"
         "async def main():\n"
+        # Development mode also tells of slow steps, which a busy machine has.
+        "    asyncio.get_running_loop().slow_callback_duration = 60\n"
         "    task = asyncio.create_task(read())\n"
         "    abandoned = stream()\n"
         "    await anext(abandoned)\n"

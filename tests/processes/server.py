@@ -26,6 +26,7 @@ import psutil
 import psycopg
 
 from tests.fakes.model_server import FakeModelServer
+from tests.plugin import THROWN_AWAY
 
 environ = os.environ  # noqa: TID251  (what the test run's plugin has set)
 ROOT = Path(__file__).resolve().parents[2]
@@ -189,9 +190,9 @@ class Site:
         if celery:
             self.start("celery", "-m", "celery", "-A", "owui.celery", "worker", "-B", "-c", "1", "-P", "solo",
                        "-s", str(self.directory / "beat"), "--without-mingle", "--without-gossip")  # fmt: skip
-        until(self.is_healthy, 60, f"the site ({self.log('web')})")
+        until(self.is_healthy, 90, f"the site ({self.log('web')})")
         # All workers: each beats as soon as it can run turns.
-        until(lambda: len(self.runners()) >= self.workers, 60, "the start of every worker")
+        until(lambda: len(self.runners()) >= self.workers, 90, "the start of every worker")
 
     def start(self, name: str, *arguments: str) -> subprocess.Popen[bytes]:
         with (self.directory / f"{name}.log").open("ab") as log:
@@ -303,6 +304,8 @@ class Site:
             process.wait(10)
         if self._own_models:
             self.models.__exit__(None, None, None)
+        if THROWN_AWAY in environ and not self.base:
+            return  # it goes with its server; dropping it waits for every other backend, seconds on a busy machine
         try:
             with _server(self.base) as server:
                 server.execute(f"DROP DATABASE IF EXISTS {self.name} WITH (FORCE)")
