@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.db.models import Prefetch, QuerySet
+from django.db.models import Prefetch, Q, QuerySet
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
@@ -16,6 +18,7 @@ from django.utils.translation import ngettext
 from accounts import services
 from accounts.forms import UserAdminForm
 from accounts.models import ApiKey, DirectoryRun, Lockout, Role, Session, User
+from accounts.models.keys import SOON
 from rbac.admin import ServiceAdmin
 from rbac.admin_lists import GroupFilter
 from rbac.models import Group
@@ -132,22 +135,67 @@ class SessionAdmin(ReadOnlyAdmin):
         self.message_user(request, text, messages.SUCCESS)
 
 
+class _KeyState(admin.SimpleListFilter):
+    """Which keys want to be looked at."""
+
+    title = _("state")
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [
+            ("ending", _("ends soon")),
+            ("ended", _("has ended")),
+            ("endless", _("never ends")),
+            ("unused", _("not used for 90 days")),
+            ("unlimited", _("without limits")),
+        ]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> QuerySet[ApiKey]:
+        now = timezone.now()
+        quiet = now - timedelta(days=90)
+        wanted = {
+            "ending": Q(expires_at__gt=now, expires_at__lte=now + SOON),
+            "ended": Q(expires_at__lte=now),
+            "endless": Q(expires_at=None),
+            "unused": Q(created_at__lt=quiet) & (Q(last_used_at=None) | Q(last_used_at__lt=quiet)),
+            "unlimited": Q(allowed_paths=[], allowed_models=[], allowed_addresses=[]),
+        }
+        return queryset.filter(wanted[self.value()]) if self.value() in wanted else queryset  # type: ignore[index]
+
+
 @admin.register(ApiKey)
 class ApiKeyAdmin(ReadOnlyAdmin):
-    list_display = ("user", "last_four", "created_at", "last_used_at", "expires_at")
-    list_filter = (("last_used_at", admin.DateFieldListFilter),)
+    list_display = ("user", "name", "last_four", "created_at", "last_used_at", "last_used_ip", "expires_at", "limits")
+    list_filter = (_KeyState, ("last_used_at", admin.DateFieldListFilter), "is_classic", "user__role")
     list_select_related = ("user",)
-    search_fields = ("user__name", "user__email", "last_four")
+    search_fields = ("user__name", "user__email", "name", "last_four")
     ordering = ("-created_at",)
     # The digest and the encrypted key stay out of every page.
-    fields = ("user", "last_four", "created_at", "last_used_at", "expires_at")
+    fields = (
+        *("user", "name", "last_four", "is_classic", "created_at", "last_used_at", "last_used_ip", "expires_at"),
+        *("allowed_paths", "allowed_models", "allowed_addresses"),
+    )
     actions = ("revoke",)
+
+    @admin.display(description=_("limits"))
+    def limits(self, key: ApiKey) -> str:
+        parts = [(_("paths"), key.allowed_paths), (_("models"), key.allowed_models)]
+        parts.append((_("addresses"), key.allowed_addresses))
+        return ", ".join(f"{name}: {len(entries)}" for name, entries in parts if entries) or "–"
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+        """Hashes and secrets cannot be asked out letter by letter."""
+        return not lookup.startswith(("digest", "secret", "user__password")) and super().lookup_allowed(
+            lookup,
+            value,
+            request,  # type: ignore[arg-type]
+        )
 
     @admin.action(description=_("Delete these keys"), permissions=["view"])
     def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
         keys = list(queryset.select_related("user"))
         for key in keys:
-            services.delete_api_key(key.user, by=request.user)  # type: ignore[arg-type]
+            services.delete_key(key, by=request.user)  # type: ignore[arg-type]
         text = ngettext("%d key was deleted.", "%d keys were deleted.", len(keys)) % len(keys)
         self.message_user(request, text, messages.SUCCESS)
 

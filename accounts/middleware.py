@@ -8,12 +8,14 @@ from typing import Any
 from asgiref.sync import iscoroutinefunction
 from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.auth.models import AnonymousUser
+from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
 from accounts.models import User
-from accounts.tokens import COOKIE, Identity, identify
+from accounts.tokens import COOKIE, Identity, identify, raw_path
 from accounts.trusted import asserted_of, check_same
+from owui.audit.middleware import client_ip
 from owui.lib.aio import in_thread
 from owui.lib.errors import UserError
 
@@ -24,12 +26,17 @@ def identity_of(request: HttpRequest) -> Identity | None:
         request._identity = None  # type: ignore[attr-defined]
         request.auth_failure = None  # type: ignore[attr-defined]
         try:
-            found = identify(request.headers, request.COOKIES, request.path)
+            found = identify(request.headers, request.COOKIES, _raw_path(request), client_ip(request))
             check_same(found, asserted_of(request))
             request._identity = found  # type: ignore[attr-defined]
         except UserError as error:
             request.auth_failure = error  # type: ignore[attr-defined]
     return request._identity  # type: ignore[attr-defined, no-any-return]
+
+
+def _raw_path(request: HttpRequest) -> str:
+    """As it came over the wire: what a proxy before us and we ourselves may read differently is still to be seen."""
+    return raw_path(request.scope) if isinstance(request, ASGIRequest) else request.path
 
 
 def _user(request: HttpRequest) -> User | AnonymousUser:

@@ -286,9 +286,10 @@ def long_sessions() -> Finding:
     beyond=True,
 )
 def keys_open() -> Finding:
-    secrets = list(ApiKey.objects.order_by("-created_at").values_list("secret", flat=True)[:_SAMPLE])
+    classic = ApiKey.objects.filter(is_classic=True)
+    secrets = list(classic.order_by("-created_at").values_list("secret", flat=True)[:_SAMPLE])
     if not secrets:
-        return not_applicable(_("There are no API keys."))
+        return not_applicable(_("There are no API keys that can be read back."))
     lost = sum(not _opens(secret) for secret in secrets)
     if lost:
         return warn(

@@ -11,8 +11,11 @@ import hashlib
 import re
 import secrets
 import uuid
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from ipaddress import ip_address
+from itertools import count
 from typing import Any
 
 import jwt
@@ -20,6 +23,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from accounts.config import ApiKeyConfig, SignInConfig
+from accounts.key_limits import KeyLimits, covers, listed
 from accounts.models import ApiKey, Session, User
 from owui.lib.crypto import decrypt, encrypt
 from owui.lib.errors import ACCESS_PROHIBITED, UserError
@@ -29,6 +33,7 @@ from rbac.sharing import is_verified
 COOKIE = "token"
 INVALID_TOKEN = "Your session has expired or the token is invalid. Please sign in again."  # noqa: S105
 API_KEY_OFF = "Use of API key is not enabled in the environment."
+CLASSIC_NAME = "API key"
 _LONGEST = 100 * 365 * 86400  # beyond, dates overflow, and nobody could sign in to correct the setting
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
@@ -42,13 +47,20 @@ class BadCredential(UserError):
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who presented what. `method` is `jwt` or `api_key`."""
+    """Who presented what. `method` is `jwt` or `api_key`; a key's limit to models rides on the user, where the
+    catalogue finds it at every face."""
 
     user: User
     method: str
     session: Session | None
     by_cookie: bool
-    key_digest: str = ""
+    key: ApiKey | None = None
+
+    @property
+    def expires_at(self) -> datetime | None:
+        """When what was presented ends by itself."""
+        shown = self.session or self.key
+        return shown.expires_at if shown is not None else None
 
 
 def lifetime(text: str) -> timedelta | None:
@@ -123,25 +135,43 @@ def read_token(token: str) -> tuple[User, Session]:
     return session.user, session
 
 
-def read_api_key(key: str, path: str) -> User:
-    """The owner of an API key, after the global switch, the permission key and the path limits. Raises."""
+def read_api_key(key: str, path: str, address: str) -> ApiKey:
+    """The row of an API key, after everything that may keep it from being used here. Raises.
+
+    The one place where limits of keys are asked, so that pages, REST and sockets obey.
+
+    :param path: as it came over the wire, still encoded
+    :param address: the caller's, seen through our own proxies only
+    """
     row = ApiKey.objects.select_related("user").filter(digest=digest(key)).first()
-    if row is None or not row.user.is_active or (row.expires_at and row.expires_at <= timezone.now()):
+    if row is None or not row.user.is_active or row.is_expired:
         raise BadCredential(INVALID_TOKEN)
     config = ApiKeyConfig.load()
     if not config.enable or not may(row.user, "features.api_keys"):
         raise UserError(API_KEY_OFF, status=403, code="api_key_off")
-    if config.endpoint_restrictions and not _path_allowed(path, config.allowed_endpoints):
+    limits = KeyLimits.of(row)
+    is_open = not config.endpoint_restrictions or covers(listed(config.allowed_endpoints), path)
+    if not is_open or not limits.opens(path):
         raise UserError(ACCESS_PROHIBITED, status=403, code="api_key_path")
+    if not limits.admits(address):
+        raise UserError(ACCESS_PROHIBITED, status=403, code="api_key_address")
+    _limit(row)
     now = timezone.now()
     if row.last_used_at is None or now - row.last_used_at > _interval():
-        ApiKey.objects.filter(pk=row.pk).update(last_used_at=now)
-    return row.user
+        ApiKey.objects.filter(pk=row.pk).update(last_used_at=now, last_used_ip=_valid_address(address))
+    return row
 
 
-def _path_allowed(path: str, allowed: str) -> bool:
-    entries = [entry.strip().rstrip("/") for entry in allowed.split(",") if entry.strip()]
-    return any(path == entry or path.startswith(entry + "/") for entry in entries)
+def _limit(key: ApiKey) -> None:
+    """From here on its owner is one who may use these models only."""
+    key.user.model_scope = frozenset(key.allowed_models) or None
+
+
+def _valid_address(text: str) -> str | None:
+    try:
+        return str(ip_address(text))
+    except ValueError:
+        return None
 
 
 def digest(key: str) -> str:
@@ -158,17 +188,28 @@ def credential(headers: Any, cookies: Any) -> tuple[str, bool]:
     return str(headers.get(settings.BOOT.custom_api_key_header, "")).strip(), False
 
 
-def identify(headers: Any, cookies: Any, path: str) -> Identity | None:
-    """Who is asking: None when nothing was presented; raises BadCredential or UserError for a bad credential."""
+def raw_path(scope: Mapping[str, Any]) -> str:
+    """The path of an ASGI scope as it came over the wire."""
+    raw: bytes = scope.get("raw_path") or b""
+    return raw.decode("latin-1").partition("?")[0] or str(scope["path"])
+
+
+def identify(headers: Any, cookies: Any, path: str, address: str = "") -> Identity | None:
+    """Who is asking: None when nothing was presented; raises BadCredential or UserError for a bad credential.
+
+    `path` and `address` matter to API keys: see `read_api_key`.
+    """
     text, by_cookie = credential(headers, cookies)
     if not text:
         return None
     if text.startswith("sk-"):
-        user, method, session = read_api_key(text, path), "api_key", None
+        key = read_api_key(text, path, address)
+        identity = Identity(key.user, "api_key", None, by_cookie, key)
     else:
-        (user, session), method = read_token(text), "jwt"
-    note_activity(user, session)
-    return Identity(user, method, session, by_cookie, "" if session else digest(text))
+        user, session = read_token(text)
+        identity = Identity(user, "jwt", session, by_cookie)
+    note_activity(identity.user, identity.session)
+    return identity
 
 
 def still_valid(identity: Identity) -> User | None:
@@ -184,15 +225,16 @@ def still_valid(identity: Identity) -> User | None:
         if user is not None and user.session_stamp != identity.user.session_stamp:
             return None
     else:
-        user = _owner_of_key(identity.key_digest)
+        user = _owner_of_key(identity.key) if identity.key is not None else None
     return user if user is not None and is_verified(user) else None
 
 
-def _owner_of_key(key_digest: str) -> User | None:
-    """None once the key was replaced, deleted or ran out, or once keys are not allowed any more."""
-    row = ApiKey.objects.select_related("user").filter(digest=key_digest).first()
-    if row is None or (row.expires_at and row.expires_at <= timezone.now()):
+def _owner_of_key(key: ApiKey) -> User | None:
+    """None once the key was replaced, deleted, limited otherwise or ran out, or once keys are not allowed any more."""
+    row = ApiKey.objects.select_related("user").filter(digest=key.digest).first()
+    if row is None or row.is_expired or KeyLimits.of(row) != KeyLimits.of(key):
         return None
+    _limit(row)
     return row.user if ApiKeyConfig.load().enable and may(row.user, "features.api_keys") else None
 
 
@@ -229,30 +271,36 @@ def revoke_all(user: User, *, keep: Session | None = None) -> None:
     open_sessions.update(revoked_at=timezone.now())
 
 
+def fresh_key() -> str:
+    """A key in the field's form."""
+    return "sk-" + secrets.token_hex(16)
+
+
 def new_api_key(user: User) -> str:
-    """A fresh key in the field's form, replacing the former one."""
-    key = "sk-" + secrets.token_hex(16)
-    ApiKey.objects.update_or_create(
+    """A fresh classic key, replacing the former one with whatever it was limited to."""
+    key = fresh_key()
+    ApiKey.objects.filter(user=user, is_classic=True).delete()
+    names = set(ApiKey.objects.filter(user=user).values_list("name", flat=True))
+    ApiKey.objects.create(
         user=user,
-        defaults={
-            "digest": digest(key),
-            "last_four": key[-4:],
-            "secret": encrypt(key),
-            "created_at": timezone.now(),
-            "last_used_at": None,
-        },
+        name=next(name for name in _classic_names() if name not in names),
+        digest=digest(key),
+        last_four=key[-4:],
+        is_classic=True,
+        secret=encrypt(key),
     )
     return key
 
 
+def _classic_names() -> Iterator[str]:
+    yield CLASSIC_NAME
+    yield from (f"{CLASSIC_NAME} {number}" for number in count(2))
+
+
 def stored_api_key(user: User) -> str | None:
-    """The person's key in clear, because the field's clients read it back; None when there is none."""
-    row = ApiKey.objects.filter(user=user).first()
-    return decrypt(row.secret) if row else None
-
-
-def has_api_key(user: User) -> bool:
-    return ApiKey.objects.filter(user=user).exists()
+    """The person's classic key in clear, because the field's clients read it back; None when there is none."""
+    row = ApiKey.objects.filter(user=user, is_classic=True).first()
+    return None if row is None or row.is_expired else decrypt(row.secret)
 
 
 def expires_epoch(session: Session) -> int | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from accounts.views import account, directory, entry, factors, trusted
+from accounts.views import account, directory, entry, factors, keys, trusted
 
 app_name = "accounts"
 
@@ -30,5 +30,6 @@ urlpatterns = [
     path("settings/passkeys/options", factors.passkey_options, name="passkey-options"),
     path("settings/passkeys", factors.passkey_add, name="passkey-add"),
     path("settings/passkeys/<int:pk>/remove", factors.passkey_remove, name="passkey-remove"),
-    path("settings/api-key", account.api_key, name="api-key"),
+    path("settings/keys", keys.create, name="key-create"),
+    path("settings/keys/<uuid:key_id>", keys.delete, name="key-delete"),
 ]

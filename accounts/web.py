@@ -24,6 +24,7 @@ from accounts.tokens import COOKIE
 from owui.audit.middleware import request_info
 from owui.config.sections import UiConfig
 from owui.lib.errors import UserError
+from owui.lib.guards import refuse_keys
 
 #: the cookie of a sign-in that waits for its second factor
 CHALLENGE = "mfa_challenge"
@@ -169,6 +170,18 @@ def signed_in(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpRespon
         return view(request, *args, **kwargs)
 
     return page
+
+
+def signed_in_human(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
+    """The same door, shut for API keys: for pages about keys, passwords, second factors and sessions."""
+
+    @wraps(view)
+    def page(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        bool(request.user.pk)  # reads the lazy user
+        refuse_keys(request)
+        return view(request, *args, **kwargs)
+
+    return signed_in(page)
 
 
 def asigned_in(view: _AsyncView) -> _AsyncView:

@@ -43,9 +43,8 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         await self.accept()
         nodes.join(self)
         self.hold = watch.add([self.user_id], self._look, self._lose)
-        session = self.identity.session
-        if session is not None and session.expires_at is not None:
-            watch.due(self.hold, (session.expires_at - timezone.now()).total_seconds())
+        if (end := self.identity.expires_at) is not None:
+            watch.due(self.hold, (end - timezone.now()).total_seconds())
 
     async def disconnect(self, code: int) -> None:
         nodes.leave(self)

@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 
 from inference.connections import Setup, load_setup
 from inference.live import Lists, LiveModel, current, find
-from inference.models import AIModel
+from inference.models import AIModel, in_scope
 from inference.providers.base import ConnectionInfo
 from inference.records import Info, infos_for, stamp_column
 from owui.config.sections import UiConfig
@@ -110,7 +110,8 @@ def _look_up(user: Person, model_id: str) -> tuple[Setup, AIModel | None, bool]:
     row = readable.filter(model_id=model_id, is_active=True).select_related(CHAIN).order_by().first()
     if row is not None:
         return setup, row if _bases_usable(user, row) else None, False
-    return setup, None, sees_unregistered(user) and not AIModel.objects.filter(model_id=model_id).exists()
+    is_open = sees_unregistered(user) and in_scope(user, model_id)
+    return setup, None, is_open and not AIModel.objects.filter(model_id=model_id).exists()
 
 
 def _bases_usable(user: Person, row: AIModel) -> bool:
@@ -118,7 +119,7 @@ def _bases_usable(user: Person, row: AIModel) -> bool:
     needed = {base.pk for base in bases_of(row)[1:]}
     if not needed or AIModel.bypass_applies(user):
         return True
-    return bool(AIModel.objects.readable_by(user).filter(pk__in=needed, is_active=True).count() == len(needed))
+    return bool(AIModel.objects.reachable_by(user).filter(pk__in=needed, is_active=True).count() == len(needed))
 
 
 def _merged(layers: list[dict[str, Any]]) -> dict[str, Any]:
@@ -210,14 +211,14 @@ async def models_for(
     :param presets: False leaves out what stands on another model
     """
     rows = await in_thread(_load)(user, records, presets)
-    return _offered(rows, await current(rows.setup, refresh=refresh))
+    return _offered(user, rows, await current(rows.setup, refresh=refresh))
 
 
 def models_now(user: Person) -> list[ListedModel]:
     """`models_for` for sync code. The rows are read here, on the connection the caller holds: while sync pages wait for
     a hop with their own connection in hand, enough of them at once would starve each other of connections."""
     rows = _load(user, with_records=False, with_presets=True)
-    return _offered(rows, async_to_sync(current)(rows.setup))
+    return _offered(user, rows, async_to_sync(current)(rows.setup))
 
 
 async def choices_for(user: Person) -> list[dict[str, str]]:
@@ -234,7 +235,7 @@ def _choices(models: list[ListedModel]) -> list[dict[str, str]]:
     return [{"id": m.id, "name": m.name, "description": m.description} for m in models if not m.is_hidden]
 
 
-def _offered(rows: _Rows, lists: Lists) -> list[ListedModel]:
+def _offered(user: Person, rows: _Rows, lists: Lists) -> list[ListedModel]:
     """The usable rows whose server is there, and the bare models where they are to be seen."""
     found = []
     for row in rows.readable.values():
@@ -244,6 +245,7 @@ def _offered(rows: _Rows, lists: Lists) -> list[ListedModel]:
             found.append(ListedModel(live, row, rows.infos.get(row.pk)))
     if rows.registered is not None:
         found += (ListedModel(live, None) for id, live in lists.models.items() if id not in rows.registered)
+    found = [model for model in found if in_scope(user, model.id)]
     place = {model_id: at for at, model_id in enumerate(rows.order)}
     return sorted(found, key=lambda model: (place.get(model.id, len(place)), model.name.casefold(), model.id))
 
@@ -266,7 +268,7 @@ def _foundation(row: StoredModel, rows: _Rows) -> StoredModel | None:
 
 def _load(user: Person, with_records: bool, with_presets: bool) -> _Rows:
     bypass = AIModel.bypass_applies(user)
-    readable = AIModel.objects.readable_by(user).order_by()
+    readable = AIModel.objects.reachable_by(user).order_by()
     if not bypass:
         readable = readable.filter(is_active=True)
     if not with_presets:

@@ -19,14 +19,37 @@ from rbac.sharing import (
 )
 
 
+def in_scope(user: Person | None, model_id: str) -> bool:
+    """Whether the credential in use (an API key) opens this model; what the person may use is asked besides."""
+    scope = _scope_of(user)
+    return scope is None or model_id in scope
+
+
+def _scope_of(user: Person | None) -> frozenset[str] | None:
+    return getattr(user, "model_scope", None)
+
+
 class AIModelQuerySet(SharedQuerySet):
     """Models also need every hop of their base to be readable before they can be used."""
 
+    def readable_by(self, user: Person | None) -> Any:
+        """Models the person may read with the credential in use."""
+        return self._within(user).reachable_by(user)
+
+    def reachable_by(self, user: Person | None) -> Any:
+        """The same whatever the credential: a preset that a key opens brings its bases along."""
+        return super().readable_by(user)
+
     def writable_by(self, user: Person | None) -> Any:
         """Models the person may change. BYPASS_MODEL_ACCESS_CONTROL lets everybody use every model, and no more."""
+        rows = self._within(user)
         if user is None or not is_verified(user) or bypasses_access(user):
-            return super().writable_by(user)
-        return self.by_rights(user, write=True)
+            return super(AIModelQuerySet, rows).writable_by(user)
+        return rows.by_rights(user, write=True)
+
+    def _within(self, user: Person | None) -> Any:
+        scope = _scope_of(user)
+        return self.all() if scope is None else self.filter(model_id__in=scope)
 
     def usable_by(self, user: Person | None) -> Any:
         """Active models the person may send a message to: readable, and so is each base they stand on.
@@ -36,7 +59,7 @@ class AIModelQuerySet(SharedQuerySet):
         readable = self.readable_by(user).filter(is_active=True)
         if user is not None and AIModel.bypass_applies(user):
             return readable
-        allowed = AIModel.objects.readable_by(user).filter(is_active=True)
+        allowed = AIModel.objects.reachable_by(user).filter(is_active=True)
         for hop in ("base_model", "base_model__base_model", "base_model__base_model__base_model"):
             readable = readable.filter(models.Q(**{f"{hop}__isnull": True}) | models.Q(**{f"{hop}__in": allowed}))
         return readable

@@ -14,6 +14,7 @@ from ninja.errors import ValidationError
 from accounts.api.administration import router as auths_admin
 from accounts.api.auths import router as auths
 from accounts.api.directory import router as directory
+from accounts.api.keys import router as keys
 from accounts.api.mfa import router as mfa
 from accounts.api.preferences import router as preferences
 from accounts.api.scim import router as scim
@@ -56,6 +57,7 @@ api = NinjaAPI(
 api.add_router("", health.router)
 api.add_router("/api/v1/auths/admin", auths_admin)
 api.add_router("/api/v1/auths/mfa", mfa)
+api.add_router("/api/v1/auths/api_keys", keys)
 api.add_router("/api/v1/auths", auths)
 api.add_router("/api/v1/auths", directory)
 api.add_router("/api/v1/scim/v2", scim)

@@ -1,7 +1,16 @@
 from django.apps import AppConfig
+from django.contrib.admin import apps as administration
+
+
+class AdministrationConfig(administration.AdminConfig):
+    """Django's administration on a site of ours."""
+
+    default = False
+    default_site = "owui.admin_site.Site"
 
 
 class OwuiConfig(AppConfig):
+    default = True
     name = "owui"
     verbose_name = "Project"
 

@@ -36,7 +36,7 @@ if BOOT.webui_url:
     CSRF_TRUSTED_ORIGINS.append(f"{_url.scheme}://{_url.netloc}")
 
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    "owui.apps.AdministrationConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

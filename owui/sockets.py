@@ -8,8 +8,9 @@ from urllib.parse import urlsplit
 
 from django.http import parse_cookie
 
-from accounts.tokens import Identity, identify
+from accounts.tokens import Identity, identify, raw_path
 from accounts.trusted import ASSERTED, Asserted, check_same
+from owui.audit.middleware import nearest_stranger
 from owui.lib.aio import in_thread
 from owui.lib.errors import UserError
 from rbac.sharing import is_verified
@@ -24,10 +25,10 @@ def _origin_allowed(headers: dict[str, str]) -> bool:
 
 
 def _identify(
-    headers: dict[str, str], cookies: dict[str, str], path: str, asserted: Asserted | None
+    headers: dict[str, str], cookies: dict[str, str], path: str, address: str, asserted: Asserted | None
 ) -> Identity | None:
     try:
-        identity = identify(headers, cookies, path)
+        identity = identify(headers, cookies, path, address)
         check_same(identity, asserted)
     except UserError:
         return None
@@ -46,7 +47,9 @@ class TokenAuthSocket:
         if not _origin_allowed(headers):
             await _refuse(receive, send, FOREIGN_ORIGIN)
             return
-        identity = await in_thread(_identify)(headers, cookies, scope["path"], scope.get(ASSERTED))
+        peer = (scope.get("client") or ("",))[0] or ""
+        address = nearest_stranger(peer, headers.get("x-forwarded-for", ""))
+        identity = await in_thread(_identify)(headers, cookies, raw_path(scope), address, scope.get(ASSERTED))
         if identity is None or (identity.by_cookie and "origin" not in headers):
             await _refuse(receive, send, UNAUTHORISED)
             return

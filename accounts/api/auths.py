@@ -27,7 +27,7 @@ from accounts.services import Entered, Pending
 from accounts.trusted import asserted_of, is_on
 from accounts.web import client_of, set_challenge_cookie, set_token_cookie
 from owui.lib.errors import Missing
-from owui.lib.guards import admin, current, refuse_cross_site, refuse_embedded, verified
+from owui.lib.guards import admin, current, current_human, human, refuse_cross_site, refuse_embedded, verified
 
 router = Router(tags=["auths"])
 
@@ -96,7 +96,7 @@ def update_timezone(request: HttpRequest, form: TimezoneForm) -> dict[str, bool]
     return {"status": True}
 
 
-@router.post("/update/password", auth=current)
+@router.post("/update/password", auth=current_human)
 def update_password(request: HttpRequest, form: PasswordForm) -> bool:
     identity = identity_of(request)
     assert identity is not None
@@ -114,16 +114,20 @@ def add_user(request: HttpRequest, form: AddUserForm) -> dict[str, Any]:
         by=_me(request),
         profile_image_url=form.profile_image_url or "",
     )
-    token, _session = services.open_session(user, auth_method="system", by=_me(request))
+    identity = identity_of(request)
+    token = ""
+    if identity is not None and identity.method != "api_key":
+        # A key must not get what outlives it, least of all an administrator's session.
+        token, _session = services.open_session(user, auth_method="system", by=_me(request))
     return user_info(user) | {"token": token, "token_type": "Bearer"}
 
 
-@router.post("/api_key", auth=verified)
+@router.post("/api_key", auth=human)
 def create_api_key(request: HttpRequest) -> dict[str, str]:
     return {"api_key": services.create_api_key(_me(request))}
 
 
-@router.get("/api_key", auth=verified)
+@router.get("/api_key", auth=human)
 def get_api_key(request: HttpRequest) -> dict[str, str]:
     key = services.read_api_key(_me(request))
     if key is None:
@@ -131,7 +135,7 @@ def get_api_key(request: HttpRequest) -> dict[str, str]:
     return {"api_key": key}
 
 
-@router.delete("/api_key", auth=verified)
+@router.delete("/api_key", auth=human)
 def delete_api_key(request: HttpRequest) -> bool:
     services.delete_api_key(_me(request), by=_me(request))
     return True

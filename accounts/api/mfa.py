@@ -17,7 +17,7 @@ from accounts.models import Challenge, User
 from accounts.schemas import pending_answer
 from accounts.web import CHALLENGE, client_of
 from owui.lib.errors import UserError
-from owui.lib.guards import current, refuse_cross_site
+from owui.lib.guards import current, current_human, refuse_cross_site
 
 router = Router(tags=["auths"])
 
@@ -99,14 +99,14 @@ def recover(request: HttpRequest, form: RecoverForm, response: HttpResponse) -> 
     return _finish(request, response, form.challenge_token, form.recovery_code or form.code)
 
 
-@router.post("/replace", auth=current)
+@router.post("/replace", auth=current_human)
 def replace(request: HttpRequest, form: ProofForm) -> dict[str, Any]:
     """Another app: its secret, to be ended by `enroll/confirm`. The former one stays good until then."""
     _prove(request, form)
     return _shown(*services.start_app(_me(request)))
 
 
-@router.post("/recovery/codes", auth=current)
+@router.post("/recovery/codes", auth=current_human)
 def renew_codes(request: HttpRequest, form: ProofForm) -> dict[str, Any]:
     _prove(request, form)
     return {"recovery_codes": services.renew_codes(_me(request))}
@@ -124,7 +124,7 @@ def _finish(request: HttpRequest, response: HttpResponse, name: str, code: str) 
 def _person(request: HttpRequest, form: ChallengeForm, step: str) -> tuple[User, Challenge | None]:
     """Whom a challenge stands for, else who is signed in."""
     if not form.challenge_token:
-        user: Any = current(request)
+        user: Any = current_human(request)
         return user, None
     challenge = services.find_challenge(form.challenge_token)
     if challenge.step != step or challenge.user is None:

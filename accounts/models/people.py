@@ -61,6 +61,10 @@ class User(AbstractBaseUser):
     # Last, because it hides the module of that name.
     timezone = models.CharField(_("time zone"), max_length=64, blank=True)
 
+    #: no column: ids of the models the credential in use is limited to, None without such a limit. It is on the person
+    #: because that is what every question about models is asked with; `inference.models` answers it.
+    model_scope: frozenset[str] | None = None
+
     objects = UserManager()
     USERNAME_FIELD = "email"
     REQUIRED_FIELDS = ["name"]

@@ -14,13 +14,13 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
-from accounts import preferences, services, tokens
-from accounts.config import ApiKeyConfig, SignInConfig
+from accounts import preferences, services
+from accounts.config import SignInConfig
 from accounts.context import theme_of
 from accounts.forms import PasswordForm, ProfileForm
 from accounts.middleware import identity_of
 from accounts.panels import panels, register
-from accounts.web import go, me, refusal_status, signed_in
+from accounts.web import go, me, refusal_status, signed_in, signed_in_human
 from owui.lib.errors import UserError
 from owui.lib.pictures import NONE_CHOSEN
 from rbac.permissions import may
@@ -71,17 +71,9 @@ def _password(request: HttpRequest) -> dict[str, Any] | None:
     return {"password_form": PasswordForm()} if is_shown and me(request).has_usable_password() else None
 
 
-def _api_key(request: HttpRequest) -> dict[str, Any] | None:
-    user = me(request)
-    if not (ApiKeyConfig.load().enable and may(user, "features.api_keys")):
-        return None
-    return {"has_api_key": tokens.has_api_key(user)}
-
-
 register("profile", _("Profile"), "accounts/_profile.html", _profile, order=10)
 register("appearance", _("Appearance"), "accounts/_appearance.html", _appearance, order=20)
 register("password", _("Password"), "accounts/_password.html", _password, order=30)
-register("api-key", _("API key"), "accounts/_api_key.html", _api_key, order=60)
 
 
 @require_POST
@@ -94,7 +86,7 @@ def theme(request: HttpRequest) -> HttpResponseBase:
 @never_cache
 @sensitive_post_parameters("old", "new")
 @require_http_methods(["GET", "POST"])
-@signed_in
+@signed_in_human
 def password_change(request: HttpRequest) -> HttpResponseBase:
     if request.method == "GET":
         return go(request, reverse("accounts:settings"))
@@ -109,17 +101,3 @@ def password_change(request: HttpRequest) -> HttpResponseBase:
         else:
             return go(request, f"{reverse('accounts:settings')}#password")
     return settings_with(request, status=refusal_status(request, refused), password_form=form)
-
-
-@never_cache
-@require_http_methods(["POST", "DELETE"])
-@signed_in
-def api_key(request: HttpRequest) -> HttpResponseBase:
-    """The section of the settings page; a new key is shown this once."""
-    user, key = me(request), ""
-    if request.method == "DELETE":
-        services.delete_api_key(user, by=user)
-    else:
-        key = services.create_api_key(user)
-    context = {"api_key": key, "has_api_key": bool(key), "api_keys_allowed": True}
-    return render(request, "accounts/_api_key.html", context)

@@ -35,7 +35,7 @@ from accounts.web import (
     refusal_status,
     safe_next,
     sent_json,
-    signed_in,
+    signed_in_human,
 )
 from owui.lib.errors import UserError
 
@@ -133,7 +133,7 @@ def _awaited(request: HttpRequest) -> str:
 @never_cache
 @sensitive_post_parameters("proof")
 @require_POST
-@signed_in
+@signed_in_human
 def confirm(request: HttpRequest) -> HttpResponseBase:
     """That it is still the same person, before factors are changed."""
     form = ProofForm(request.POST)
@@ -150,7 +150,7 @@ def confirm(request: HttpRequest) -> HttpResponseBase:
 
 @never_cache
 @require_http_methods(["GET", "POST"])
-@signed_in
+@signed_in_human
 def app(request: HttpRequest) -> HttpResponseBase:
     """Sets up an authenticator app, or another one instead."""
     services.check_fresh(_session(request))
@@ -170,7 +170,7 @@ def app(request: HttpRequest) -> HttpResponseBase:
 
 
 @require_POST
-@signed_in
+@signed_in_human
 def app_remove(request: HttpRequest) -> HttpResponseBase:
     services.check_fresh(_session(request))
     services.remove_app(me(request))
@@ -179,7 +179,7 @@ def app_remove(request: HttpRequest) -> HttpResponseBase:
 
 @never_cache
 @require_POST
-@signed_in
+@signed_in_human
 def codes_renew(request: HttpRequest) -> HttpResponseBase:
     services.check_fresh(_session(request))
     return _codes(request, services.renew_codes(me(request)))
@@ -187,7 +187,7 @@ def codes_renew(request: HttpRequest) -> HttpResponseBase:
 
 @never_cache
 @require_POST
-@signed_in
+@signed_in_human
 @json_refusals
 def passkey_options(request: HttpRequest) -> HttpResponseBase:
     services.check_fresh(_session(request))
@@ -196,7 +196,7 @@ def passkey_options(request: HttpRequest) -> HttpResponseBase:
 
 @never_cache
 @require_POST
-@signed_in
+@signed_in_human
 @json_refusals
 def passkey_add(request: HttpRequest) -> HttpResponseBase:
     """Keeps the new passkey; the first one's recovery codes are fetched by the page that comes next."""
@@ -213,7 +213,7 @@ def passkey_add(request: HttpRequest) -> HttpResponseBase:
 
 
 @require_POST
-@signed_in
+@signed_in_human
 def passkey_remove(request: HttpRequest, pk: int) -> HttpResponseBase:
     services.check_fresh(_session(request))
     services.remove_passkey(me(request), pk=pk)

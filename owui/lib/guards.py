@@ -14,6 +14,7 @@ from django.http import HttpRequest
 from owui.lib.errors import ACCESS_PROHIBITED, UserError
 
 CROSS_SITE = "This request did not come from a page of this server."
+NO_KEYS = "An API key cannot be used for this. Sign in as yourself."
 _OWN = ("same-origin", "none")
 _SAFE = ("GET", "HEAD", "OPTIONS", "TRACE")
 
@@ -54,29 +55,49 @@ def _check(request: HttpRequest, user: Any, roles: tuple[str, ...]) -> Any:
         raise UserError(CROSS_SITE, status=403, code="cross_site")
     if user.role not in roles:
         raise UserError(ACCESS_PROHIBITED, status=401, code="role")
+    if roles == ("admin",) and getattr(user, "model_scope", None) is not None:
+        # An administrator's key that is limited to models is for using these, and looks after nothing.
+        raise UserError(ACCESS_PROHIBITED, status=403, code="api_key_models")
     return user
+
+
+def refuse_keys(request: HttpRequest) -> None:
+    """For what only a person may do, signed in as such: whoever holds a key must not get more out of it than it is,
+    nor outlive it by a new key, password or session. To be asked after the person was read."""
+    identity = getattr(request, "_identity", None)
+    if identity is not None and identity.method == "api_key":
+        raise UserError(NO_KEYS, status=403, code="api_key_human")
 
 
 class Guard:
     """For sync operations: `auth=verified`."""
 
-    def __init__(self, *roles: str) -> None:
+    def __init__(self, *roles: str, is_human: bool = False) -> None:
         self.roles = roles
+        self.is_human = is_human
 
     def __call__(self, request: HttpRequest) -> Any:
         bool(request.user.pk)  # reads the lazy user
-        return _check(request, request.user, self.roles)
+        return self._found(request, request.user)
+
+    def _found(self, request: HttpRequest, user: Any) -> Any:
+        found = _check(request, user, self.roles)
+        if self.is_human:
+            refuse_keys(request)
+        return found
 
 
 class AsyncGuard(Guard):
     """For async operations; the look-up is a hop."""
 
     async def __call__(self, request: HttpRequest) -> Any:
-        user = await request.auser()
-        return _check(request, user, self.roles)
+        return self._found(request, await request.auser())
 
 
 current = Guard("admin", "user", "pending")
 verified = Guard("admin", "user")
 admin = Guard("admin")
+#: the same without API keys: keys, passwords, second factors, sessions
+human = Guard("admin", "user", is_human=True)
+current_human = Guard("admin", "user", "pending", is_human=True)
 averified = AsyncGuard("admin", "user")

@@ -173,8 +173,6 @@ PAGES = [
     page("POST", "/settings/theme", 204, data={"theme": "dark"}),
     page("GET", "/settings/password", 302),
     page("POST", "/settings/password", 400, data={"old": "x", "new": "y"}),
-    page("POST", "/settings/api-key", 403),
-    page("DELETE", "/settings/api-key"),
     page("GET", "/access/principals"),
 ]
 _SHARED = {"out": 302, "pending": 302, "outsider": 404, "reader": 404, "writer": 200, "owner": 200, "admin": 200}

@@ -91,25 +91,23 @@ def test_pending_and_inactive_people_cannot_use_their_key(key, alice, dana):
     assert Api(key).get(ME).status_code == 401
 
 
-def test_the_settings_page_shows_a_new_key_once(client_for, keys_on, alice):
-    client = client_for(alice, htmx=True)
-    answer = client.post("/settings/api-key")
-    key = answer.context["api_key"]
-    assert key.encode() in answer.content
-    page = client.get("/settings")
-    assert key.encode() not in page.content and page.context["has_api_key"]
-    gone = client.delete("/settings/api-key")
-    assert gone.status_code == 200 and not ApiKey.objects.exists()
-
-
-def test_a_refused_key_is_a_toast(client_for, alice):
-    answer = client_for(alice, htmx=True).post("/settings/api-key")
-    assert answer.status_code == 403 and answer["HX-Retarget"] == "#toasts"
-
-
 def test_the_time_of_the_last_use_is_kept(key, alice):
     Api(key).get(ME)
     assert ApiKey.objects.get(user=alice).last_used_at is not None
+
+
+def test_a_second_use_within_the_interval_writes_nothing(key, alice, django_assert_num_queries):
+    Api(key).get(ME)
+    before = ApiKey.objects.get(user=alice)
+    Api(key).get(ME, headers={"x-forwarded-for": "192.0.2.9"})
+    after = ApiKey.objects.get(user=alice)
+    assert (after.last_used_at, after.last_used_ip) == (before.last_used_at, before.last_used_ip)
+    assert before.last_used_ip == "127.0.0.1"
+
+
+def test_a_key_that_is_no_key_at_all_is_refused_as_unknown(key):
+    for text in ("sk-", "sk-\u00fc", key.upper(), key + "0", "sk-" + "a" * 5000):
+        assert Api().get(ME, headers={"x-api-key": text}).status_code == 401
 
 
 def test_what_a_key_opened_ends_with_the_key(key, alice):

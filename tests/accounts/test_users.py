@@ -93,12 +93,12 @@ def test_sessions_and_keys_can_be_ended_in_the_admin_and_show_no_secret(client_f
     session = tokens.issue(alice, auth_method="password")[1]
     client = client_for(dana)
     listing = client.get("/admin/accounts/apikey/").content
-    detail = client.get(f"/admin/accounts/apikey/{alice.pk}/change/").content
+    detail = client.get(f"/admin/accounts/apikey/{alice.api_keys.get().pk}/change/").content
     for page in (listing, detail):
         assert key[-4:].encode() in page and key.encode() not in page
         assert ApiKey.objects.get().digest.encode() not in page
     client.post("/admin/accounts/session/", {"action": "end", "_selected_action": [str(session.pk)]})
-    client.post("/admin/accounts/apikey/", {"action": "revoke", "_selected_action": [str(alice.pk)]})
+    client.post("/admin/accounts/apikey/", {"action": "revoke", "_selected_action": [str(alice.api_keys.get().pk)]})
     session.refresh_from_db()
     assert session.revoked_at and not ApiKey.objects.exists()
 

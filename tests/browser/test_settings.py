@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import urllib.error
+
+import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import MARKS, PASSWORD, Browsing, Person, account, call
@@ -16,17 +19,33 @@ def test_key_theme_password_and_the_way_out(browsing: Browsing, dana: Person) ->
     page.get_by_role("button", name="Sam Fields").click()
     page.get_by_role("link", name="Settings").click()
 
+    form = page.get_by_role("form", name="New API key")
+    form.get_by_label("Name").fill("Weekly report")
+    form.get_by_text("Limits").click()
+    page.get_by_label("Only from these addresses").fill("the office")
+    browsing.allow("422")
+    page.get_by_role("button", name="Create key").click()
+    expect(page.locator("#api-keys .errorlist")).to_contain_text("the office")
+    page.get_by_label("Only from these addresses").fill("127.0.0.0/8")
+    page.get_by_label("Only these models").fill("fake-small")
     page.get_by_role("button", name="Create key").click()
     key = page.locator("#api-key-value").inner_text()
     assert call(site, "/api/v1/auths/", token=key)["email"] == sam.email
-    page.locator("#api-key").get_by_role("button", name="Copy").click()
+    assert [model["id"] for model in call(site, "/api/models", token=key)["data"]] == ["fake-small"]
+    page.locator("#api-keys").get_by_role("button", name="Copy").click()
     assert page.evaluate("() => navigator.clipboard.readText()") == key
     page.reload()
-    expect(page.get_by_text("You have a key. It cannot be shown again")).to_be_visible()
     expect(page.locator("#api-key-value")).to_have_count(0)
-    page.once("dialog", lambda dialog: dialog.accept())
-    page.get_by_role("button", name="Delete key").click()
-    expect(page.get_by_role("button", name="Create key")).to_be_visible()
+    row = page.get_by_role("row", name="Weekly report")
+    expect(row).to_contain_text(f"sk-…{key[-4:]}")
+    expect(row).to_contain_text("Models: fake-small")
+    asked: list[str] = []
+    page.once("dialog", lambda dialog: (asked.append(dialog.message), dialog.accept()))
+    page.get_by_role("button", name="Delete the key Weekly report").click()
+    expect(row).to_have_count(0)
+    assert "Weekly report" in asked[0]
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        call(site, "/api/v1/auths/", token=key)
 
     with page.expect_response("**/settings/theme"):
         page.get_by_text("Dark", exact=True).click()

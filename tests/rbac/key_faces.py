@@ -286,8 +286,8 @@ FACES = [
     Face("features.api_keys", "GET /api/v1/users/permissions", use_key, 403, 200, settings=_KEYS_ON, why="with a key"),
     Face(
         "features.api_keys",
-        "PAGE /settings/api-key",
-        lambda t: t.form("/settings/api-key"),
+        "PAGE /settings/keys",
+        lambda t: t.form("/settings/keys", name="Report", days="30"),
         403,
         200,
         settings=_KEYS_ON,
@@ -295,7 +295,7 @@ FACES = [
     Face(
         "features.api_keys",
         "PAGE /settings",
-        lambda t: t.shows("/settings", "/settings/api-key"),
+        lambda t: t.shows("/settings", 'hx-post="/settings/keys"'),
         False,
         True,
         settings=_KEYS_ON,

@@ -94,7 +94,7 @@ GOVERNED = {
         r"POST (/openai/responses|/ollama/api/(chat|generate))",
     ],
     "chat.temporary_enforced": [r"PAGE /c/(new/|\{chat_id\}/)messages"],
-    "features.api_keys": [r"(POST|GET) /api/v1/auths/api_key", r"PAGE /settings/api-key"],
+    "features.api_keys": [r"(POST|GET) /api/v1/auths/api_key", r"PAGE /settings/keys"],
     "features.channels": [r"\w+ /api/v1/channels.*"],
     "features.encrypted_channels": [r"\w+ /api/v1/channels.*"],
     "features.web_search": [r"POST /api/v1/retrieval/process/web/search"],
