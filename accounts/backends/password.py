@@ -29,7 +29,7 @@ AT_ONCE = 2
 _hashing = BoundedSemaphore(AT_ONCE)
 PATIENCE = 20.0
 #: how much these threads stand back where others want the processor: running answers come first
-NICE = 10
+NICE = 5
 
 
 @contextmanager

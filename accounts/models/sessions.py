@@ -69,6 +69,8 @@ class SignInFailure(models.Model):
     #: the caller's address; of IPv6 its network
     address = models.CharField(max_length=45, blank=True)
     at = models.DateTimeField(default=timezone.now)
+    #: false while the secret is being checked
+    is_over = models.BooleanField(default=False)
 
     class Meta:
         indexes = [models.Index(fields=["email", "at"]), models.Index(fields=["address", "at"])]

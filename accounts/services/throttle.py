@@ -1,11 +1,13 @@
 """Slowing down guessing: by account and by address, each time longer, told in the audit log.
 
-A try is written down before the password is hashed and struck out when it was right, so that many at once count too.
+A try is written down before the secret is checked and struck out when it was right; while those under way could still
+become too many failures, further ones wait. So a thousand at once are no more than a thousand in a row.
 Unknown accounts are counted and locked exactly like known ones.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -32,6 +34,8 @@ LONGEST = {"email": timedelta(minutes=30), "factor": timedelta(hours=1), "addres
 #: a lock-out is the first again after so long without one
 FORGIVEN = timedelta(hours=6)
 _KEPT = timedelta(hours=1)
+#: seconds that a try waits for others, and the time after which one without an end counts as failed
+PATIENCE, ABANDONED = 20.0, timedelta(seconds=60)
 
 
 def network_of(ip: str | None) -> str:
@@ -48,12 +52,35 @@ def attempt(*, email: str, ip: str | None, kind: str = "password") -> Iterator[S
 
     :param email: whose secret; empty when that is not known yet
     :param kind: `password`; `factor` for the second one, which is counted by itself; `passkey`
+    :returns: its row; a way of signing in that could not try at all deletes it
     :raises UserError: 429 before anything is checked, when there were too many
     """
     email, address = email.strip().lower()[:254], network_of(ip)
-    row = _begin(email, address, kind)
-    yield row
-    row.delete()
+    row = _admitted(email, address, kind)
+    mine = SignInFailure.objects.filter(pk=row.pk)
+    try:
+        yield row
+    except Exception as error:
+        if isinstance(error, UserError) and error.status == 503:
+            mine.delete()  # nothing was tried
+        else:
+            mine.update(is_over=True)
+        raise
+    mine.delete()
+
+
+def _admitted(email: str, address: str, kind: str) -> SignInFailure:
+    """The row of this try. Where those that are being checked could still become too many failures, it waits for them:
+    they may be the same person's, and right."""
+    deadline = time.monotonic() + PATIENCE
+    while (row := _begin(email, address, kind)) is None:
+        if time.monotonic() > deadline:
+            text = _("Too many sign-ins for this account at this moment. Try again in a minute.")
+            raise UserError(text, status=429, code="too_many_tries")
+        if not connection.in_atomic_block:
+            connection.close()
+        time.sleep(0.05)
+    return row
 
 
 def allow_reset(*, email: str, ip: str | None) -> bool:
@@ -66,34 +93,44 @@ def allow_reset(*, email: str, ip: str | None) -> bool:
             wait = _("Too many mails were asked for from where you are. Wait a quarter of an hour and try again.")
             raise UserError(wait, status=429, code="too_many_tries")
         is_allowed = asked.filter(email=email).count() < RESETS
-        SignInFailure.objects.create(kind="reset", email=email, address=address, at=now)
+        SignInFailure.objects.create(kind="reset", email=email, address=address, at=now, is_over=True)
     return is_allowed
 
 
-def _begin(email: str, address: str, kind: str) -> SignInFailure:
-    now = timezone.now()
+def _begin(email: str, address: str, kind: str) -> SignInFailure | None:
+    """Nothing while it depends on tries that are being checked."""
     with transaction.atomic():
         # Of many at once each sees those before it. The account first, always, so that nobody waits in a circle.
         with connection.cursor() as cursor:
             for name in (f"{kind}:{email}", f"address:{address}"):
                 cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [name])
+        now = timezone.now()
         _check_locked(now, email, address, kind)
         _forget(now)
-        row = SignInFailure.objects.create(kind=kind, email=email, address=address, at=now)
-        by_account = SignInFailure.objects.filter(kind=kind, email=email)
-        tries, window = (FACTOR_TRIES, FACTOR_WINDOW) if kind == "factor" else (TRIES, WINDOW)
-        locked = None
-        if email and by_account.filter(at__gte=now - window).count() > tries:
-            locked = _lock("factor" if kind == "factor" else "email", email, window, now)
-        limit = SignInConfig.load().tries_per_address
-        by_address = SignInFailure.objects.filter(address=address, at__gte=now - WINDOW).exclude(kind="reset")
-        if address and limit and by_address.count() > limit:
-            locked = _lock("address", address, WINDOW, now)
-        if locked is not None:
-            row.delete()
+        locked, must_wait = None, False
+        for what, value, most, window in _limits(email, address, kind):
+            mine = Q(address=value) & ~Q(kind="reset") if what == "address" else Q(email=value, kind=kind)
+            tries = SignInFailure.objects.filter(mine, at__gte=now - window)
+            # What was never ended belongs to a process that died.
+            failed = tries.filter(Q(is_over=True) | Q(at__lt=now - ABANDONED)).count()
+            if failed >= most:
+                locked = _lock(what, value, window, now)
+            must_wait = must_wait or tries.count() >= most
+        if locked is None and not must_wait:
+            return SignInFailure.objects.create(kind=kind, email=email, address=address, at=now)
     if locked is not None:
         raise _too_many(locked, now)
-    return row
+    return None
+
+
+def _limits(email: str, address: str, kind: str) -> Iterator[tuple[str, str, int, timedelta]]:
+    """What is counted: kind of lock-out, account or address, how many are too many, in which time."""
+    if email and kind == "factor":
+        yield "factor", email, FACTOR_TRIES, FACTOR_WINDOW
+    elif email:
+        yield "email", email, TRIES, WINDOW
+    if address and (most := SignInConfig.load().tries_per_address):
+        yield "address", address, most, WINDOW
 
 
 def _forget(now: datetime) -> None:
@@ -120,7 +157,7 @@ def _lock(kind: str, value: str, first: timedelta, now: datetime) -> Lockout:
     lock.times = 1 if now - lock.until > FORGIVEN else lock.times + 1
     lock.until = now + min(first * 2 ** min(lock.times - 1, 20), LONGEST[kind])
     lock.save()
-    failures = SignInFailure.objects.filter(at__lt=now)
+    failures = SignInFailure.objects.filter(is_over=True)
     if kind == "address":
         failures.filter(address=value).delete()
     else:

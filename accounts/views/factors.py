@@ -174,7 +174,7 @@ def app(request: HttpRequest) -> HttpResponseBase:
 def app_remove(request: HttpRequest) -> HttpResponseBase:
     services.check_fresh(_session(request))
     services.remove_app(me(request))
-    return go(request, SECTION)
+    return _back(request)
 
 
 @never_cache
@@ -217,7 +217,16 @@ def passkey_add(request: HttpRequest) -> HttpResponseBase:
 def passkey_remove(request: HttpRequest, pk: int) -> HttpResponseBase:
     services.check_fresh(_session(request))
     services.remove_passkey(me(request), pk=pk)
-    return go(request, SECTION)
+    return _back(request)
+
+
+def _back(request: HttpRequest) -> HttpResponse:
+    """To the section, shown anew: htmx would take the same path with an anchor for a place to scroll to."""
+    response = go(request, SECTION)
+    if "HX-Redirect" in response:
+        del response["HX-Redirect"]
+        response["HX-Refresh"] = "true"
+    return response
 
 
 def _session(request: HttpRequest) -> Session | None:

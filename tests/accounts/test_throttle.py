@@ -117,6 +117,32 @@ def test_many_tries_at_once_are_no_more_than_many_one_after_the_other(people):
     assert sorted(codes) == [400] * 15 + [429] * 15
 
 
+@pytest.mark.django_db(transaction=True)
+def test_many_right_sign_ins_at_once_are_all_let_in(people):
+    """Scripts of one account start together; what is under way is no failure."""
+    start, codes = threading.Barrier(25), []
+
+    def enter() -> None:
+        try:
+            start.wait(10)
+            codes.append(status_of(people.alice.email, PASSWORD))
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=enter) for _number in range(25)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert codes == [200] * 25 and not SignInFailure.objects.exists()
+
+
+def test_a_try_whose_process_died_counts_as_failed(alice):
+    for _number in range(15):
+        SignInFailure.objects.create(email=alice.email, at=timezone.now() - timedelta(seconds=61))
+    assert status_of(alice.email, PASSWORD) == 429
+
+
 def test_an_unknown_account_takes_as_long_as_a_known_one(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The difference of the medians is less than what two halves of the same kind differ by, with room for a busy
     machine; without the hash for unknown accounts it would be the whole time of one."""
