@@ -10,8 +10,10 @@ class AccountsConfig(AppConfig):
     verbose_name = _("People")
 
     def ready(self) -> None:
-        from accounts import directory_way
+        from accounts import directory_way, ways
+        from accounts.oauth_web import provider_ways
 
+        ways.register(provider_ways, order=10)
         post_migrate.connect(_first_admin, sender=self)
         directory_way.add()
 

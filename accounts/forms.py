@@ -9,6 +9,7 @@ from django.conf import settings
 from django.forms.utils import ErrorList
 from django.utils.translation import gettext_lazy as _
 
+from accounts.backends.oidc.errors import REASONS as OAUTH_REASONS
 from accounts.models import User
 from owui.lib.errors import UserError
 from owui.lib.pictures import NONE_CHOSEN, TYPES, data_address
@@ -18,7 +19,7 @@ LARGEST_PICTURE = 350_000
 
 #: reasons that another page may send along as `/auth?error=<reason>`; a free text there would let strangers write on
 #: our sign-in page
-REASONS = {
+REASONS = OAUTH_REASONS | {
     "signup_closed": _("New accounts are made by an administrator here. Ask for one, or sign in."),
     "challenge_over": _("The second step took too long, or was done already. Sign in again."),
     "reset_over": _("This link is used, older than an hour, or incomplete. Ask for a new one."),

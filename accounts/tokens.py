@@ -24,7 +24,7 @@ from django.utils import timezone
 
 from accounts.config import ApiKeyConfig, SignInConfig
 from accounts.key_limits import KeyLimits, covers, listed
-from accounts.models import ApiKey, Session, User
+from accounts.models import ApiKey, ExternalLogin, Session, User
 from owui.lib.crypto import decrypt, encrypt
 from owui.lib.errors import ACCESS_PROHIBITED, UserError
 from rbac.permissions import may
@@ -32,6 +32,7 @@ from rbac.sharing import is_verified
 
 COOKIE = "token"
 INVALID_TOKEN = "Your session has expired or the token is invalid. Please sign in again."  # noqa: S105
+KEYS_REST = "Your organisation signed you out, so your API keys rest. Sign in again to use them."
 API_KEY_OFF = "Use of API key is not enabled in the environment."
 CLASSIC_NAME = "API key"
 _LONGEST = 100 * 365 * 86400  # beyond, dates overflow, and nobody could sign in to correct the setting
@@ -147,6 +148,8 @@ def read_api_key(key: str, path: str, address: str) -> ApiKey:
     if row is None or not row.user.is_active or row.is_expired:
         raise BadCredential(INVALID_TOKEN)
     config = ApiKeyConfig.load()
+    if _rests(row.user):
+        raise BadCredential(KEYS_REST)
     if not config.enable or not may(row.user, "features.api_keys"):
         raise UserError(API_KEY_OFF, status=403, code="api_key_off")
     limits = KeyLimits.of(row)
@@ -234,8 +237,15 @@ def _owner_of_key(key: ApiKey) -> User | None:
     row = ApiKey.objects.select_related("user").filter(digest=key.digest).first()
     if row is None or row.is_expired or KeyLimits.of(row) != KeyLimits.of(key):
         return None
+    if _rests(row.user):
+        return None
     _limit(row)
     return row.user if ApiKeyConfig.load().enable and may(row.user, "features.api_keys") else None
+
+
+def _rests(user: User) -> bool:
+    """A provider has signed the person out: who left the organisation must not go on by a key. Signing in ends it."""
+    return ExternalLogin.objects.filter(user=user, signed_out_at__isnull=False).exists()
 
 
 def note_activity(user: User, session: Session | None = None) -> None:

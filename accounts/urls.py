@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from accounts.views import account, directory, entry, factors, keys, trusted
+from accounts.views import account, directory, entry, factors, keys, oauth, trusted
 
 app_name = "accounts"
 
@@ -20,6 +20,10 @@ urlpatterns = [
     path("auth/second-factor", factors.sign_in_step, name="second-factor"),
     path("auth/passkey/question", factors.passkey_question, name="passkey-question"),
     path("auth/passkey", factors.passkey_answer, name="passkey-answer"),
+    path("oauth/backchannel-logout", oauth.backchannel_logout, name="backchannel-logout"),
+    path("oauth/<slug:provider>/login", oauth.login, name="oauth-login"),
+    path("oauth/<slug:provider>/callback", oauth.callback, name="oauth-callback"),
+    path("oauth/<slug:provider>/login/callback", oauth.callback, name="oauth-callback-former"),
     path("settings", account.settings_page, name="settings"),
     path("settings/theme", account.theme, name="theme"),
     path("settings/password", account.password_change, name="password-change"),

@@ -16,6 +16,8 @@ from accounts.api.auths import router as auths
 from accounts.api.directory import router as directory
 from accounts.api.keys import router as keys
 from accounts.api.mfa import router as mfa
+from accounts.api.oauth import admin_router as oauth_admin
+from accounts.api.oauth import router as oauth
 from accounts.api.preferences import router as preferences
 from accounts.api.scim import router as scim
 from accounts.api.users import router as users
@@ -58,9 +60,11 @@ api.add_router("", health.router)
 api.add_router("/api/v1/auths/admin", auths_admin)
 api.add_router("/api/v1/auths/mfa", mfa)
 api.add_router("/api/v1/auths/api_keys", keys)
+api.add_router("/api/v1/auths/admin", oauth_admin)
 api.add_router("/api/v1/auths", auths)
 api.add_router("/api/v1/auths", directory)
 api.add_router("/api/v1/scim/v2", scim)
+api.add_router("/api/v1/auths/oauth", oauth)
 api.add_router("/api/v1/users/user", preferences)
 api.add_router("/api/v1/users", users)
 api.add_router("/api/v1/groups", groups)

@@ -154,6 +154,9 @@ class Boot(BaseSettings):
     aiohttp_client_session_ssl: str = "True"
     rag_system_context: bool = False
     database_user_active_status_update_interval: float = 60
+    # Other secrets than WEBUI_SECRET_KEY for what providers give us, where the operator wants them apart.
+    oauth_session_token_encryption_key: str = ""
+    oauth_client_info_encryption_key: str = ""
     webui_admin_email: str = ""
     webui_admin_password: str = ""
     webui_admin_name: str = "Admin"

@@ -11,8 +11,9 @@ from django.http import HttpRequest
 from ninja import Router
 
 from accounts import trusted
-from accounts.config import ApiKeyConfig, SignInConfig
+from accounts.config import ApiKeyConfig, OAuthConfig, SignInConfig
 from accounts.middleware import identity_of
+from accounts.oauth_web import providers
 from accounts.services import directory_is_on, has_users, signup_open
 from owui.lib.errors import UserError
 from owui.lib.redis import ping
@@ -77,7 +78,7 @@ def config(request: HttpRequest) -> dict[str, Any]:
         "name": settings.BOOT.webui_name,
         "version": VERSION,
         "default_locale": "",
-        "oauth": {"providers": {}, "auto_redirect": False},
+        "oauth": {"providers": providers(), "auto_redirect": OAuthConfig.load().auto_redirect},
         "features": features,
     }
     if not has_users():

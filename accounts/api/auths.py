@@ -11,6 +11,7 @@ from ninja import Router
 from accounts import services, tokens
 from accounts.middleware import identity_of
 from accounts.models import User
+from accounts.oauth_web import forget
 from accounts.schemas import (
     AddUserForm,
     PasswordForm,
@@ -24,6 +25,7 @@ from accounts.schemas import (
     user_json,
 )
 from accounts.services import Entered, Pending
+from accounts.services.oauth import sign_out_address
 from accounts.trusted import asserted_of, is_on
 from accounts.web import client_of, set_challenge_cookie, set_token_cookie
 from owui.lib.errors import Missing
@@ -78,10 +80,12 @@ def sign_out(request: HttpRequest, response: HttpResponse) -> dict[str, Any]:
     if identity.by_cookie:
         refuse_cross_site(request)
         refuse_embedded(request)
+    address = sign_out_address(identity.session, request.build_absolute_uri("/"))
+    address = address or settings.BOOT.webui_auth_signout_redirect_url
     services.sign_out(identity.user, identity.session)
     response.delete_cookie(tokens.COOKIE)
-    away = settings.BOOT.webui_auth_signout_redirect_url
-    return {"status": True} | ({"redirect_url": away} if away else {})
+    forget(response)
+    return {"status": True} | ({"redirect_url": address} if address else {})
 
 
 @router.post("/update/profile", auth=verified)

@@ -9,7 +9,7 @@ from django.http.response import HttpResponseBase
 from ninja import Body, Router
 
 from accounts import preferences, services
-from accounts.models import Session, User
+from accounts.models import OAuthSession, User
 from accounts.presence import is_here
 from accounts.schemas import UserUpdateForm, public_info, shown_info, user_info, user_json
 from owui.config.sections import UiConfig
@@ -125,16 +125,16 @@ def get_presence(request: HttpRequest, user_id: str) -> dict[str, bool]:
 
 @router.get("/{user_id}/oauth/sessions", auth=admin)
 def list_oauth_sessions(request: HttpRequest, user_id: str) -> list[dict[str, Any]]:
-    """Sessions that a sign-in provider opened and that have not ended."""
-    rows = Session.objects.filter(user=services.get_user(user_id), auth_method="oauth", revoked_at=None)
+    """What we keep of sign-in providers for a person; never the tokens."""
+    rows = OAuthSession.objects.filter(user=services.get_user(user_id))
     return [
         {
             "id": str(row.pk),
             "user_id": str(row.user_id),
-            "provider": row.auth_method,
+            "provider": row.provider,
             "expires_at": int(row.expires_at.timestamp()) if row.expires_at else None,
             "created_at": int(row.created_at.timestamp()),
-            "updated_at": int(row.created_at.timestamp()),
+            "updated_at": int(row.updated_at.timestamp()),
         }
         for row in rows.order_by("-created_at", "pk")
     ]

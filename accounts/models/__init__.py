@@ -4,6 +4,7 @@ from accounts.models.directory import DirectoryAbsence, DirectoryRun
 from accounts.models.factors import Authenticator, Passkey, RecoveryCode
 from accounts.models.keys import ApiKey
 from accounts.models.logins import ExternalLogin
+from accounts.models.oauth import OAuthSession, SpentToken
 from accounts.models.people import Role, User, UserManager
 from accounts.models.scim import ScimAccount, ScimEmail, ScimGroup
 from accounts.models.sessions import Challenge, Lockout, Session, SignInFailure
@@ -16,6 +17,7 @@ __all__ = [
     "DirectoryRun",
     "ExternalLogin",
     "Lockout",
+    "OAuthSession",
     "Passkey",
     "RecoveryCode",
     "Role",
@@ -24,6 +26,7 @@ __all__ = [
     "ScimGroup",
     "Session",
     "SignInFailure",
+    "SpentToken",
     "User",
     "UserManager",
 ]

@@ -24,6 +24,8 @@ class ExternalLogin(models.Model):
     last_seen_at = models.DateTimeField(_("last sign-in"), null=True, blank=True)
     #: what the last sign-in or sync changed, for the person's page in the administration
     last_report: models.JSONField[Any, Any] = models.JSONField(_("last sync"), default=dict, blank=True)
+    #: the provider said that the person is signed out; their keys rest until the next sign-in
+    signed_out_at = models.DateTimeField(_("signed out there"), null=True, blank=True)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["provider", "subject"], name="external_login_once")]

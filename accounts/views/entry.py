@@ -15,10 +15,12 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts import services, tokens, trusted
-from accounts.config import SignInConfig
+from accounts.config import OAuthConfig, SignInConfig
 from accounts.forms import REASONS, UNKNOWN_REASON, ForgotForm, ResetForm, SignInForm, SignUpForm
 from accounts.middleware import identity_of
+from accounts.oauth_web import forget, leave, straight_to
 from accounts.services import passkeys, resets
+from accounts.services.oauth import sign_out_address
 from accounts.ways import ways
 from accounts.web import client_of, go, let_in, me, refusal_status, safe_next, same_site
 from owui.config.sections import UiConfig
@@ -45,9 +47,11 @@ def sign_in(request: HttpRequest) -> HttpResponseBase:
         return _sign_in_page(request, form, target, refusal_status(request, refused))
     if request.user.is_authenticated:
         return go(request, target)
-    if not services.has_users() and services.signup_open():
-        return go(request, reverse("accounts:sign-up"))  # an empty server: the first account comes first
     reason = request.GET.get("error")
+    if not services.has_users() and services.signup_open() and not reason and not ways():
+        return go(request, reverse("accounts:sign-up"))  # an empty server: the first account comes first
+    if straight := straight_to(request, target):
+        return go(request, straight)
     return _sign_in_page(
         request, SignInForm(notice=str(REASONS.get(reason, UNKNOWN_REASON)) if reason else ""), target, 200
     )
@@ -144,16 +148,22 @@ def reset(request: HttpRequest) -> HttpResponseBase:
 def _after_sign_out() -> str:
     if away := settings.BOOT.webui_auth_signout_redirect_url:
         return str(away)
-    return f"{reverse('accounts:header-sign-in')}?signed_out=1" if trusted.is_on() else reverse("accounts:sign-in")
+    if trusted.is_on():
+        return f"{reverse('accounts:header-sign-in')}?signed_out=1"
+    # Not at once to the provider and in again.
+    return reverse("accounts:sign-in") + ("?signed_out=1" if OAuthConfig.load().auto_redirect else "")
 
 
 @require_POST
 def sign_out(request: HttpRequest) -> HttpResponseBase:
     identity = identity_of(request)
+    address = ""
     if identity is not None:
+        address = sign_out_address(identity.session, request.build_absolute_uri("/"))
         services.sign_out(identity.user, identity.session)
-    response = go(request, _after_sign_out())
+    response = leave(request, address) if address else go(request, _after_sign_out())
     response.delete_cookie(tokens.COOKIE, samesite=same_site())
+    forget(response)
     return response
 
 

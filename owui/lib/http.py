@@ -75,6 +75,11 @@ def _tls(ca_file: str | None, verify: bool) -> ssl.SSLContext:
     return context
 
 
+def tls_context() -> ssl.SSLContext:
+    """The authorities that all our connections trust."""
+    return _tls(_options.ca_file, _options.verify)
+
+
 def client() -> httpx.AsyncClient:
     """Give the running event loop's client, made on first use; raises `RuntimeError` outside a loop.
 
