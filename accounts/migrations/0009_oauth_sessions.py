@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('accounts', '0007_several_api_keys'),
+        ('accounts', '0008_tries_under_way'),
     ]
 
     operations = [
