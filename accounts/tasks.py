@@ -6,7 +6,7 @@ from typing import Any
 
 from celery import shared_task
 
-from accounts import mail
+from accounts import mail, tokens
 
 
 @shared_task(  # type: ignore[untyped-decorator]
@@ -18,3 +18,8 @@ def send_reset_mail(self: Any, email: str) -> None:
         mail.send_reset(email)
     except mail.TryLater as error:
         raise self.retry(exc=error, countdown=5 * 2**self.request.retries) from error
+
+
+@shared_task(name="accounts.prune_sessions", ignore_result=True)  # type: ignore[untyped-decorator]
+def prune_sessions() -> int:
+    return tokens.prune_sessions()

@@ -20,6 +20,7 @@ from typing import Any
 
 import jwt
 from django.conf import settings
+from django.db.models import Q
 from django.utils import timezone
 
 from accounts.config import ApiKeyConfig, SignInConfig
@@ -31,6 +32,8 @@ from rbac.permissions import may
 from rbac.sharing import is_verified
 
 COOKIE = "token"
+#: how long ended sessions can be looked at
+KEPT = timedelta(days=30)
 INVALID_TOKEN = "Your session has expired or the token is invalid. Please sign in again."  # noqa: S105
 KEYS_REST = "Your organisation signed you out, so your API keys rest. Sign in again to use them."
 API_KEY_OFF = "Use of API key is not enabled in the environment."
@@ -284,6 +287,12 @@ def revoke_all(user: User, *, keep: Session | None = None) -> None:
 def fresh_key() -> str:
     """A key in the field's form."""
     return "sk-" + secrets.token_hex(16)
+
+
+def prune_sessions() -> int:
+    """Forgets sessions that ended more than a month ago. The audit log keeps who signed in when."""
+    ended = timezone.now() - KEPT
+    return Session.objects.filter(Q(revoked_at__lt=ended) | Q(expires_at__lt=ended)).delete()[0]
 
 
 def new_api_key(user: User) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from accounts.views import account, directory, entry, factors, keys, oauth, trusted
+from accounts.views import account, devices, directory, entry, factors, keys, oauth, trusted
 
 app_name = "accounts"
 
@@ -36,4 +36,6 @@ urlpatterns = [
     path("settings/passkeys/<int:pk>/remove", factors.passkey_remove, name="passkey-remove"),
     path("settings/keys", keys.create, name="key-create"),
     path("settings/keys/<uuid:key_id>", keys.delete, name="key-delete"),
+    path("settings/devices/<uuid:pk>/end", devices.end, name="device-end"),
+    path("settings/devices/end-others", devices.end_others, name="devices-end-others"),
 ]

@@ -20,6 +20,7 @@ from accounts.api.oauth import admin_router as oauth_admin
 from accounts.api.oauth import router as oauth
 from accounts.api.preferences import router as preferences
 from accounts.api.scim import router as scim
+from accounts.api.sessions import router as sessions
 from accounts.api.users import router as users
 from chat.api.chats import router as chats
 from chat.api.completions import router as completions
@@ -63,6 +64,7 @@ api.add_router("/api/v1/auths/api_keys", keys)
 api.add_router("/api/v1/auths/admin", oauth_admin)
 api.add_router("/api/v1/auths", auths)
 api.add_router("/api/v1/auths", directory)
+api.add_router("/api/v1/auths", sessions)
 api.add_router("/api/v1/scim/v2", scim)
 api.add_router("/api/v1/auths/oauth", oauth)
 api.add_router("/api/v1/users/user", preferences)

@@ -16,6 +16,7 @@ app.conf.beat_schedule = {
     "resume-ingestion": {"task": "knowledge.resume_ingestion", "schedule": 10.0, "options": {"expires": 10}},
     "mark-interrupted-turns": {"task": "chat.mark_interrupted_turns", "schedule": 10.0, "options": {"expires": 10}},
     "prune-turn-logs": {"task": "chat.prune_turn_logs", "schedule": 600.0, "options": {"expires": 600}},
+    "prune-sessions": {"task": "accounts.prune_sessions", "schedule": 3600.0, "options": {"expires": 3600}},
     "seal-audit": {"task": "owui.seal_audit", "schedule": 30.0, "options": {"expires": 30}},
 }
 

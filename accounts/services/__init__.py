@@ -67,6 +67,8 @@ from accounts.services.provisioning import Report, admit
 from accounts.services.resets import find_reset, new_reset_link, request_reset, reset_password
 from accounts.services.sessions import (
     check_password,
+    end_other_sessions,
+    end_own_session,
     end_session,
     open_session,
     revoke_sessions,
@@ -107,6 +109,8 @@ __all__ = [
     "end_access",
     "end_keys",
     "directory_is_on",
+    "end_other_sessions",
+    "end_own_session",
     "end_session",
     "ensure_codes",
     "ensure_configured_admin",

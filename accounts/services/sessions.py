@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 from django.conf import settings
@@ -18,7 +19,7 @@ from accounts.services.guards import (
     tell,
 )
 from accounts.trusted import refuse_passwords
-from owui.lib.errors import Refused, UserError
+from owui.lib.errors import Missing, Refused, UserError
 from rbac.sharing import Person
 
 
@@ -77,6 +78,26 @@ def end_session(session: Session, *, by: Person) -> None:
     tokens.revoke(session)
     note("user.session.revoke", session.user, by, {"session": str(session.pk)})
     tell(session.user)
+
+
+@transaction.atomic
+def end_own_session(user: User, key: uuid.UUID) -> None:
+    """One of a person's own sessions; 404 for anybody else's, and for one that is over."""
+    session = Session.objects.select_related("user").filter(pk=key, user=user, revoked_at=None).first()
+    if session is None:
+        raise Missing(_("This session is over already."))
+    end_session(session, by=user)
+
+
+@transaction.atomic
+def end_other_sessions(user: User, *, keep: Session) -> int:
+    """Signs a person out everywhere but here. How many sessions ended."""
+    count = Session.objects.filter(user=user, revoked_at=None).exclude(pk=keep.pk).count()
+    if count:
+        tokens.revoke_all(user, keep=keep)
+        note("user.sessions.revoke", user, user, {"others": count})
+        tell(user)
+    return count
 
 
 @transaction.atomic
