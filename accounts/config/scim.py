@@ -5,7 +5,7 @@ from django.utils.translation import gettext_lazy as _
 from owui.config.registry import Section, setting
 
 
-class ScimConfig(Section, prefix="scim"):
+class ScimConfig(Section, prefix="scim", label=_("Provisioning (SCIM)")):
     """The provisioning interface (SCIM). Environment only: whoever holds the token may make and end accounts."""
 
     enable: bool = setting(
