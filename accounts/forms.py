@@ -25,6 +25,8 @@ REASONS = OAUTH_REASONS | {
     "reset_over": _("This link is used, older than an hour, or incomplete. Ask for a new one."),
     "password_changed": _("Your password was changed. Sign in with the new one."),
 }
+#: of these, what is no failure
+GOOD_NEWS = ("password_changed",)
 UNKNOWN_REASON = _("Signing in did not work. Try again; if it happens again, ask your administrator.")
 
 

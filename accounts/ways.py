@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 from django.utils.http import urlencode
 
+from accounts.config import SignInConfig
+
 if TYPE_CHECKING:
     from django.utils.functional import _StrOrPromise
 
@@ -41,8 +43,10 @@ def register(maker: Callable[[], Iterable[Way]], *, order: int) -> None:
 
 
 def ways(*, next_url: str = "/") -> list[Way]:
-    """Every way that is on, the page to come back to in its address."""
+    """Every way that is on, in the order the organisation wants, the page to come back to in its address."""
+    first = SignInConfig.load().way_order
     found = [way for _order, maker in _makers for way in maker()]
+    found.sort(key=lambda way: first.index(way.key) if way.key in first else len(first))
     if next_url == "/":
         return found
     return [Way(w.key, w.label, f"{w.url}?{urlencode({'next': next_url})}") for w in found]

@@ -29,6 +29,21 @@ class SignInConfig(Section, prefix="auth", label=_("Sign-in")):
         help=_("Off: the form is not shown."),
         stored=True,
     )
+    way_order: list[str] = setting(
+        [],
+        env="SIGN_IN_ORDER",
+        label=_("Order of the ways in"),
+        help=_("Such as oidc, ldap: these come first, in this order; the others follow."),
+        stored=True,
+    )
+    sign_in_notice: str = setting(
+        "",
+        env="SIGN_IN_NOTICE",
+        label=_("Notice on the sign-in page"),
+        help=_("A few sentences that everybody reads before signing in, such as who may use this site."),
+        stored=True,
+        multiline=True,
+    )
     tries_per_address: int = setting(
         100,
         env="SIGN_IN_TRIES_PER_ADDRESS",

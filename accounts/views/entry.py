@@ -16,13 +16,13 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts import services, tokens, trusted
 from accounts.config import OAuthConfig, SignInConfig
-from accounts.forms import REASONS, UNKNOWN_REASON, ForgotForm, ResetForm, SignInForm, SignUpForm
+from accounts.forms import GOOD_NEWS, REASONS, UNKNOWN_REASON, ForgotForm, ResetForm, SignInForm, SignUpForm
 from accounts.middleware import identity_of
 from accounts.oauth_web import forget, leave, straight_to
 from accounts.services import passkeys, resets
 from accounts.services.oauth import sign_out_address
 from accounts.ways import ways
-from accounts.web import client_of, go, let_in, me, refusal_status, safe_next, same_site
+from accounts.web import CHALLENGE, client_of, go, let_in, me, refusal_status, safe_next, same_site
 from owui.config.sections import UiConfig
 from owui.lib.errors import UserError
 
@@ -47,6 +47,8 @@ def sign_in(request: HttpRequest) -> HttpResponseBase:
         return _sign_in_page(request, form, target, refusal_status(request, refused))
     if request.user.is_authenticated:
         return go(request, target)
+    if "mfa" in request.GET and request.COOKIES.get(CHALLENGE):
+        return go(request, reverse("accounts:second-factor"))  # where the field's clients expect to be led
     reason = request.GET.get("error")
     if not services.has_users() and services.signup_open() and not reason and not ways():
         return go(request, reverse("accounts:sign-up"))  # an empty server: the first account comes first
@@ -71,10 +73,13 @@ def _sign_in_page(request: HttpRequest, form: SignInForm, target: str, status: i
     wanted = SignInConfig.load().enable_login_form or "form" in request.GET or form.is_bound
     context: dict[str, Any] = {
         "form": form if wanted and settings.BOOT.enable_password_auth and not trusted.is_on() else None,
+        "said": form,
         "signup_open": services.signup_open(),
         "way_list": ways(next_url=target),
         "reset_offered": resets.offered(),
         "passkeys_offered": passkeys.offered(),
+        "notice": SignInConfig.load().sign_in_notice,
+        "is_done": request.GET.get("error") in GOOD_NEWS,
         "next": target if target != "/" else "",
     }
     return render(request, "accounts/sign_in.html", context, status=status)
