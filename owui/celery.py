@@ -17,6 +17,8 @@ app.conf.beat_schedule = {
     "mark-interrupted-turns": {"task": "chat.mark_interrupted_turns", "schedule": 10.0, "options": {"expires": 10}},
     "prune-turn-logs": {"task": "chat.prune_turn_logs", "schedule": 600.0, "options": {"expires": 600}},
     "prune-sessions": {"task": "accounts.prune_sessions", "schedule": 3600.0, "options": {"expires": 3600}},
+    # Asks whether a look is due; the interval itself is a setting.
+    "sync-directory": {"task": "accounts.sync_directory", "schedule": 5.0, "options": {"expires": 5}},
     "seal-audit": {"task": "owui.seal_audit", "schedule": 30.0, "options": {"expires": 30}},
 }
 
@@ -27,3 +29,18 @@ def seal_audit() -> int:
     from owui.audit.sealer import seal_batch
 
     return seal_batch()
+
+
+@app.task(name="accounts.sync_directory")  # type: ignore[untyped-decorator]
+def sync_directory() -> bool:
+    """Looks through the directory when that is due; one worker at a time."""
+    from accounts.services import sync_directory, sync_is_due
+    from owui.lib.errors import Refused
+
+    if not sync_is_due():
+        return False
+    try:
+        sync_directory()
+    except Refused:
+        return False  # another worker was first
+    return True

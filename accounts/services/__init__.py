@@ -9,6 +9,7 @@ from accounts.services.creation import (
     signup_open,
 )
 from accounts.services.directory import directory_is_on, sign_in_by_directory
+from accounts.services.directory_sync import AlreadyRunning, sync_directory, sync_is_due
 from accounts.services.entering import (
     PATIENCE,
     Entered,
@@ -85,6 +86,7 @@ __all__ = [
     "PATIENCE",
     "TRIES",
     "WINDOW",
+    "AlreadyRunning",
     "Entered",
     "Factors",
     "Pending",
@@ -151,6 +153,8 @@ __all__ = [
     "signup_open",
     "start_app",
     "update_key",
+    "sync_directory",
+    "sync_is_due",
     "update_profile",
     "update_user",
     "verify",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.access.rows import Row
+from tests.access.rows import Row, task
 from tests.access.table_accounts import admins, everyone, governance
 
 _AUTHS = "/api/v1/auths"
@@ -21,4 +21,8 @@ ROWS: list[Row] = [
     everyone("GET", "/auth/ldap", 302),
     everyone("GET", "/auth/header", 302),
     governance("/admin/accounts/directoryrun/"),
+    task(
+        "accounts.sync_directory",
+        "Started by the schedule alone; changes directory memberships, and switches off who is gone.",
+    ),
 ]
