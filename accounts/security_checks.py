@@ -11,7 +11,7 @@ from django.db.models import Count, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from accounts import services, tokens
+from accounts import directory_checks, services, tokens
 from accounts.config import ApiKeyConfig, SignInConfig
 from accounts.models import ApiKey, Role, Session, User
 from owui import env
@@ -24,6 +24,8 @@ QUIET_ADMIN = timedelta(days=90)
 UNUSED_KEY = timedelta(days=90)
 LONGEST_WAIT = timedelta(days=30)
 LONGEST_SESSION = timedelta(days=7)
+#: registers its checks by being imported
+_OF_OTHERS = (directory_checks,)
 _SHOWN, _SAMPLE = 5, 200
 _PREFERRED = "argon2"
 _PROVIDERS = ("OPENID_PROVIDER_URL", "GOOGLE_CLIENT_ID", "MICROSOFT_CLIENT_ID", "GITHUB_CLIENT_ID")

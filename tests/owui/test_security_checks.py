@@ -51,6 +51,22 @@ def _days_ago(days: int) -> Any:
 
 _ARGON = _set(PASSWORD_HASHERS=["django.contrib.auth.hashers.Argon2PasswordHasher"])
 
+
+def _directory(**values: Any) -> Callable[[World], None]:
+    found = {"enable": True} | values
+    return lambda w: [w.store(f"ldap.{name}", value) for name, value in found.items()] and None
+
+
+def _run(state: str, *errors: str) -> Callable[[World], None]:
+    from accounts.models import DirectoryRun
+
+    return lambda w: DirectoryRun.objects.create(state=state, errors=list(errors)) and None
+
+
+def _proxy(**values: Any) -> Callable[[World], None]:
+    return lambda w: w.boot(webui_auth_trusted_email_header="X-Email", **values)
+
+
 NETWORK = [
     Case("6.1.a", "fail", "http://chat.example.org", lambda w: w.store("ui.url", "http://chat.example.org")),
     Case("6.1.a", "warn", "this machine", lambda w: w.store("ui.url", "http://localhost:8080")),
@@ -119,6 +135,21 @@ AUTH = [
     Case("6.2.n", "warn", "Any password", _nothing),
     Case("6.2.n", "ok", "must fit", lambda w: w.boot(enable_password_validation=True)),
     Case("6.2.n", "not_applicable", "off", lambda w: w.boot(enable_password_auth=False)),
+    Case("6.2.p", "fail", "in clear", _directory(use_tls=False)),
+    Case("6.2.p", "fail", "not checked", _directory(validate_cert=False)),
+    Case("6.2.p", "ok", "over TLS", _directory(use_tls=False, use_starttls=True)),
+    Case("6.2.p", "not_applicable", "off", _nothing),
+    Case("6.2.q", "warn", "without an account", _directory()),
+    Case("6.2.q", "ok", "cn=reader", _directory(app_dn="cn=reader,dc=example")),
+    Case("6.2.r", "warn", "keeps open sessions", _directory()),
+    Case("6.2.r", "warn", "not looked through", _directory(enable_sync=True)),
+    Case("6.2.r", "fail", "too many", _both(_directory(enable_sync=True), _run("refused", "too many"))),
+    Case("6.2.r", "ok", "45 seconds", _both(_directory(enable_sync=True), _run("done"))),
+    Case("6.2.s", "fail", "names no proxy", _proxy()),
+    Case("6.2.s", "warn", "10.0.0.0/8", _proxy(trusted_proxy_cidrs="10.0.0.0/8")),
+    Case("6.2.s", "ok", "10.0.0.5/32", _proxy(trusted_proxy_cidrs="10.0.0.5/32")),
+    Case("6.2.t", "warn", "X-Role", _proxy(webui_auth_trusted_role_header="X-Role")),
+    Case("6.2.t", "not_applicable", "No proxy", _proxy()),
     Case("6.2.o", "fail", "md5", _nothing),
     Case("6.2.o", "warn", "older hash", _ARGON),
     Case("6.2.o", "ok", "argon2id", _both(_ARGON, lambda w: type(w.people.bob).objects.update(password=ARGON))),
