@@ -26,6 +26,7 @@ from django.utils import timezone
 from accounts.config import ApiKeyConfig, SignInConfig
 from accounts.key_limits import KeyLimits, covers, listed
 from accounts.models import ApiKey, ExternalLogin, Session, User
+from accounts.presented import Presented
 from owui.lib.crypto import decrypt, encrypt
 from owui.lib.errors import ACCESS_PROHIBITED, UserError
 from rbac.permissions import may
@@ -34,6 +35,8 @@ from rbac.sharing import is_verified
 COOKIE = "token"
 #: how long ended sessions can be looked at
 KEPT = timedelta(days=30)
+#: the field's name for the cookie that says which tokens of a provider belong to this browser
+PROVIDER_SESSION = "oauth_session_id"
 INVALID_TOKEN = "Your session has expired or the token is invalid. Please sign in again."  # noqa: S105
 KEYS_REST = "Your organisation signed you out, so your API keys rest. Sign in again to use them."
 API_KEY_OFF = "Use of API key is not enabled in the environment."
@@ -214,6 +217,10 @@ def identify(headers: Any, cookies: Any, path: str, address: str = "") -> Identi
     else:
         user, session = read_token(text)
         identity = Identity(user, "jwt", session, by_cookie)
+    # For calls to other servers in the person's name.
+    identity.user.presented = Presented(
+        identity.method, text, str(cookies.get(PROVIDER_SESSION) or ""), str(headers.get("user-agent", ""))[:300]
+    )
     note_activity(identity.user, identity.session)
     return identity
 

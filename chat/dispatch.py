@@ -18,7 +18,9 @@ from chat.runner import runner
 from chat.services import Started
 from chat.standing import Standing
 from inference.catalogue import Resolved, bases_of
+from inference.forwarding import NOTHING, About, for_person
 from inference.permitted import Permitted, permitted_for, trimmed_params
+from inference.providers.base import ConnectionInfo
 from knowledge.chat import retrieve_for_chat
 from owui.lib.aio import in_thread
 
@@ -37,8 +39,12 @@ def make_plan(
     tools: Sequence[dict[str, Any]] = (),
     extra: dict[str, Any] | None = None,
     split_reasoning: bool = True,
+    connection: ConnectionInfo | None = None,
+    about: About = NOTHING,
 ) -> TurnPlan:
     """What the engine needs to know. Parameters: the chat's, then the model's on top (the administrator's win).
+
+    :param connection: the model's, as this person's call uses it (`for_person`)
 
     What was stored while the person was allowed to set it counts no longer than that.
     """
@@ -46,7 +52,7 @@ def make_plan(
     params = {**chat_params, **resolved.params}
     of_model = _model_knowledge(resolved)
     return TurnPlan(
-        connection=resolved.connection,
+        connection=connection or resolved.connection,
         upstream_model=resolved.upstream_id,
         history=history,
         system=system_prompt(
@@ -57,7 +63,7 @@ def make_plan(
         params={k: v for k, v in params.items() if k not in PARAMETERS_OF_OURS},
         tools=tools,
         extra=extra or {},
-        retrieve=_retriever(user, items, of_model, resolved) if items or of_model else None,
+        retrieve=_retriever(user, items, of_model, resolved, about) if items or of_model else None,
         context_in_system=settings.RAG_SYSTEM_CONTEXT,
         split_reasoning=split_reasoning,
     )
@@ -98,12 +104,18 @@ def _knowledge_owner(resolved: Resolved) -> uuid.UUID | None:
 
 
 def _retriever(
-    user: User, items: Sequence[dict[str, Any]], of_model: Sequence[dict[str, Any]], resolved: Resolved
+    user: User,
+    items: Sequence[dict[str, Any]],
+    of_model: Sequence[dict[str, Any]],
+    resolved: Resolved,
+    about: About,
 ) -> Callable[[str], Awaitable[Found]]:
     owner = _knowledge_owner(resolved)
 
     async def retrieve(question: str) -> Found:
-        found = await retrieve_for_chat(user, items, [question], model_items=of_model, model_owner_id=owner)
+        found = await retrieve_for_chat(
+            user, items, [question], model_items=of_model, model_owner_id=owner, about=about
+        )
         statuses = [
             Status(
                 s["action"],
@@ -128,7 +140,9 @@ async def start(user: User, resolved: Resolved, service: Callable[..., Started],
 
     async def both() -> Started:
         started, permitted = await in_thread(commit)()
-        run_started(user, resolved, started, permitted)
+        about = about_turn(started, resolved)
+        connection = await for_person(resolved.connection, user, about)
+        run_started(user, resolved, started, permitted, connection, about)
         return started
 
     task = asyncio.create_task(both(), name="start-turn")
@@ -137,10 +151,31 @@ async def start(user: User, resolved: Resolved, service: Callable[..., Started],
     return await asyncio.shield(task)
 
 
-def run_started(user: User, resolved: Resolved, started: Started, permitted: Permitted) -> uuid.UUID:
+def about_turn(started: Started, resolved: Resolved) -> About:
+    """What servers that are to know who asks learn of the turn."""
+    question = started.question
+    return About(
+        chat_id=str(started.chat.pk),
+        message_id=str(started.message.pk),
+        user_message_id=str(question.pk) if question else "",
+        user_message_parent_id=str(question.parent_id or "") if question else "",
+        model_id=resolved.model_id,
+    )
+
+
+def run_started(
+    user: User, resolved: Resolved, started: Started, permitted: Permitted, connection: ConnectionInfo, about: About
+) -> uuid.UUID:
     """Runs a turn whose rows are committed. Returns the turn's id."""
     plan = make_plan(
-        user, resolved, started.history, started.items, permitted=permitted, chat_params=started.chat.params
+        user,
+        resolved,
+        started.history,
+        started.items,
+        permitted=permitted,
+        chat_params=started.chat.params,
+        connection=connection,
+        about=about,
     )
     runner.run(
         plan,

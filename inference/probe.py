@@ -13,6 +13,8 @@ import orjson
 from django.conf import settings
 from django.utils.translation import gettext as _
 
+from inference.forwarding import filled
+from inference.providers.transport import OF_CALLERS
 from owui.lib.errors import UserError
 from owui.lib.http import FAULTS, client, fault_of
 from owui.lib.masks import same_place
@@ -25,13 +27,9 @@ _MCP_TYPES = "application/json, text/event-stream"
 
 def headers_for(options: Mapping[str, Any], person: Mapping[str, str], token: str) -> dict[str, str]:
     """What a call carries: the key or the caller's own token, and the connection's headers with their placeholders."""
-    headers = {}
-    for name, value in dict(options.get("headers") or {}).items():
-        for placeholder, text in person.items():
-            value = value.replace(f"{{{{{placeholder}}}}}", text)
-        headers[name] = value
+    headers = filled(options.get("headers") or {}, person)
     auth = options.get("auth_type") or "bearer"
-    if auth == "session":
+    if auth in OF_CALLERS and token:
         headers["Authorization"] = f"Bearer {token}"
     elif auth == "bearer" and options.get("key"):
         headers["Authorization"] = f"Bearer {options['key']}"

@@ -14,6 +14,8 @@ from django.db.models import Q
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from accounts.models import User
+from inference.forwarding import NOTHING, About
 from inference.providers.errors import ProviderError
 from knowledge.config import RagConfig
 from knowledge.context import Passage, Retrieved, assemble
@@ -49,6 +51,7 @@ async def retrieve_for_chat(
     *,
     model_items: Sequence[Mapping[str, Any]] = (),
     model_owner_id: uuid.UUID | None = None,
+    about: About = NOTHING,
 ) -> Retrieved:
     """What the attached items hold about the questions. Never raises for what a person or a server may cause: items
     that may not be read are left out silently, and faults become a status with `error: true`.
@@ -66,7 +69,7 @@ async def retrieve_for_chat(
     statuses = [_status(item.note, error=True) for item in chosen if item.note]
     if questions and any(not item.is_full and not item.note for item in chosen):
         try:
-            vectors = await embed_queries(config, questions)
+            vectors = await embed_queries(config, questions, user=_asker(user), about=about)
         except ProviderError as error:
             log.warning("Questions could not be embedded: %s", error.message)
             text = _("The documents could not be searched, the answer is made without them. %(reason)s")
@@ -75,6 +78,10 @@ async def retrieve_for_chat(
         return await in_thread(_collect)(chosen, questions, vectors, config, statuses)
     except UserError as error:
         return Retrieved(statuses=[*statuses, _status(error.message, error=True)])
+
+
+def _asker(user: Person) -> User | None:
+    return user if isinstance(user, User) else None
 
 
 def still_readable(

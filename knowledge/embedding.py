@@ -8,6 +8,8 @@ from collections.abc import Sequence
 
 from django.utils.translation import gettext as _
 
+from accounts.models import User
+from inference.forwarding import NOTHING, About, for_person
 from inference.providers import get_provider
 from inference.providers.base import ConnectionInfo
 from inference.providers.errors import ConnectionMisconfigured, ProviderError
@@ -45,9 +47,14 @@ def window_size(config: RagConfig) -> int:
     return config.embedding_batch_size * parallel
 
 
-async def embed_texts(config: RagConfig, texts: Sequence[str]) -> list[list[float]]:
-    """Unit vectors of texts of documents, in order; all batches side by side, so give `window_size` texts at most."""
-    connection = connection_of(config)
+async def embed_texts(
+    config: RagConfig, texts: Sequence[str], *, user: User | None = None, about: About = NOTHING
+) -> list[list[float]]:
+    """Unit vectors of texts of documents, in order; all batches side by side, so give `window_size` texts at most.
+
+    :param user: whose document it is, for servers that are to know who asks
+    """
+    connection = await for_person(connection_of(config), user, about)
     size = config.embedding_batch_size
     prepared = [_prepared(config.embedding_content_prefix, text) for text in texts]
     batches = [prepared[at : at + size] for at in range(0, len(prepared), size)]
@@ -61,9 +68,12 @@ async def embed_texts(config: RagConfig, texts: Sequence[str]) -> list[list[floa
     return [vector for task in tasks for vector in task.result()]
 
 
-async def embed_queries(config: RagConfig, queries: Sequence[str]) -> list[list[float]]:
+async def embed_queries(
+    config: RagConfig, queries: Sequence[str], *, user: User | None = None, about: About = NOTHING
+) -> list[list[float]]:
     """Unit vectors of questions, in one request; somebody waits for it, so it gives up early."""
-    connection = connection_of(config, seconds=min(QUERY_SECONDS, float(config.embedding_timeout)))
+    limited = connection_of(config, seconds=min(QUERY_SECONDS, float(config.embedding_timeout)))
+    connection = await for_person(limited, user, about)
     prepared = [_prepared(config.embedding_query_prefix, query) for query in queries]
     return await _embed(connection, config.embedding_model, prepared, PAUSES[:1])
 

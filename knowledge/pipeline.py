@@ -23,6 +23,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from pgvector import HalfVector
 
+from inference.forwarding import About
 from inference.providers.errors import ProviderError
 from knowledge.config import RagConfig
 from knowledge.embedding import embed_texts, window_size
@@ -255,12 +256,14 @@ def _split(document: Document, config: RagConfig, lease: Lease) -> None:
 def _embed(document: Document, config: RagConfig, lease: Lease, *, until: float) -> bool:
     """True when every pending chunk has its vector; False when the time slice is over."""
     pending = PendingChunk.objects.filter(document=document)
+    owner = document.owner
+    about = About(file_id=str(document.pk), file_name=document.filename, file_content_type=document.content_type)
     # One loop for the document: its HTTP client keeps the connection between windows and is closed with the loop.
     with asyncio.Runner() as runner:
         while rows := list(pending.filter(embedding=None).order_by("position")[: window_size(config)]):
             if time.monotonic() > until:
                 return False
-            vectors = runner.run(embed_texts(config, [row.text for row in rows]))
+            vectors = runner.run(embed_texts(config, [row.text for row in rows], user=owner, about=about))
             # In a transaction of its own: the first of a space makes an index, and others should wait for nothing else.
             space = activate_space(
                 engine=config.embedding_engine, model=config.embedding_model, dimensions=len(vectors[0])

@@ -147,6 +147,17 @@ class Boot(BaseSettings):
     email_use_ssl: bool = False
     default_from_email: str = ""
     custom_api_key_header: str = "x-api-key"
+    enable_forward_user_info_headers: bool = False
+    forward_user_info_header_user_name: str = "X-OpenWebUI-User-Name"
+    forward_user_info_header_user_id: str = "X-OpenWebUI-User-Id"
+    forward_user_info_header_user_email: str = "X-OpenWebUI-User-Email"
+    forward_user_info_header_user_role: str = "X-OpenWebUI-User-Role"
+    forward_user_info_header_auth_type: str = "X-OpenWebUI-Auth-Type"
+    forward_session_info_header_chat_id: str = "X-OpenWebUI-Chat-Id"
+    forward_session_info_header_message_id: str = "X-OpenWebUI-Message-Id"
+    forward_user_info_header_jwt_secret: str = ""
+    forward_user_info_header_jwt: str = "X-OpenWebUI-User-Jwt"
+    forward_user_info_header_jwt_expires_seconds: int = 300
     aiohttp_client_timeout: float | None = 300
     aiohttp_client_stream_idle_timeout: float | None = 120
     aiohttp_client_timeout_model_list: float = 10

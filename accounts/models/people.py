@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.hashers import as_ours
+from accounts.presented import Presented
 
 
 class Role(models.TextChoices):
@@ -64,6 +65,8 @@ class User(AbstractBaseUser):
     #: no column: ids of the models the credential in use is limited to, None without such a limit. It is on the person
     #: because that is what every question about models is asked with; `inference.models` answers it.
     model_scope: frozenset[str] | None = None
+    #: no column either: what the person came in with, for calls in their name
+    presented: Presented | None = None
 
     objects = UserManager()
     USERNAME_FIELD = "email"

@@ -24,6 +24,7 @@ from chat.engine.turn import Event, TurnPlan, run_turn
 from chat.services import check_text
 from chat.standing import TYPES, Standing, used_in
 from inference.catalogue import Resolved, resolve_for
+from inference.forwarding import About, for_person
 from inference.permitted import Permitted, permitted_for, refuse_temporary, trimmed
 from inference.providers.events import Finished, ReasoningDelta, TextDelta, ToolCallDelta, Usage
 from owui.audit.record import record
@@ -69,6 +70,7 @@ async def create_completion(request: HttpRequest, form: CompletionForm) -> Any:
         raise UserError("messages must hold at least one message.")
     resolved = await resolve_for(user, form.model, status=400)
     form, permitted = await in_thread(_admit)(user, resolved, form)
+    about = _about(form, resolved)
     plan = make_plan(
         user,
         resolved,
@@ -78,11 +80,20 @@ async def create_completion(request: HttpRequest, form: CompletionForm) -> Any:
         chat_params={**(form.params or {}), **form.sampling()},
         tools=form.tools or (),
         split_reasoning=False,
+        connection=await for_person(resolved.connection, user, about),
+        about=about,
     )
     events = _allowed(plan, standing_of(user, resolved, form.files or []), request._identity)  # type: ignore[attr-defined]
     if form.stream:
         return await _streamed(events, form.model)
     return await _whole(events, form.model)
+
+
+def _about(form: CompletionForm, resolved: Resolved) -> About:
+    """Which chat of the caller's the call belongs to, as the field's clients say it."""
+    said = form.model_extra or {}
+    texts = {"chat_id": said.get("chat_id"), "message_id": said.get("id") or said.get("message_id")}
+    return About(model_id=resolved.model_id, **{name: text for name, text in texts.items() if isinstance(text, str)})
 
 
 async def _allowed(plan: TurnPlan, standing: Standing, identity: Identity) -> AsyncGenerator[Event, None]:

@@ -88,7 +88,7 @@ async def verify(request: HttpRequest, form: VerifyForm) -> dict[str, Any]:
     url = form.url.strip().rstrip("/")
     kept = _kept(await in_thread(OllamaConfig.load)())
     info = connection_info("ollama", url, *kept.for_trial(url, form.key or "", form.config or {}))
-    return await ask(info, "GET", "/api/version")
+    return await ask(info, "GET", "/api/version", user=request.auth)  # type: ignore[attr-defined]
 
 
 # ------------------------------------------------------------------------------------------------------------ lists
@@ -112,7 +112,7 @@ async def list_openai_models(request: HttpRequest, index: int | None) -> dict[st
 
 @at_each(["GET"], "/api/version", auth=averified)
 async def get_version(request: HttpRequest, index: int | None) -> dict[str, Any]:
-    answers = await _ask_all("/api/version", index)
+    answers = await _ask_all(request, "/api/version", index)
     versions = sorted((str(a["version"]) for a in answers if a.get("version")), key=_version_key)
     if not versions:
         raise UserError("No Ollama server answers. Ask your administrator.", status=502, code="upstream")
@@ -121,7 +121,7 @@ async def get_version(request: HttpRequest, index: int | None) -> dict[str, Any]
 
 @at_each(["GET"], "/api/ps", auth=aadmin)
 async def list_loaded(request: HttpRequest, index: int | None) -> dict[str, Any]:
-    answers = await _ask_all("/api/ps", index)
+    answers = await _ask_all(request, "/api/ps", index)
     return {"models": [model for answer in answers for model in answer.get("models") or []]}
 
 
@@ -216,7 +216,8 @@ async def unload_model(request: HttpRequest) -> dict[str, bool]:
     if live is None or live.kind != "ollama":
         raise Missing(NOT_FOUND)
     body = {"model": live.upstream_id, "keep_alive": 0, "prompt": "", "stream": False}
-    await asyncio.gather(*(ask(c.info, "POST", "/api/generate", body) for c in live.connections))
+    user: Any = request.auth  # type: ignore[attr-defined]
+    await asyncio.gather(*(ask(c.info, "POST", "/api/generate", body, user=user) for c in live.connections))
     return {"status": True}
 
 
@@ -235,10 +236,11 @@ async def _connections() -> list[Connection]:
     return [connection for connection in setup.connections() if connection.kind == "ollama"]
 
 
-async def _ask_all(path: str, index: int | None) -> list[dict[str, Any]]:
+async def _ask_all(request: HttpRequest, path: str, index: int | None) -> list[dict[str, Any]]:
     """What the servers that answer say."""
     chosen = [c for c in await _connections() if index is None or c.index == index]
-    answers = await asyncio.gather(*(ask(c.info, "GET", path) for c in chosen), return_exceptions=True)
+    user: Any = request.auth  # type: ignore[attr-defined]
+    answers = await asyncio.gather(*(ask(c.info, "GET", path, user=user) for c in chosen), return_exceptions=True)
     found: list[dict[str, Any]] = []
     for answer in answers:
         if isinstance(answer, dict):
@@ -300,6 +302,7 @@ async def _administer(request: HttpRequest, method: str, verb: str, index: int |
         f"/api/{verb}",
         sent,
         stream=is_stream(body, default=verb in ("pull", "create", "push")),
+        user=request.auth,  # type: ignore[attr-defined]
     )
     if verb in _CHANGING:
         lists.forget()

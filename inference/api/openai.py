@@ -59,7 +59,10 @@ async def verify(request: HttpRequest, form: VerifyForm) -> dict[str, Any]:
     url = form.url.strip().rstrip("/")
     kept = _kept(await in_thread(OpenAIConfig.load)())
     return await ask(
-        connection_info("openai", url, *kept.for_trial(url, form.key or "", form.config or {})), "GET", "/models"
+        connection_info("openai", url, *kept.for_trial(url, form.key or "", form.config or {})),
+        "GET",
+        "/models",
+        user=request.auth,  # type: ignore[attr-defined]
     )
 
 
@@ -76,7 +79,7 @@ async def list_models_of(request: HttpRequest, index: int) -> dict[str, Any]:
     connection = (await in_thread(load_setup)()).connection("openai", index)
     if connection is None:
         raise Missing()
-    return await ask(connection.info, "GET", "/models")
+    return await ask(connection.info, "GET", "/models", user=request.auth)  # type: ignore[attr-defined]
 
 
 @router.post("/chat/completions", auth=averified)

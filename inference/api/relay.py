@@ -12,8 +12,10 @@ from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 
+from accounts.models import User
 from accounts.tokens import INVALID_TOKEN, Identity, still_valid
 from inference.catalogue import NOT_FOUND, Resolved, still_usable
+from inference.forwarding import About, for_person
 from inference.providers import get_provider
 from inference.providers.base import ConnectionInfo, PassthroughResponse
 from inference.providers.errors import ProviderError
@@ -76,16 +78,21 @@ async def relay(
     *,
     stream: bool = False,
     right: Right | None = None,
+    user: User | None = None,
 ) -> HttpResponseBase:
     """Sends the request on and gives the answer back: as it comes with `stream`, else whole.
 
     A stream ends when its `right` goes.
 
+    :param user: who asks, where no right is kept
+
     Closing our answer closes the server's. A server's own error keeps its status, and loses our key if it repeats it.
     """
     payload = None if body is None else orjson.dumps(allowed(body))
+    person = right.identity.user if right is not None else user
+    called = await for_person(connection, person, _about(right, body or {}))
     try:
-        answer = await get_provider(connection.kind).passthrough(connection, method, path, payload, stream)
+        answer = await get_provider(connection.kind).passthrough(called, method, path, payload, stream)
     except ProviderError as error:
         raise unavailable(error) from error
     if stream and answer.status < 400:
@@ -98,14 +105,21 @@ async def relay(
     data = await _whole(answer)
     if answer.status >= 400:
         data = _without_secrets(connection, data)
+        if called.api_key != connection.api_key and called.api_key:
+            data = data.replace(called.api_key.encode(), "…".encode())
     return HttpResponse(data, status=answer.status, content_type=answer.content_type)
 
 
 async def ask(
-    connection: ConnectionInfo, method: str, path: str, body: Mapping[str, Any] | None = None
+    connection: ConnectionInfo,
+    method: str,
+    path: str,
+    body: Mapping[str, Any] | None = None,
+    *,
+    user: User | None = None,
 ) -> dict[str, Any]:
     """The answer as an object, for operations that read it; 502 when there is none."""
-    response = await relay(connection, method, path, body)
+    response = await relay(connection, method, path, body, user=user)
     assert isinstance(response, HttpResponse)
     if response.status_code != 200:
         raise UserError(f"The model server answered with status {response.status_code}.", status=UPSTREAM_DOWN)
@@ -123,6 +137,12 @@ async def ask(
 def unavailable(error: ProviderError) -> UserError:
     """A server that cannot be reached, as REST says it."""
     return UserError(error.message, status=UPSTREAM_DOWN, code="upstream")
+
+
+def _about(right: Right | None, said: Mapping[str, Any]) -> About:
+    """What is known of the call; clients of the field say in the body which chat it belongs to."""
+    texts = {name: value for name in ("chat_id", "message_id") if isinstance(value := said.get(name), str)}
+    return About(model_id=right.model_id if right is not None else "", **texts)
 
 
 async def _allowed(answer: PassthroughResponse, right: Right | None) -> AsyncIterator[bytes]:

@@ -8,8 +8,8 @@ from django.http import HttpRequest
 from ninja import Router, Schema
 from pydantic import BaseModel, ConfigDict
 
-from accounts import tokens
 from inference.api.relay import aadmin
+from inference.forwarding import forwarded, own_token, values
 from inference.models import ServerConnection, TerminalServer, ToolServer
 from inference.probe import headers_for, mcp_tools, openapi_spec, terminal_type
 from inference.tool_servers import Entry, entries_json, parse_entries, replace_connections
@@ -61,7 +61,7 @@ def set_terminal_servers(request: HttpRequest, form: TerminalServersForm) -> dic
 @configs.post("/tool_servers/verify", auth=aadmin)
 async def verify_tool_server(request: HttpRequest, form: ConnectionForm) -> dict[str, Any]:
     entry = await in_thread(_entry)(ToolServer, form)
-    headers = _headers(request, entry)
+    headers = await _headers(request, entry)
     if entry.kind == "mcp":
         return {"status": True, "specs": await mcp_tools(entry.url, headers)}
     return await openapi_spec(entry.url, entry.options, headers)
@@ -70,7 +70,7 @@ async def verify_tool_server(request: HttpRequest, form: ConnectionForm) -> dict
 @configs.post("/terminal_servers/verify", auth=aadmin)
 async def verify_terminal_server(request: HttpRequest, form: ConnectionForm) -> dict[str, Any]:
     entry = await in_thread(_entry)(TerminalServer, form)
-    return {"status": True, "type": await terminal_type(entry.url, _headers(request, entry))}
+    return {"status": True, "type": await terminal_type(entry.url, await _headers(request, entry))}
 
 
 @terminals.get("/", auth=verified)
@@ -84,7 +84,8 @@ def _entry(model: type[ServerConnection], form: ConnectionForm) -> Entry:
     return parse_entries(model, [form.model_dump()])[0]
 
 
-def _headers(request: HttpRequest, entry: Entry) -> dict[str, str]:
+async def _headers(request: HttpRequest, entry: Entry) -> dict[str, str]:
     user: Any = request.auth  # type: ignore[attr-defined]
-    person = {"USER_ID": str(user.pk), "USER_NAME": user.name, "USER_EMAIL": user.email, "USER_ROLE": user.role}
-    return headers_for(entry.options, person, tokens.credential(request.headers, request.COOKIES)[0])
+    person = await values((entry.options.get("headers") or {}).values(), user)
+    token = await own_token(str(entry.options.get("auth_type")), user)
+    return forwarded(user) | headers_for(entry.options, person, token)

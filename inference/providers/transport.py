@@ -28,6 +28,13 @@ from owui.lib import http
 ERROR_TEXT_LIMIT = 1000  # characters of a server's own words shown to people
 DRAIN_SECONDS = 0.5
 
+#: sign-in types that send the caller's own token: `inference.forwarding` puts it in
+OF_CALLERS = ("session", "system_oauth")
+#: what a connection's headers may say of the caller and the call
+PERSONAL = re.compile(
+    r"\{\{(USER_ID|USER_NAME|USER_EMAIL|USER_ROLE|USER_GROUPS|USER_GROUP_IDS|CHAT_ID|MESSAGE_ID|USER_MESSAGE_ID|"
+    r"USER_MESSAGE_PARENT_ID|MODEL_ID|TASK|FILE_ID|FILE_NAME|FILE_CONTENT_TYPE|USER_AGENT|AUTH_TYPE)\}\}"
+)
 _USER_INFO = re.compile(r"^(\w+://)([^/@]*)@")
 
 
@@ -190,12 +197,14 @@ def headers_of(connection: ConnectionInfo) -> dict[str, str]:
         elif user_info:  # http://user:password@host, which the transport does not take beside a header
             pair = base64.b64encode(unquote_to_bytes(user_info[2])).decode()
             headers["Authorization"] = f"Basic {pair}"
-    elif auth_type != "none":
+    elif auth_type not in ("none", *OF_CALLERS):
         raise ConnectionMisconfigured(
             f"The connection to {shown_url(connection)} uses the sign-in type “{auth_type}”, which is not supported. "
-            "Choose bearer or none."
+            "Choose bearer, none, session or system_oauth."
         )
-    headers.update(connection.config.get("headers") or {})
+    own = connection.config.get("headers") or {}
+    # A header that is to say who asks is not sent where nobody does.
+    headers.update({name: value for name, value in own.items() if not PERSONAL.search(str(value))})
     headers.update(dict(connection.headers))
     return dict(headers)
 

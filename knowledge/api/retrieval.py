@@ -53,7 +53,7 @@ async def _query(request: HttpRequest, names: list[str], form: QueryForm) -> dic
     hits: list[Hit] = []
     if form.queries and names:
         try:
-            vectors = await embed_queries(config, form.queries)
+            vectors = await embed_queries(config, form.queries, user=user)
         except ProviderError as error:
             raise UserError(error.message, code="embedding") from error
         options = Options.of(

@@ -151,7 +151,7 @@ async def test_headers_and_key(server: FakeModelServer) -> None:
 
 async def test_settings_that_cannot_work(server: FakeModelServer) -> None:
     for changes in (
-        {"config": {"auth_type": "session"}},
+        {"config": {"auth_type": "azure_ad"}},
         {"api_key": "line\nbreak"},
         {"api_key": "schlüssel"},
         {"base_url": "localhost:1"},
