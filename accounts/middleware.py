@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction
+from django.conf import settings
 from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.auth.models import AnonymousUser
 from django.core.handlers.asgi import ASGIRequest
@@ -18,6 +19,9 @@ from accounts.trusted import asserted_of, check_same
 from owui.audit.middleware import client_ip
 from owui.lib.aio import in_thread
 from owui.lib.errors import UserError
+
+#: what a sign-in provider's session left beside ours
+_OF_PROVIDER = ("oauth_id_token", "oauth_session_id")
 
 
 def identity_of(request: HttpRequest) -> Identity | None:
@@ -79,5 +83,7 @@ class TokenAuthenticationMiddleware(AuthenticationMiddleware):
             and COOKIE in request.COOKIES
             and COOKIE not in response.cookies
         ):
-            response.delete_cookie(COOKIE)
+            for name in (COOKIE, *_OF_PROVIDER):
+                if name in request.COOKIES:
+                    response.delete_cookie(name, samesite=settings.SESSION_COOKIE_SAMESITE)
         return response

@@ -12,13 +12,14 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts import directory_checks, services, tokens
-from accounts.config import ApiKeyConfig, SignInConfig
+from accounts.config import ApiKeyConfig, ScimConfig, SignInConfig
 from accounts.models import ApiKey, Role, Session, User
 from owui import env
 from owui.lib import crypto
 from owui.security.registry import Finding, check, fail, not_applicable, ok, warn
 
 MOST_ADMINS = 10
+SHORTEST_TOKEN = 32
 MOST_TRIES, LEAST_WINDOW = 30, timedelta(minutes=1)
 QUIET_ADMIN = timedelta(days=90)
 UNUSED_KEY = timedelta(days=90)
@@ -246,6 +247,39 @@ def password_hashes() -> Finding:
     if old:
         return warn(_("%(count)d people still have an older hash.") % {"count": old})
     return ok(_("All %(count)d passwords are stored as argon2id.") % {"count": usable.count()})
+
+
+@check(
+    "6.2.w",
+    _("People have to sign in"),
+    repair=_("Set WEBUI_AUTH=True."),
+    names=("WEBUI_AUTH",),
+)
+def authentication() -> Finding:
+    if settings.BOOT.webui_auth:
+        return ok(_("Nobody gets in without signing in."))
+    others = User.objects.exclude(email=services.LOCAL).count()
+    if others:
+        return fail(_("Authentication is off although there are %(count)d accounts.") % {"count": others})
+    return fail(_("Authentication is off: whoever reaches this server is its administrator."))
+
+
+@check(
+    "6.2.x",
+    _("The provisioning token is long"),
+    repair=_("Make a new SCIM_TOKEN of at least 32 random characters, and give it to your directory's client."),
+    names=("SCIM_TOKEN", "ENABLE_SCIM", "SCIM_ENABLED"),
+)
+def provisioning_token() -> Finding:
+    config = ScimConfig.load()
+    if not config.enable:
+        return not_applicable(_("Provisioning by SCIM is off."))
+    if not config.token:
+        return warn(_("Provisioning is on and has no token, so every call is refused."))
+    values = {"count": len(config.token)}
+    if len(config.token) < SHORTEST_TOKEN:
+        return fail(_("The token can be guessed: it has %(count)d characters.") % values)
+    return ok(_("The token has %(count)d characters.") % values)
 
 
 @check(

@@ -130,6 +130,7 @@ class Boot(BaseSettings):
     enable_admin_export: bool = True
     enable_persistent_config: bool = True
     reset_config_on_start: bool = False
+    webui_auth: bool = True
     enable_password_auth: bool = True
     enable_initial_admin_signup: bool = False
     enable_password_validation: bool = False

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.db import DatabaseError
 
-from accounts.services import ensure_configured_admin
+from accounts.services import check_alone, ensure_configured_admin
 from chat.nodes import nodes
 from chat.runner import runner
 from owui.audit.sealer import seal_forever
@@ -28,6 +28,18 @@ def _configured_admin() -> None:
         log.warning("The configured administrator could not be made: %s", error)
 
 
+def _refusal() -> str:
+    """Why this process must not serve; empty when it may. A database that is away stops nothing here: each sign-in asks
+    the same again."""
+    try:
+        check_alone()
+    except UserError as error:
+        return error.message
+    except DatabaseError as error:
+        log.warning("Whether there are accounts cannot be asked yet: %s", error)
+    return ""
+
+
 class Lifespan:
     """The ASGI lifespan protocol."""
 
@@ -37,6 +49,10 @@ class Lifespan:
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
+                if refusal := await in_thread(_refusal)():
+                    log.critical(refusal)
+                    await send({"type": "lifespan.startup.failed", "message": refusal})
+                    return
                 await in_thread(_configured_admin)()
                 await nodes.start()
                 await runner.start()

@@ -30,7 +30,9 @@ if not BOOT.webui_secret_key and BOOT.database_url:
     sys.exit("WEBUI_SECRET_KEY is empty. Set it to a long random text, the same on every node.")
 SECRET_KEY = BOOT.webui_secret_key or "only-for-commands-that-never-serve"
 ALLOWED_HOSTS = [host.strip() for host in BOOT.allowed_hosts.split(",") if host.strip()]
-CSRF_TRUSTED_ORIGINS = [o for o in BOOT.cors_allow_origin.split(";") if o.startswith("http")]
+# A `*` is nobody here: who may send cookies along, and open sockets with them, is named.
+_named = [origin.strip().rstrip("/") for origin in BOOT.cors_allow_origin.split(";")]
+CSRF_TRUSTED_ORIGINS = [origin for origin in _named if origin.startswith("http")]
 if BOOT.webui_url:
     _url = urlsplit(BOOT.webui_url)
     CSRF_TRUSTED_ORIGINS.append(f"{_url.scheme}://{_url.netloc}")

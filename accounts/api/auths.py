@@ -56,7 +56,10 @@ def get_session(request: HttpRequest) -> dict[str, Any]:
 @router.post("/signin", auth=None)
 def sign_in(request: HttpRequest, form: SignInForm, response: HttpResponse) -> dict[str, Any]:
     refuse_cross_site(request)
-    if is_on():
+    if services.is_alone():
+        # As in the field: clients of a site without authentication send anything as e-mail and password.
+        outcome: Any = services.sign_in_alone(host=request.get_host(), **client_of(request))
+    elif is_on():
         # As in the field: clients of a site behind a proxy send anything as e-mail and password.
         outcome = services.sign_in_by_header(asserted_of(request), **client_of(request))
     else:

@@ -1,5 +1,6 @@
 """Account verbs: sign up, sign in, approve, change, leave. Each with its audit entry in the same transaction."""
 
+from accounts.services.alone import LOCAL, check_alone, is_alone, sign_in_alone
 from accounts.services.creation import (
     create_account,
     ensure_configured_admin,
@@ -79,6 +80,7 @@ from accounts.services.throttle import TRIES, WINDOW, lift
 from accounts.services.trusted import sign_in_by_header
 
 __all__ = [
+    "LOCAL",
     "reset_password",
     "request_reset",
     "new_reset_link",
@@ -95,6 +97,7 @@ __all__ = [
     "admit",
     "begin_session",
     "change_password",
+    "check_alone",
     "check_enabled",
     "check_fresh",
     "check_password",
@@ -129,6 +132,7 @@ __all__ = [
     "keys_allowed",
     "keys_of",
     "lift",
+    "is_alone",
     "make_admin",
     "must_have_factor",
     "new_challenge",
@@ -146,6 +150,7 @@ __all__ = [
     "search_users",
     "set_timezone",
     "sign_in",
+    "sign_in_alone",
     "sign_in_by_directory",
     "sign_in_by_header",
     "sign_out",

@@ -40,6 +40,8 @@ def signup_open() -> bool:
     """Whether the sign-up form works. The first account does not need ENABLE_SIGNUP, but the form must not be switched
     off (ENABLE_INITIAL_ADMIN_SIGNUP lets it in even then): behind single sign-on no stranger becomes administrator."""
     boot, config = settings.BOOT, SignInConfig.load()
+    if not boot.webui_auth:
+        return False  # whoever comes is the one administrator
     if is_on():
         return False  # a proxy in front of us makes the accounts
     if not has_users():
@@ -117,6 +119,8 @@ def _insert_account(
         )
     config = SignInConfig.load()
     is_first = not has_users()
+    if not is_first and not settings.BOOT.webui_auth:
+        raise Refused(_("Without authentication (WEBUI_AUTH=False) there is one account only."), code="alone")
     if is_first:
         role = Role.ADMIN
     elif role not in Role.values:

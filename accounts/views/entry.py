@@ -32,6 +32,11 @@ from owui.lib.errors import UserError
 @require_http_methods(["GET", "POST"])
 def sign_in(request: HttpRequest) -> HttpResponseBase:
     target = safe_next(request.POST.get("next") or request.GET.get("next"))
+    if services.is_alone():
+        if request.user.is_authenticated:
+            return go(request, target)
+        outcome: Any = services.sign_in_alone(host=request.get_host(), **client_of(request))
+        return let_in(request, outcome, target)
     if door := _other_door(request, target):
         return door
     if request.method == "POST":
