@@ -137,7 +137,7 @@ class DirectoryConfig(Section, prefix="ldap", label=_("Directory (LDAP)")):
         env="LDAP_SYNC_INTERVAL",
         label=_("Seconds between two looks"),
         help=_("With 45, who is closed in the directory is out here within a minute."),
-        minimum=15,
+        minimum=5,
         maximum=86400,
     )
     sync_max_removals: int = setting(

@@ -62,6 +62,8 @@ def sign_in_by_directory(*, user: str, password: str, user_agent: str = "", ip: 
         try:
             identity = _identity(config, user, password)
         except UserError as error:
+            if isinstance(error, directory.DirectoryProblem):
+                log.error("directory: %s", error.detail)
             if error.code != "credentials":
                 row.delete()  # a directory that is down locks nobody out
             raise

@@ -59,7 +59,6 @@ def connected(config: DirectoryConfig) -> Iterator[Any]:
 
 
 def _silent(detail: str) -> DirectoryProblem:
-    log.error("directory: %s", detail)
     return DirectoryProblem(
         _("The directory does not answer at the moment. Try again shortly; if it stays so, tell your administrator."),
         detail=detail,
@@ -73,18 +72,26 @@ def _connect(config: DirectoryConfig) -> Any:
         try:
             return _open(config, url, is_starttls)
         except (library.INVALID_CREDENTIALS, library.INAPPROPRIATE_AUTH, library.INVALID_DN_SYNTAX) as error:
-            log.error("directory %s refuses the searching account %s: %s", url, config.app_dn, reason(error))
             raise DirectoryProblem(
                 _("The directory does not accept this site's own account. Tell your administrator."),
-                detail=f"{url} refuses LDAP_APP_DN: {reason(error)}",
+                detail=f"{url} refuses the searching account {config.app_dn}: {reason(error)}",
                 status=400,
                 code="directory_account",
             ) from error
         except (library.LDAPError, OSError, ValueError) as error:
             # ValueError: an option that the library does not take, such as ciphers or a file it cannot read.
-            failures.append(f"{url}: {reason(error)}")
+            failures.append(f"{url}: {reason(error)}{_hint(url, error)}")
             log.warning("directory %s", failures[-1])
     raise _silent("no server answers. " + "; ".join(failures) if failures else "LDAP_SERVER_HOST names no server")
+
+
+def _hint(url: str, error: Exception) -> str:
+    """The TLS library says little; most often it is one of these."""
+    library = ldap()
+    is_tls = isinstance(error, library.CONNECT_ERROR) or (url.startswith("ldaps") and not isinstance(error, OSError))
+    if is_tls or str(error) == "option error":
+        return " (TLS: see LDAP_CA_CERT_FILE, the host name in the certificate, LDAP_CIPHERS, and the port)"
+    return ""
 
 
 def _open(config: DirectoryConfig, url: str, is_starttls: bool) -> Any:

@@ -142,7 +142,6 @@ def run(connection: Any, search: Any, config: DirectoryConfig, *, most: int = 0)
 
 def _misconfigured(error: BaseException, config: DirectoryConfig) -> DirectoryProblem:
     detail = f"LDAP_SEARCH_BASE or a filter is wrong ({reason(error)}); the base is {config.search_base!r}"
-    log.error("directory: %s", detail)
     return DirectoryProblem(
         _("The directory is not set up correctly. Tell your administrator."), detail=detail, status=400
     )
