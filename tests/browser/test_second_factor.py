@@ -36,7 +36,7 @@ def authenticator(page: Page) -> None:
 
 def sign_out(page: Page, name: str) -> None:
     page.get_by_role("button", name=name).click()
-    page.get_by_role("button", name="Sign out").click()
+    page.get_by_role("button", name="Sign out", exact=True).click()
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
 
 
