@@ -65,7 +65,7 @@ def config(request: HttpRequest) -> dict[str, Any]:
         raise failure
     sign_in = SignInConfig.load()
     features: dict[str, Any] = {
-        "auth": True,
+        "auth": settings.BOOT.webui_auth,
         "auth_trusted_header": trusted.is_on(),
         "enable_signup_password_confirmation": settings.BOOT.enable_signup_password_confirmation,
         "enable_ldap": directory_is_on(),
