@@ -48,6 +48,8 @@ class User(AbstractBaseUser):
     username = models.CharField(_("user name"), max_length=255, blank=True)
     role = models.CharField(_("role"), max_length=10, choices=Role.choices, default=Role.PENDING, db_index=True)
     is_active = models.BooleanField(_("may sign in"), default=True)
+    #: only the person says that the address is theirs: nobody of the organisation, no provider, no mail that arrived
+    is_address_claimed = models.BooleanField(_("address is their own word"), default=False, editable=False)
     profile_image_url = models.TextField(blank=True, default="/user.png")
     bio = models.TextField(blank=True)
     gender = models.CharField(_("gender"), max_length=255, blank=True)

@@ -126,7 +126,14 @@ def _insert_account(
     elif role not in Role.values:
         role = config.default_user_role if config.default_user_role in Role.values else Role.PENDING
     acting(by)
-    user = User.objects.create(email=email, password=hashed, name=name, role=role, profile_image_url=profile_image_url)
+    user = User.objects.create(
+        email=email,
+        password=hashed,
+        name=name,
+        role=role,
+        profile_image_url=profile_image_url,
+        is_address_claimed=only_while_open,
+    )
     note(action, user, by or user, {"role": role})
     if is_first and only_while_open:
         _close_sign_up(user)

@@ -78,7 +78,7 @@ def update_user(user: User, *, by: Person | None, **changes: Any) -> User:
         email = clean_email(changes["email"])
         if User.objects.filter(email=email).exclude(pk=user.pk).exists():
             raise UserError(_("This e-mail address is already registered."), code="email_taken")
-        user.email = email
+        user.email, user.is_address_claimed = email, False
     check_lengths(changes.get("profile_image_url"))
     for field in ("name", "profile_image_url"):
         if changes.get(field):
@@ -88,7 +88,8 @@ def update_user(user: User, *, by: Person | None, **changes: Any) -> User:
         user.set_password(changes["password"])
     acting(by)
     with last_administrator_stays():
-        user.save(update_fields=["role", "is_active", "email", "name", "profile_image_url", "password", "updated_at"])
+        fields = ["role", "is_active", "email", "is_address_claimed", "name", "profile_image_url", "password"]
+        user.save(update_fields=[*fields, "updated_at"])
     if changes.get("password") or not user.is_active:
         tokens.revoke_all(user)
     if before.get("is_active") and not user.is_active:

@@ -94,6 +94,7 @@ def _link(identity: ExternalIdentity, email: str, rules: Admission, report: Repo
                 _("This e-mail address already belongs to an account. Sign in as before, or ask your administrator."),
                 code="email_taken",
             )
+        User.objects.filter(pk=user.pk).update(is_address_claimed=False)
         report.is_linked = True
     elif rules.may_create:
         # An address the provider does not vouch for is somebody's claim about themselves: still an account of its own.
@@ -106,6 +107,8 @@ def _link(identity: ExternalIdentity, email: str, rules: Admission, report: Repo
             action="user.sign_up",
             profile_image_url=identity.picture,
         )
+        if not identity.is_verified:
+            User.objects.filter(pk=user.pk).update(is_address_claimed=True)
         report.is_new = True
     else:
         raise Refused(

@@ -79,8 +79,9 @@ def reset_password(*, token: str, new: str) -> User:
         # Asked again under the lock: of two at once the second finds another hash.
         User.objects.select_for_update().filter(pk=find_reset(token).pk).first()
         user = find_reset(token)
-        user.password = hashed
-        user.save(update_fields=["password", "updated_at"])
+        # The link came by mail to the address, or from the operator.
+        user.password, user.is_address_claimed = hashed, False
+        user.save(update_fields=["password", "is_address_claimed", "updated_at"])
         tokens.revoke_all(user)
         note("user.password.reset", user, user)
         tell(user)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,18 +40,32 @@ class Operator:
     is_active: bool = True
 
 
-def make_plan(path: str, *, prune: bool = False, progress: Progress | None = None) -> Plan:
-    """What the file would change; nothing is written. BadFile names everything that is wrong with it."""
+def make_plan(path: str, *, prune: bool = False, progress: Progress | None = None, adopt: Collection[str] = ()) -> Plan:
+    """What the file would change; nothing is written. BadFile names everything that is wrong with it.
+
+    :param adopt: addresses of people who signed up themselves, and of whom the operator says that it is them
+    """
     progress = progress or Progress(is_shown=False)
     source, shape, problems = _read(path, progress)
     with transaction.atomic():
-        return plan.make(source, shape, problems, world.load(), prune=prune)
+        now = world.load()
+        for user in _known(now, adopt):
+            user.is_address_claimed = False
+        return plan.make(source, shape, problems, now, prune=prune)
 
 
-def apply_file(path: str, *, by: Any = None, prune: bool = False, progress: Progress | None = None) -> Plan:
+def apply_file(
+    path: str,
+    *,
+    by: Any = None,
+    prune: bool = False,
+    progress: Progress | None = None,
+    adopt: Collection[str] = (),
+) -> Plan:
     """Makes the database what the file says, and gives the plan that was carried out.
 
     :param by: the administrator that the audit log and the history shall name; None is the system
+    :param adopt: see `make_plan`
     :raises BadFile: something is wrong with the file; nothing was applied
     """
     by, progress = by or Operator(), progress or Progress(is_shown=False)
@@ -62,8 +76,9 @@ def apply_file(path: str, *, by: Any = None, prune: bool = False, progress: Prog
         locks.take(shape)
         progress.step("Comparing with the database")
         now = world.load()
-        made = plan.make(source, shape, problems, now, prune=prune)
         acting(by)
+        _adopt(now, adopt, by)
+        made = plan.make(source, shape, problems, now, prune=prune)
         if made.count:
             _write(made, now, source, by, hashes, progress)
         writers.write_ownership(made, now)
@@ -78,6 +93,22 @@ def apply_file(path: str, *, by: Any = None, prune: bool = False, progress: Prog
         ) from error
     except IntegrityError as error:
         raise UserError(CHANGED_MEANWHILE) from error
+
+
+def _known(now: world.World, adopt: Collection[str]) -> list[User]:
+    wanted = [email.strip().lower() for email in adopt]
+    if missing := [email for email in wanted if email not in now.users]:
+        raise UserError(f"There is no person {missing[0]} who could be adopted. Nothing was applied.")
+    return [now.users[email] for email in wanted]
+
+
+def _adopt(now: world.World, adopt: Collection[str], by: Any) -> None:
+    """The operator's word for people counts from now on, whatever the file says of them."""
+    for user in _known(now, adopt):
+        if user.is_address_claimed:
+            user.is_address_claimed = False
+            User.objects.filter(pk=user.pk).update(is_address_claimed=False)
+            record("user.adopt", by=by, object_type="user", object_id=str(user.pk), object_label=user.email)
 
 
 def _while_busy(once: Callable[[], Plan]) -> Plan:

@@ -95,6 +95,8 @@ class Planner:
         self.source, self.shape, self.world, self.prune = source, shape, world, prune
         self.plan = Plan()
         self.problems: list[Problem] = []
+        #: addresses of people whom nobody vouches for, told already
+        self.strangers: set[str] = set()
         self.now = timezone.now()
 
     # ------------------------------------------------------------------------------------------------------- telling

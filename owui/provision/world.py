@@ -66,7 +66,7 @@ class World:
 
 def load() -> World:
     """The world of now. Memberships are those made by hand: what a directory brought is the directory's."""
-    columns = ("pk", "email", "name", "role", "is_active", "session_stamp", "created_at")
+    columns = ("pk", "email", "name", "role", "is_active", "session_stamp", "created_at", "is_address_claimed")
     users = {user.email: user for user in User.objects.only(*columns).order_by().iterator(BATCH)}
     groups = {group.name: group for group in Group.objects.order_by("name")}
     manual = Membership.objects.filter(source=MembershipSource.MANUAL)

@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 from django.core.management import CommandError
 
+from accounts import services
 from inference.models import AIModel
 from knowledge.models import KnowledgeBase
+from owui.audit.models import AuditEvent
 from owui.provision.models import Provisioned
 from tests.owui.provision_world import WORLD, grants
 
@@ -84,3 +86,75 @@ def test_no_model_is_built_on_one_of_an_ordinary_person_unless_the_file_names_it
     apply(text + "  - {id: small, owner: mallory@example.org}\n")
     assert AIModel.objects.get(model_id="safety").base_model == AIModel.objects.get(model_id="small")
     assert apply(text).endswith("Nothing to change.\n")
+
+
+# ------------------------------------------------------------------------------------------------ who signed up alone
+GIVING = {
+    "role": "users: [{email: boss@example.org, role: admin}]",
+    "member": "groups: [{name: Board, members: [boss@example.org]}]",
+    "manager": "groups: [{name: Board, managers: [boss@example.org]}]",
+    "grant": "models: [{id: safety, access: {users: {boss@example.org: read}}}]",
+    "owner": "knowledge_bases: [{name: SOPs, owner: boss@example.org}]",
+}
+
+
+@pytest.fixture
+def stranger(people: Any, set_config: Any) -> Any:
+    """Somebody who made an account with an address that a file is to name."""
+    set_config("auth.enable_signup", True)
+    return services.sign_up(name="Boss", email="boss@example.org", password="a long password")
+
+
+@pytest.mark.parametrize("text", GIVING.values(), ids=GIVING)
+def test_who_signed_up_alone_gets_nothing_by_their_address(apply: Any, stranger: Any, text: str) -> None:
+    text = f"version: 1\n{text}\n"
+    with pytest.raises(CommandError, match=r"org.yaml:2:\d+: boss@example.org signed up .*--adopt boss@example.org"):
+        apply(text)
+    stranger.refresh_from_db()
+    assert stranger.role == "pending" and not Provisioned.objects.exists()
+    apply(text, "--adopt", "boss@example.org")
+    assert apply(text) == "Nothing to change.\n"
+
+
+def test_the_operators_word_for_somebody_is_in_the_audit_log_and_counts_once(apply: Any, stranger: Any) -> None:
+    text = "version: 1\nusers: [{email: boss@example.org, role: user}]\n"
+    with pytest.raises(CommandError, match="no person nobody@example.org"):
+        apply(text, "--adopt", "nobody@example.org")
+    apply(text, "--adopt", "Boss@example.org")
+    apply(text, "--adopt", "boss@example.org")
+    assert AuditEvent.objects.filter(action="user.adopt", object_id=str(stranger.pk)).count() == 1
+
+
+def test_a_plan_says_it_too_and_changes_nothing(apply: Any, stranger: Any) -> None:
+    text = "version: 1\nusers: [{email: boss@example.org, role: admin}]\n"
+    with pytest.raises(CommandError, match="signed up"):
+        apply(text, "--plan")
+    apply(text, "--plan", "--adopt", "boss@example.org")
+    assert apply.code == 2
+    stranger.refresh_from_db()
+    assert stranger.is_address_claimed
+
+
+@pytest.mark.parametrize("proof", ["administrator", "verified provider", "reset by mail", "new address"])
+def test_an_address_that_somebody_vouches_for_is_no_claim(stranger: Any, people: Any, proof: str) -> None:
+    from accounts import reset_links
+    from accounts.backends.identity import Admission, ExternalIdentity
+
+    if proof == "administrator":
+        stranger = services.create_account(
+            name="New", email="new@example.org", password=None, by=people.dana, role="user"
+        )
+    elif proof == "verified provider":
+        identity = ExternalIdentity("oidc", "1", "boss@example.org", is_verified=True)
+        services.admit(identity, Admission(may_merge=True))
+    elif proof == "reset by mail":
+        services.reset_password(token=reset_links.token_for(stranger), new="another password")
+    else:
+        services.update_user(stranger, by=people.dana, email="other@example.org")
+    stranger.refresh_from_db()
+    assert not stranger.is_address_claimed
+
+
+def test_the_first_account_is_the_operators_own(apply: Any, people: Any) -> None:
+    type(people.dana).objects.filter(pk=people.dana.pk).update(is_address_claimed=True)
+    apply("version: 1\nusers: [{email: dana@example.org, role: admin}]\n")

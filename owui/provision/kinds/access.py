@@ -12,6 +12,7 @@ from django.conf import settings
 from inference.models import AIModel
 from knowledge.models import KnowledgeBase
 from owui.provision.kinds.bases import base_key
+from owui.provision.kinds.trust import is_known
 from owui.provision.parse import Path_
 from owui.provision.plan import CHANGE, FieldChange, GrantChanges, Planner
 from owui.provision.shape import Access as AccessShape
@@ -132,6 +133,8 @@ def _principal(planner: Planner, kind: str, name: str, path: Path_) -> uuid.UUID
     if found is None:
         near = guess(name, known) if len(planner.problems) < 50 else ""
         planner.problem(path, f"There is no {'group' if kind == 'group' else 'person'} {name!r}.{near}", key=True)
+        return None
+    if kind == "user" and not is_known(planner, found, path):
         return None
     pk: uuid.UUID = found.pk
     return pk

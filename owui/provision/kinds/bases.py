@@ -6,7 +6,7 @@ import uuid
 from typing import Any
 
 from knowledge.models import KnowledgeBase
-from owui.provision.kinds.trust import trusted_owners
+from owui.provision.kinds.trust import is_known, trusted_owners
 from owui.provision.parse import Path_
 from owui.provision.plan import CREATE, REMOVE, FieldChange, Planner
 from owui.provision.shape import BaseEntry, guess
@@ -51,7 +51,7 @@ def _owner(planner: Planner, entry: BaseEntry, path: Path_) -> uuid.UUID | None:
         text = f"There is no person {entry.owner!r}.{guess(entry.owner, planner.world.users)}"
         planner.problem((*path, "owner"), text)
         return None
-    return user.pk
+    return user.pk if is_known(planner, user, (*path, "owner")) else None
 
 
 def find_base(planner: Planner, entry: BaseEntry, owner: uuid.UUID | None, path: Path_) -> KnowledgeBase | None:

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 
 from accounts.config import SignInConfig
+from owui.provision.kinds.trust import is_known
 from owui.provision.parse import Path_
 from owui.provision.plan import CHANGE, CREATE, FieldChange, Planner
 from owui.provision.shape import guess
@@ -73,7 +74,7 @@ def _users(planner: Planner, emails: Iterable[str], path: Path_) -> set[uuid.UUI
             planner.problem((*path, index), text + " List them under `users` first.")
         elif user.pk in found:
             planner.problem((*path, index), f"{email!r} is in this list twice.")
-        else:
+        elif is_known(planner, user, (*path, index)):
             found.add(user.pk)
     return found
 

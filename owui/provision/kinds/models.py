@@ -10,7 +10,7 @@ from inference.models import AIModel
 from inference.services import MAX_HOPS, check_id
 from knowledge.models import KnowledgeBase
 from owui.lib.errors import UserError
-from owui.provision.kinds.trust import trusted_owners
+from owui.provision.kinds.trust import is_known, trusted_owners
 from owui.provision.parse import Path_
 from owui.provision.plan import CREATE, REMOVE, FieldChange, Planner
 from owui.provision.shape import ModelEntry, guess
@@ -108,6 +108,8 @@ def _columns(planner: Planner, entry: ModelEntry, row: AIModel, path: Path_) -> 
         if entry.owner and entry.owner not in planner.world.users:
             text = f"There is no person {entry.owner!r}.{guess(entry.owner, planner.world.users)}"
             planner.problem((*path, "owner"), text)
+        elif entry.owner:
+            is_known(planner, planner.world.users[entry.owner], (*path, "owner"))
         present = planner.world.owner_email(row.owner_id)
         columns["owner"] = (present, entry.owner, {"owner_id": _owner_id(planner, entry)})
     return columns | _meta(planner, entry, row, path)

@@ -9,6 +9,7 @@ from accounts.models import Role, User
 from accounts.services import check_password_rules
 from owui.lib.errors import UserError
 from owui.provision.kinds.secrets import named, reference, resolve
+from owui.provision.kinds.trust import is_known
 from owui.provision.parse import Path_
 from owui.provision.plan import CREATE, REMOVE, FieldChange, Planner
 from owui.provision.shape import UserEntry
@@ -24,7 +25,7 @@ def plan_users(planner: Planner) -> None:
         user = planner.world.users.get(entry.email)
         if user is None:
             _plan_new(planner, entry, path)
-        else:
+        elif is_known(planner, user, (*path, "email")):
             _plan_known(planner, entry, user, path)
     listed = {entry.email for entry in entries}
     for email in planner.owned_keys("user"):

@@ -28,6 +28,13 @@ class Command(BaseCommand):
             "--plan", action="store_true", help="only show what would change; exits with 2 when something would"
         )
         parser.add_argument("--prune", action="store_true", help="also remove what is not in the file any more")
+        parser.add_argument(
+            "--adopt",
+            metavar="EMAIL",
+            action="append",
+            default=[],
+            help="this person signed up without anybody's word, and it is them; may be given several times",
+        )
         parser.add_argument("--json", action="store_true", help="the plan as JSON")
         parser.add_argument("--by", metavar="EMAIL", help="the administrator whom the audit log shall name")
 
@@ -35,10 +42,12 @@ class Command(BaseCommand):
         try:
             with Progress(sys.stderr) as progress:
                 if options["plan"]:
-                    plan = make_plan(options["file"], prune=options["prune"], progress=progress)
+                    plan = make_plan(options["file"], prune=options["prune"], progress=progress, adopt=options["adopt"])
                 else:
                     by = _administrator(options["by"])
-                    plan = apply_file(options["file"], by=by, prune=options["prune"], progress=progress)
+                    plan = apply_file(
+                        options["file"], by=by, prune=options["prune"], progress=progress, adopt=options["adopt"]
+                    )
         except BadFile as error:
             if options["json"]:
                 found = [{"line": p.line, "column": p.column, "problem": p.text} for p in error.problems]
