@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import uuid
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
 from django.db.models import Prefetch, Q, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
@@ -16,9 +20,12 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from accounts import services
+from accounts.devices import devices_of
 from accounts.forms import UserAdminForm
-from accounts.models import ApiKey, DirectoryRun, Lockout, Role, Session, User
+from accounts.models import ApiKey, DirectoryRun, ExternalLogin, Lockout, Role, Session, User
 from accounts.models.keys import SOON
+from accounts.reports import sentences
+from owui.lib.errors import UserError
 from rbac.admin import ServiceAdmin
 from rbac.admin_lists import GroupFilter
 from rbac.models import Group
@@ -35,6 +42,44 @@ class UserAdmin(ServiceAdmin[User]):
     readonly_fields = ("group_names", "last_active_at", "created_at")
     fields = ("name", "email", "role", "is_active", "new_password", "group_names", "last_active_at", "created_at")
     actions = ("approve", "end_sessions", "reset_factors")
+
+    def get_urls(self) -> list[Any]:
+        view = self.admin_site.admin_view
+        return [
+            path("<uuid:pk>/sessions/end/", view(self.end_all_of), name="accounts_user_end_sessions"),
+            path("<uuid:pk>/sessions/<uuid:session>/end/", view(self.end_one_of), name="accounts_user_end_session"),
+            *super().get_urls(),
+        ]
+
+    def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> Any:
+        """The form, and below it where the person is signed in and under which names others know them."""
+        user = self.get_object(request, object_id)
+        if user is not None:
+            logins = ExternalLogin.objects.filter(user=user).order_by("provider", "pk")
+            extra_context = (extra_context or {}) | {
+                "device_list": devices_of(user, None),
+                "login_list": [(login, sentences(login.last_report)) for login in logins],
+            }
+        return super().change_view(request, object_id, form_url, extra_context)
+
+    def end_one_of(self, request: HttpRequest, pk: uuid.UUID, session: uuid.UUID) -> HttpResponse:
+        row = get_object_or_404(Session.objects.select_related("user"), pk=session, user_id=pk, revoked_at=None)
+        return self._ended(request, pk, lambda: services.end_session(row, by=request.user))  # type: ignore[arg-type]
+
+    def end_all_of(self, request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+        user = services.get_user(pk)
+        return self._ended(request, pk, lambda: services.revoke_sessions(user, by=request.user))  # type: ignore[arg-type]
+
+    def _ended(self, request: HttpRequest, pk: uuid.UUID, end: Callable[[], None]) -> HttpResponse:
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        try:
+            end()
+        except UserError as error:
+            self.message_user(request, error.message, messages.ERROR)
+        else:
+            self.message_user(request, _("Ended. It holds everywhere from now on."), messages.SUCCESS)
+        return HttpResponseRedirect(f"{reverse('admin:accounts_user_change', args=[pk])}#devices")
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
         """As in Django's own user admin: `?password__startswith=` would ask out hashes letter by letter."""

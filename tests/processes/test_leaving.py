@@ -18,7 +18,7 @@ from scim2_client.engines.httpx2 import SyncSCIMClient
 from scim2_tester import Status, check_server
 
 from owui.sockets import UNAUTHORISED
-from tests.processes.server import PASSWORD, Site, until
+from tests.processes.server import PASSWORD, OwnValkey, Site, until
 from tests.processes.talk import MODEL, Page, ask, attach, opened_on, read
 
 pytestmark = pytest.mark.process
@@ -28,7 +28,15 @@ PATCH = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 
 
 @pytest.fixture(scope="module")
-def site() -> Iterator[Site]:
+def valkey() -> Iterator[OwnValkey]:
+    """One that the last test may kill."""
+    made = OwnValkey()
+    yield made
+    made.kill()
+
+
+@pytest.fixture(scope="module")
+def site(valkey: OwnValkey) -> Iterator[Site]:
     env = {
         "ENABLE_SCIM": "True",
         "SCIM_TOKEN": TOKEN,
@@ -37,7 +45,7 @@ def site() -> Iterator[Site]:
         "USER_PERMISSIONS_FEATURES_API_KEYS": "True",
         "BYPASS_MODEL_ACCESS_CONTROL": "True",
     }
-    made = Site(workers=2, env=env)
+    made = Site(workers=2, env=env, redis=valkey.url)
     try:
         _ = made.token  # the first account is the administrator
         yield made
@@ -138,3 +146,32 @@ async def test_who_is_switched_off_by_scim_is_out_of_everything_within_a_second(
     assert all("content" not in text.splitlines()[-1] for text, _at in told)
     sign_in = {"email": "eve@example.org", "password": PASSWORD}
     assert httpx.post(f"{site.url}/api/v1/auths/signin", json=sign_in).status_code in (400, 403)
+
+
+async def test_leaving_needs_no_redis(site: Site, valkey: OwnValkey) -> None:
+    """The database of record decides. The broker only carries the news: without it sockets ask each second."""
+    token, pk = await asyncio.to_thread(site.user_token, "finn@example.org")
+    with directory(site) as client:
+        body = {"userName": "finn", "emails": [{"value": "finn@example.org"}]}
+        assert client.post("/Users", json=body).status_code == 201
+    first, second = site.runners()
+    async with opened_on(site, first, token) as here, opened_on(site, second, token) as there:
+        valkey.kill()
+        ends = [asyncio.create_task(closed(socket)) for socket in (here, there)]
+        operation = {"op": "replace", "path": "active", "value": False}
+        with directory(site) as client:
+            answer = await asyncio.to_thread(
+                client.patch, f"/Users/{pk}", json={"schemas": [PATCH], "Operations": [operation]}
+            )
+        moment = time.monotonic()
+        assert answer.status_code == 200
+        for _ in range(4):  # whichever worker it reaches
+            assert (
+                httpx.get(f"{site.url}/api/v1/auths/", headers={"authorization": f"Bearer {token}"}).status_code == 401
+            )
+        async with asyncio.timeout(30):
+            sockets = await asyncio.gather(*ends)
+    waited = [round(at - moment, 3) for _code, at in sockets]
+    print("seconds after the answer to the directory, without Redis:", waited)
+    assert [code for code, _at in sockets] == [UNAUTHORISED, UNAUTHORISED]
+    assert max(waited) < 10, waited
