@@ -11,7 +11,7 @@ from django.db.models import Count, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from accounts import directory_checks, services, tokens
+from accounts import directory_checks, security_oauth, services, tokens
 from accounts.config import ApiKeyConfig, ScimConfig, SignInConfig
 from accounts.models import ApiKey, Role, Session, User
 from owui import env

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.db import DatabaseError
 
+from accounts import oauth_warnings
 from accounts.services import check_alone, ensure_configured_admin
 from chat.nodes import nodes
 from chat.runner import runner
@@ -40,6 +41,14 @@ def _refusal() -> str:
     return ""
 
 
+def _warn() -> None:
+    """What an operator should know of the sign-in providers that are configured."""
+    try:
+        oauth_warnings.tell()
+    except DatabaseError as error:
+        log.warning("The sign-in providers could not be looked at: %s", error)
+
+
 class Lifespan:
     """The ASGI lifespan protocol."""
 
@@ -54,6 +63,7 @@ class Lifespan:
                     await send({"type": "lifespan.startup.failed", "message": refusal})
                     return
                 await in_thread(_configured_admin)()
+                await in_thread(_warn)()
                 await nodes.start()
                 await runner.start()
                 sealer = asyncio.create_task(seal_forever(stop), name="audit-sealer")

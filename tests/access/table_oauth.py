@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.access.rows import Row, World, thing
-from tests.access.table_accounts import admins, verified
+from tests.access.table_accounts import admins, governance, verified
 
 _AUTHS = "/api/v1/auths"
 
@@ -24,6 +24,7 @@ ROWS = [
     everyone("POST", "/oauth/backchannel-logout", 404, data={"logout_token": "x"}),
     everyone("POST", f"{_AUTHS}/oauth/{{provider}}/token/exchange", 403, json={"token": "x"}),
     verified("DELETE", f"{_AUTHS}/oauth/sessions/{{provider}}"),
+    governance("/admin/claims/"),
     admins("GET", f"{_AUTHS}/admin/config/oauth"),
     admins("POST", f"{_AUTHS}/admin/config/oauth", json={}),
 ]

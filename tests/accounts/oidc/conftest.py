@@ -8,7 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.accounts.oidc.forger import CLIENT, Forger, forging
 from tests.accounts.oidc.world import CALLBACK, HOST, Person, variables
+from tests.factories.accounts import UserFactory
 from tests.real.servers import Real, RealServer
 
 
@@ -76,6 +78,28 @@ def sso(control: Control, configure: Callable[..., None]) -> Control:
     """The site is set up for the real provider, as the seed has it."""
     configure(**variables(control.issuer))
     return control
+
+
+@pytest.fixture(scope="package")
+def forger_server() -> Iterator[Forger]:
+    with forging() as running:
+        yield running
+
+
+@pytest.fixture
+def forger(forger_server: Forger, configure: Callable[..., None], db: None) -> Forger:
+    """A provider that says what the test wants, and an administrator who was here before."""
+    forger_server.begin_anew()
+    UserFactory(name="Dana Reyes", email="dana@example.org", role="admin")
+    configure(
+        OPENID_PROVIDER_URL=forger_server.issuer,
+        OAUTH_CLIENT_ID=CLIENT,
+        OAUTH_CLIENT_SECRET="a-client-secret-that-is-long-enough-for-it",
+        ENABLE_OAUTH_SIGNUP="True",
+        ENABLE_OAUTH_GROUP_MANAGEMENT="True",
+        ENABLE_OAUTH_ROLE_MANAGEMENT="True",
+    )
+    return forger_server
 
 
 @pytest.fixture

@@ -80,6 +80,19 @@ class Person:
         self.there.close()
 
 
+class Visit:
+    """A browser that has begun a sign-in."""
+
+    def __init__(self, provider: str = "oidc", query: str = "") -> None:
+        self.client, self.provider = Client(), provider
+        self.start = self.client.get(f"/oauth/{provider}/login{query}")
+        self.sent = dict(parse_qsl(urlsplit(self.start["location"]).query))
+
+    def back(self, **changes: str) -> Any:
+        query = {"state": self.sent.get("state", ""), "code": f"{self.sent.get('nonce', '')}.x"} | changes
+        return self.client.get(f"/oauth/{self.provider}/callback", {k: v for k, v in query.items() if v})
+
+
 def reason(reply: Any) -> str:
     """The code with which a sign-in was refused; empty when it was not."""
     assert reply.status_code == 302, reply.content
