@@ -40,7 +40,7 @@ def test_tokens_are_renewed_in_time_once_for_all_who_ask_and_end_with_the_person
     sso: Any, browser: Make, dana: User
 ) -> None:
     browser("tbecker").sign_in()
-    row = OAuthSession.objects.get()
+    row = OAuthSession.objects.select_related("user").get()
     before = tokens_of(row)
     OAuthSession.objects.update(expires_at=timezone.now() + timedelta(minutes=4))
     sso.http.delete("log")
@@ -52,7 +52,7 @@ def test_tokens_are_renewed_in_time_once_for_all_who_ask_and_end_with_the_person
     assert len(set(found)) == 1 and found[0] not in (None, before["access_token"])
     asked = [entry for entry in sso.http.get("log").json() if entry.get("path") == "/token"]
     assert len(asked) == 1, "one asks, the others wait"
-    row.refresh_from_db()
+    row = OAuthSession.objects.select_related("user").get()
     assert row.renewing_until is None and tokens_of(row)["refresh_token"]
     # The provider away: what is still good is given, and nothing ends.
     OAuthSession.objects.update(expires_at=timezone.now() + timedelta(minutes=4))
