@@ -26,7 +26,7 @@ UNUSED_KEY = timedelta(days=90)
 LONGEST_WAIT = timedelta(days=30)
 LONGEST_SESSION = timedelta(days=7)
 #: registers its checks by being imported
-_OF_OTHERS = (directory_checks,)
+_OF_OTHERS = (directory_checks, security_oauth)
 _SHOWN, _SAMPLE = 5, 200
 _PREFERRED = "argon2"
 _PROVIDERS = ("OPENID_PROVIDER_URL", "GOOGLE_CLIENT_ID", "MICROSOFT_CLIENT_ID", "GITHUB_CLIENT_ID")

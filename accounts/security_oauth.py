@@ -29,7 +29,7 @@ def people() -> Finding:
 
 
 @check(
-    "6.2.w",
+    "6.2.y",
     _("Providers are reached safely, and lead back here"),
     repair=_("Use https:// addresses, set WEBUI_URL, and give the provider its callback address."),
     names=("OPENID_PROVIDER_URL", "OPENID_REDIRECT_URI", "WEBUI_URL"),
@@ -41,7 +41,7 @@ def addresses() -> Finding:
 
 
 @check(
-    "6.2.x",
+    "6.2.z",
     _("Providers can sign people out here"),
     repair=_("Set ENABLE_OAUTH_BACKCHANNEL_LOGOUT=True and give the provider WEBUI_URL/oauth/backchannel-logout."),
     names=("ENABLE_OAUTH_BACKCHANNEL_LOGOUT",),

@@ -33,6 +33,9 @@ class Case(NamedTuple):
     make: Callable[[World], Any]
 
 
+_PROVIDER = {"OPENID_PROVIDER_URL": "https://sso.example.org", "OAUTH_CLIENT_ID": "ours"}
+
+
 def _nothing(world: World) -> None:
     pass
 
@@ -150,6 +153,17 @@ AUTH = [
     Case("6.2.s", "ok", "10.0.0.5/32", _proxy(trusted_proxy_cidrs="10.0.0.5/32")),
     Case("6.2.t", "warn", "X-Role", _proxy(webui_auth_trusted_role_header="X-Role")),
     Case("6.2.t", "not_applicable", "No proxy", _proxy()),
+    Case("6.2.v", "not_applicable", "No provider", _nothing),
+    Case("6.2.v", "warn", "ENABLE_OAUTH_SIGNUP is off", lambda w: w.env(**_PROVIDER)),
+    Case("6.2.v", "warn", "needed together", lambda w: w.env(OAUTH_CLIENT_ID="ours")),
+    Case("6.2.v", "ok", "as configured", lambda w: w.env(**_PROVIDER, ENABLE_OAUTH_SIGNUP="True")),
+    Case("6.2.y", "not_applicable", "No provider", _nothing),
+    Case("6.2.y", "warn", "WEBUI_URL is not set", lambda w: w.env(**_PROVIDER)),
+    Case("6.2.y", "warn", "without TLS", lambda w: w.env(**_PROVIDER | {"OPENID_PROVIDER_URL": "http://sso.internal"})),
+    Case("6.2.y", "ok", "over TLS", lambda w: w.env(**_PROVIDER, WEBUI_URL="https://ai.example.org")),
+    Case("6.2.z", "not_applicable", "No OpenID", _nothing),
+    Case("6.2.z", "warn", "stays signed in", lambda w: w.env(**_PROVIDER)),
+    Case("6.2.z", "ok", "is on", lambda w: w.env(**_PROVIDER, ENABLE_OAUTH_BACKCHANNEL_LOGOUT="True")),
     Case("6.2.o", "fail", "md5", _nothing),
     Case("6.2.o", "warn", "older hash", _ARGON),
     Case("6.2.o", "ok", "argon2id", _both(_ARGON, lambda w: type(w.people.bob).objects.update(password=ARGON))),
