@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 EARLY = timedelta(minutes=5)
 #: where a provider gives a refresh token and no end
 ASSUMED = timedelta(hours=1)
+JUST_NOW = timedelta(minutes=1)
 LEASE, WAIT_SECONDS = timedelta(seconds=30), 0.1
 _PURPOSE = "oauth-session"
 _KEPT = ("access_token", "refresh_token", "id_token", "token_type", "scope", "expires_in")
@@ -107,7 +108,7 @@ async def fresh_access_token(
         if row is None:
             return None
         tokens = tokens_of(row)
-        if row.expires_at is None or row.expires_at - timezone.now() > EARLY:
+        if not _is_due(row):
             return tokens.get("access_token")
         if await in_thread(_take)(row.pk):
             return await _renew(row, tokens)
@@ -115,6 +116,15 @@ async def fresh_access_token(
             log.warning("provider session %s: somebody else's renewal does not end", row.pk)
             return None
         await asyncio.sleep(WAIT_SECONDS)
+
+
+def _is_due(row: OAuthSession) -> bool:
+    """Within five minutes of the end; but tokens that live no longer than that are not renewed at every use."""
+    if row.expires_at is None:
+        return False
+    now = timezone.now()
+    is_fresh = now - row.updated_at < JUST_NOW and row.expires_at - now > LEASE
+    return row.expires_at - now <= EARLY and not is_fresh
 
 
 def _find(user_id: uuid.UUID, oauth_session_id: str | None, provider: str | None) -> OAuthSession | None:

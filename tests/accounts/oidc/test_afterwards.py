@@ -29,6 +29,12 @@ EXCHANGE = "/api/v1/auths/oauth/oidc/token/exchange"
 EVENT = {"http://schemas.openid.net/event/backchannel-logout": {}}
 
 
+def age(**left: int) -> None:
+    """The tokens were given a while ago and end soon."""
+    now = timezone.now()
+    OAuthSession.objects.update(expires_at=now + timedelta(**left), updated_at=now - timedelta(minutes=10))
+
+
 def fresh(user: User, **options: Any) -> str | None:
     return asyncio.run(fresh_access_token(user, **options))
 
@@ -42,7 +48,7 @@ def test_tokens_are_renewed_in_time_once_for_all_who_ask_and_end_with_the_person
     browser("tbecker").sign_in()
     row = OAuthSession.objects.select_related("user").get()
     before = tokens_of(row)
-    OAuthSession.objects.update(expires_at=timezone.now() + timedelta(minutes=4))
+    age(minutes=4)
     sso.http.delete("log")
 
     async def all_at_once() -> list[str | None]:
@@ -55,7 +61,7 @@ def test_tokens_are_renewed_in_time_once_for_all_who_ask_and_end_with_the_person
     row = OAuthSession.objects.select_related("user").get()
     assert row.renewing_until is None and tokens_of(row)["refresh_token"]
     # The provider away: what is still good is given, and nothing ends.
-    OAuthSession.objects.update(expires_at=timezone.now() + timedelta(minutes=4))
+    age(minutes=4)
     sso.faults(token={"status": 503})
     assert fresh(row.user) == found[0] and OAuthSession.objects.exists()
     sso.faults()
