@@ -18,6 +18,7 @@ from accounts.services import throttle
 from accounts.services.entering import Entered, Pending, begin_session, find_challenge, finish, new_challenge
 from accounts.services.factors import check_enabled, ensure_codes
 from accounts.services.guards import note
+from accounts.trusted import is_on
 from owui.lib.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -26,7 +27,8 @@ MOST = 20
 
 def offered() -> bool:
     """Whether the sign-in page shows a passkey as a way in of its own: it stands for a password, where those count."""
-    return settings.BOOT.enable_password_auth and MfaConfig.load().enable and Passkey.objects.exists()
+    counts = settings.BOOT.enable_password_auth and not is_on()
+    return counts and MfaConfig.load().enable and Passkey.objects.exists()
 
 
 def ask_new(user: User, place: Place) -> dict[str, Any]:

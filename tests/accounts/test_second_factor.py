@@ -11,7 +11,7 @@ import pyotp
 import pytest
 
 from accounts import services
-from accounts.models import Authenticator, Challenge, Session
+from accounts.models import Authenticator, Challenge, Passkey, Session
 from accounts.services import Entered, Pending
 from accounts.services.factors import FRESH
 from owui.audit.models import AuditEvent
@@ -345,3 +345,37 @@ def test_nobody_resets_the_first_administrators(client_for, dana, alice, set_con
     chosen = {"action": "reset_factors", "_selected_action": [str(dana.pk)]}
     client_for(alice).post("/admin/accounts/user/", chosen)
     assert services.has_factor(dana)
+
+
+# ------------------------------------------------------------------------------------------------------------ passkeys
+def test_a_passkeys_question_is_bound_to_the_person_and_good_once(client_for, alice, bob, set_config):
+    """The whole way is a story in tests/browser; here is what must not work."""
+    made = Passkey.objects.create(user=alice, name="k", credential_id=b"k1", public_key=b"", host="testserver")
+    client = client_for()
+    asked = client.post("/auth/passkey/question").json()
+    assert asked["options"]["userVerification"] == "required" and asked["options"]["allowCredentials"] == []
+    answer = {"challenge_token": asked["challenge_token"], "credential": {"id": "azE", "response": {}}}
+    wrong = client.post("/auth/passkey", answer, content_type="application/json")
+    assert wrong.status_code == 400 and "not accepted" in wrong.json()["detail"]
+    again = client.post("/auth/passkey", answer, content_type="application/json")
+    assert again.status_code == 401, "a question is used up by a wrong answer too"
+
+    sign_in(client, alice)
+    known = client.post("/auth/passkey/question").json()["options"]["allowCredentials"]
+    assert [entry["id"] for entry in known] == ["azE"], "only the person's own, as the second proof"
+    made.delete()
+    other = client_for().post("/auth/passkey/question")
+    assert other.status_code == 400, "nobody has one"
+
+
+def test_a_passkey_is_no_way_in_for_people_without_a_password(client_for, alice, boot):
+    Passkey.objects.create(user=alice, name="k", credential_id=b"k1", public_key=b"", host="testserver")
+    assert b"Use a passkey" in client_for().get("/auth").content
+    boot(enable_password_auth=False)
+    assert b"Use a passkey" not in client_for().get("/auth").content
+    assert client_for().post("/auth/passkey/question").status_code == 400
+
+
+def test_a_body_that_is_no_object_is_a_bad_request(client_for, alice):
+    for body in ("[]", "x", "1"):
+        assert client_for().post("/auth/passkey", body, content_type="application/json").status_code == 400
