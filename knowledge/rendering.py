@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Count, QuerySet
+from django.db.models import Count, Q, QuerySet
 from django.urls import reverse
 
 from knowledge.models import Document, DocumentState, KnowledgeBase
+from owui.lib.pagination import keys_of, rows_of
 from rbac.sentences import access_sentences
 from rbac.sharing import Person
+
+#: rows of a page
+SHOWN = 50
 
 
 def counted(bases: QuerySet[KnowledgeBase, Any]) -> QuerySet[KnowledgeBase, Any]:
@@ -34,6 +39,32 @@ def base_rows(bases: Sequence[Any], user: Person) -> list[dict[str, Any]]:
         }
         for kb in bases
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class ShownBases:
+    """One page of the list; `last` is the number of the last page."""
+
+    rows: list[dict[str, Any]]
+    total: int
+    page: int
+    last: int
+
+
+def shown_bases(user: Person, *, query: str = "", page: int = 1) -> ShownBases:
+    """Readable bases by name. A fixed number of statements, whose cost follows the page and not the list."""
+    bases = KnowledgeBase.objects.readable_by(user).order_by("name", "pk")
+    if query:
+        bases = bases.filter(Q(name__icontains=query) | Q(description__icontains=query))
+    page = max(1, page)
+    keys, total = keys_of(bases, page, SHOWN)
+    last = max(1, -(-total // SHOWN))
+    if page > last:
+        page = last
+        keys, total = keys_of(bases, page, SHOWN)
+    # The keys have been through the choke-point a moment ago.
+    found = rows_of(counted(KnowledgeBase.objects.all()), keys)
+    return ShownBases(base_rows(found, user), total, page, last)
 
 
 def document_row(document: Document, kb: KnowledgeBase) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from knowledge import services
 from knowledge.downloads import download
 from knowledge.forms import KnowledgeBaseForm
 from knowledge.models import Document, KnowledgeBase
-from knowledge.rendering import base_rows, counted, document_row, document_rows
+from knowledge.rendering import counted, document_row, document_rows, shown_bases
 from owui.lib.errors import Missing, UserError
 from rbac.permissions import may, require
 from rbac.sentences import access_sentences
@@ -49,9 +49,12 @@ def _document(kb: KnowledgeBase, pk: uuid.UUID) -> Document:
 @signed_in
 def knowledge_list(request: HttpRequest) -> HttpResponse:
     user: Any = request.user
-    bases = list(counted(KnowledgeBase.objects.readable_by(user)).order_by("name", "pk"))
+    query, number = request.GET.get("q", "").strip(), request.GET.get("page", "")[:6]
+    shown = shown_bases(user, query=query, page=int(number) if number.isdecimal() else 1)
     context = {
-        "kb_list": base_rows(bases, user),
+        "kb_list": shown.rows,
+        "shown": shown,
+        "query": query,
         "can_create": may(user, "workspace.knowledge"),
         "section": "knowledge",
     }

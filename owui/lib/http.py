@@ -2,7 +2,8 @@
 
 Every outgoing call goes through `client()`, so the rules hold everywhere: no redirects (a server that redirects could
 point us at an address nobody allowed), no proxies, credentials or certificates taken from the environment behind the
-operator's back, no cookies kept from one person's call to the next one's, and TLS verified.
+operator's back, no cloud's metadata service (`owui.lib.egress`), no cookies kept from one person's call to the next
+one's, and TLS verified.
 
 The transport is aiohttp's: receiving one streamed token costs about a third of what httpx's own transport costs.
 """
@@ -22,6 +23,8 @@ import aiohttp
 import certifi
 import httpx
 from httpx_aiohttp import AiohttpTransport
+
+from owui.lib import egress
 
 # Model servers commonly drop an idle connection after 5 s; letting go first avoids posting into a closing one.
 KEEPALIVE_SECONDS = 4.0
@@ -130,6 +133,7 @@ def _make_client() -> httpx.AsyncClient:
             limit_per_host=0,
             keepalive_timeout=KEEPALIVE_SECONDS,
             ttl_dns_cache=DNS_SECONDS,
+            resolver=egress.Resolver(),
         )
         return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False)
 
@@ -145,9 +149,11 @@ def _make_client() -> httpx.AsyncClient:
 
 
 class _Transport(AiohttpTransport):
-    """Leaves aiohttp's own answer within reach of `body_reader`."""
+    """Leaves aiohttp's own answer within reach of `body_reader`, and asks no service of a cloud's own."""
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if egress.is_forbidden(request.url.host):
+            raise httpx.UnsupportedProtocol("This address is never asked.", request=request)
         response: httpx.Response = await super().handle_async_request(request)
         response.extensions["aiohttp_response"] = getattr(response.stream, "_aiohttp_response", None)
         return response

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
+from owui.lib.egress import is_forbidden
 from owui.lib.http import tls_context
 
 
@@ -56,10 +57,13 @@ class _Resolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
-        found = await self.inner.resolve(host, port, family)
+        found = [e for e in await self.inner.resolve(host, port, family) if not is_forbidden(e["host"])]
         if host.lower() in self.private_hosts:
-            return found
-        kept = [entry for entry in found if is_public(entry["host"])]
+            return self._some(host, found)
+        return self._some(host, [entry for entry in found if is_public(entry["host"])])
+
+    @staticmethod
+    def _some(host: str, kept: list[ResolveResult]) -> list[ResolveResult]:
         if not kept:
             raise OSError(None, f"{host} lies inside")
         return kept
@@ -91,6 +95,8 @@ async def fetch(
         raise Unreachable("this is no address") from error
     if parts.scheme not in ("http", "https") or not host or "@" in parts.netloc or len(url) > 2000:
         raise Unreachable("this is no address of a web server")
+    if is_forbidden(host):
+        raise Unreachable("the address is never asked")
     if _is_literal(host) and host not in hosts and not is_public(host):
         raise Unreachable("the address lies inside")
     connector = aiohttp.TCPConnector(ssl=tls_context(), resolver=_Resolver(hosts), use_dns_cache=False)

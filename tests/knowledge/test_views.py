@@ -152,3 +152,34 @@ def test_governance_lists(client_for: Callable[..., Any], kb: KnowledgeBase, ali
     assert client.get(f"/admin/knowledge/{name}/").status_code == 200
     if name == "knowledgebase":
         assert "bob@example.org" in client.get(f"/admin/knowledge/{name}/{kb.pk}/change/").content.decode()
+
+
+def test_the_list_of_bases_comes_in_pages_at_a_steady_cost(
+    client_for: Callable[..., Any], people: Any, share: Callable[..., None]
+) -> None:
+    def cost(number: int) -> int:
+        from django.db import connection
+        from django.test.utils import CaptureQueriesContext
+
+        with CaptureQueriesContext(connection) as asked:
+            answer = client.get(ROOT, {"page": number})
+        assert answer.status_code == 200
+        return len(asked)
+
+    client = client_for(people.bob)
+    for at in range(3):
+        share(make_base(people.alice, name=f"Base {at:03}"), people.bob, "read")
+    cost(1)
+    few = cost(1)
+    bases = [KnowledgeBase(name=f"Base {at:03}", owner=people.bob, description="Stability" if at == 77 else "")
+             for at in range(3, 120)]  # fmt: skip
+    KnowledgeBase.objects.bulk_create(bases)
+    make_base(people.mallory, name="Base 999")
+    assert cost(1) == cost(2) == few
+    for page, first, last in ((1, 0, 49), (2, 50, 99), (3, 100, 119), (9, 100, 119)):
+        names = [row["name"] for row in client.get(ROOT, {"page": page}).context["kb_list"]]
+        assert (names[0], names[-1]) == (f"Base {first:03}", f"Base {last:03}")
+    assert "Page 3 of 3, 120 knowledge bases" in client.get(ROOT, {"page": "9"}).content.decode()
+    assert [row["name"] for row in client.get(ROOT, {"q": "stabil"}).context["kb_list"]] == ["Base 077"]
+    assert "No knowledge base found" in client.get(ROOT, {"q": "nothing of the kind"}).content.decode()
+    assert client.get(ROOT, {"page": "x"}).context["shown"].page == 1
