@@ -36,8 +36,8 @@ DEAD_AFTER = timedelta(minutes=2)
 #: so few may always go, whatever part of all they are
 ALWAYS = 3
 _SHOWN = 1000
-#: runs in which nothing happened are kept for an hour, all others for a quarter
-_QUIET, _LONGEST = timedelta(hours=1), timedelta(days=90)
+#: how long runs are kept in which all was well and nothing happened, in which nothing happened, and all others
+_QUIET, _IDLE, _LONGEST = timedelta(hours=1), timedelta(days=2), timedelta(days=90)
 SYNC = Program("Directory sync")
 
 
@@ -87,7 +87,6 @@ def sync_directory(*, dry_run: bool = False, force: bool = False) -> DirectoryRu
     try:
         run.state = _run(walk, force)
     except directory.DirectoryProblem as error:
-        log.error("directory sync: %s", error.detail)
         walk.fault(f"{error.message} ({error.detail})")
         run.state = DirectoryRun.State.FAILED
     except BaseException:
@@ -119,9 +118,16 @@ def _end(run: DirectoryRun) -> None:
     run.finished_at = now
     run.save()
     old = DirectoryRun.objects.exclude(pk=run.pk).exclude(state=DirectoryRun.State.RUNNING)
-    old.filter(started_at__lt=now - _QUIET, changed_count=0, state=DirectoryRun.State.DONE, errors=[]).delete()
+    before = old.order_by("-started_at").first()
+    quiet = old.filter(changed_count=0)
+    quiet.filter(started_at__lt=now - _QUIET, state=DirectoryRun.State.DONE, errors=[]).delete()
+    quiet.filter(started_at__lt=now - _IDLE).delete()
     old.filter(started_at__lt=now - _LONGEST).delete()
-    if run.changed_count or run.state != DirectoryRun.State.DONE:
+    # A directory that is away for a night is one event, not two thousand.
+    is_news = run.state != (before.state if before else DirectoryRun.State.DONE)
+    if is_news and run.errors:
+        log.error("directory sync: %s", run.errors[0])
+    if run.changed_count or is_news:
         detail = {"state": run.state, "seen": run.seen, "changes": run.changed_count, "errors": len(run.errors)}
         record("directory.sync", by=SYNC, object_type="directory_run", object_id=str(run.pk), detail=detail)
 
@@ -229,15 +235,18 @@ def _switch_off(walk: _Walk, server: Any, force: bool) -> DirectoryRun.State:
     if not walk.run.seen:
         walk.fault(_("The directory showed nobody at all, so nobody was switched off."))
         return DirectoryRun.State.REFUSED
-    missing = [login for login in missing if not directory.still_there(server, walk.config, login.subject)]
     most = max(ALWAYS, total * walk.config.sync_max_removals // 100)
-    if len(missing) > most and not force:
-        text = _("%(count)d of %(total)d people would be switched off, more than %(most)d, so nobody was. If that is "
-                 "right, run `manage.py sync_directory --force`.")  # fmt: skip
-        walk.fault(text % {"count": len(missing), "total": total, "most": most})
-        log.error("directory sync: %s", walk.run.errors[-1])
-        return DirectoryRun.State.REFUSED
+    gone: list[ExternalLogin] = []
     for login in missing:
+        if directory.still_there(server, walk.config, login.subject):
+            continue
+        gone.append(login)
+        if len(gone) > most and not force:
+            text = _("At least %(count)d of %(total)d people would go, more than %(most)d, so nobody was switched off. If "
+                     "that is right, run `manage.py sync_directory --force`.")  # fmt: skip
+            walk.fault(text % {"count": len(gone), "total": total, "most": most})
+            return DirectoryRun.State.REFUSED
+    for login in gone:
         _switch_off_one(walk, login)
     return DirectoryRun.State.DONE
 

@@ -289,6 +289,16 @@ def test_each_fault_has_a_text_for_the_person_and_a_fuller_one_in_the_log(
     assert not ExternalLogin.objects.exists() and not SignInFailure.objects.exists()
 
 
+def test_a_certificate_of_another_name_is_refused(api_for, use, real, dana, tmp_path, caplog):
+    import subprocess
+
+    from tests.real.servers import HERE
+
+    subprocess.run([HERE / "tls" / "make_ca.sh", tmp_path / "tls", "other.example.org"], check=True, timeout=30)
+    use(real.start("ldap", data=tmp_path))
+    assert sign_in(api_for, "tbecker").status_code == 503 and "the host name in the certificate" in caplog.text
+
+
 def test_certificate_checks_can_be_switched_off_and_are_on_otherwise(api_for, use, posix, dana):
     use(posix, ca_cert_file="", validate_cert=False)
     assert sign_in(api_for, "tbecker").status_code == 200

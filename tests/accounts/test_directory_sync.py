@@ -216,6 +216,17 @@ def test_one_at_a_time_and_a_dead_one_is_taken_over(leaver):
     assert running.state == "failed" and running.finished_at
 
 
+def test_a_night_without_the_directory_is_one_event_and_its_records_go(leaver, posix, use):
+    use(posix, server_port=1)
+    for _time in range(3):
+        services.sync_directory()
+    assert AuditEvent.objects.filter(action="directory.sync").count() == 1
+    DirectoryRun.objects.update(started_at=timezone.now() - timedelta(days=3))
+    use(posix)
+    assert services.sync_directory().state == "done"
+    assert DirectoryRun.objects.count() == 1 and AuditEvent.objects.filter(action="directory.sync").count() == 2
+
+
 def test_the_schedule_asks_only_when_it_is_on_and_due(posix, use, dana):
     from owui.celery import app, sync_directory
 

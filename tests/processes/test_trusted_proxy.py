@@ -186,3 +186,26 @@ def test_signing_out_leads_to_the_organisations_page(proxied):
             "status": True, "redirect_url": "https://sso.meridian.test/bye",
         }  # fmt: skip
         assert "Continue as Anneliese Koch" in browser.get("/auth/header?signed_out=1").text
+
+
+@pytest.mark.browser
+def test_in_a_browser_the_proxys_sign_in_is_the_only_one(proxied):
+    from playwright.sync_api import expect
+
+    from tests.browser.conftest import launch
+
+    with launch() as chromium:
+        context = chromium.new_context(
+            ignore_https_errors=True, http_credentials={"username": "cdubois", "password": "Test-cdubois-1"}
+        )
+        context.route("https://sso.meridian.test/**", lambda route: route.fulfill(body="Goodbye"))
+        page = context.new_page()
+        page.goto(f"https://localhost:{proxied.trusted_port}/settings")
+        expect(page.locator("input[name=name]")).to_have_value("Claire Dubois")
+        # The form's answer leads to another site, which the page's own policy must allow.
+        page.locator('form[action="/auth/signout"]').first.evaluate("form => form.requestSubmit()")
+        expect(page.locator("body")).to_have_text("Goodbye")
+        page.goto(f"https://localhost:{proxied.trusted_port}/auth/header?signed_out=1")
+        page.get_by_role("link", name="Continue as Claire Dubois").click()
+        page.wait_for_url(f"https://localhost:{proxied.trusted_port}/")
+        context.close()
