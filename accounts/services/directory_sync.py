@@ -242,8 +242,10 @@ def _switch_off(walk: _Walk, server: Any, force: bool) -> DirectoryRun.State:
             continue
         gone.append(login)
         if len(gone) > most and not force:
-            text = _("At least %(count)d of %(total)d people would go, more than %(most)d, so nobody was switched off. If "
-                     "that is right, run `manage.py sync_directory --force`.")  # fmt: skip
+            text = _(
+                "At least %(count)d of %(total)d people would go, more than %(most)d, so nobody was switched off. "
+                "If that is right, run `manage.py sync_directory --force`."
+            )
             walk.fault(text % {"count": len(gone), "total": total, "most": most})
             return DirectoryRun.State.REFUSED
     for login in gone:
