@@ -73,8 +73,13 @@ def everything(wanted: Wanted | None = None) -> QuerySet[User]:
     found = (
         User.objects.filter(scim_account__isnull=False, scim_account__deleted_at=None)
         .select_related("scim_account")
-        .annotate(external_id=Subquery(external), modified=Greatest("updated_at", "scim_account__updated_at"))
+        # Selected as a subquery it would be asked for every row that a page skips: only an order needs it.
+        .alias(external_id=Subquery(external))
+        .annotate(modified=Greatest("updated_at", "scim_account__updated_at"))
     )
+    if wanted.has("externalId"):
+        own = ExternalLogin.objects.filter(provider=provider())
+        found = found.prefetch_related(Prefetch("external_logins", own, to_attr="scim_logins"))
     if wanted.has("emails"):
         found = found.prefetch_related(Prefetch("scim_account__emails", ScimEmail.objects.order_by("pk")))
     if wanted.has("groups"):
@@ -95,6 +100,11 @@ def get(pk: str, wanted: Wanted | None = None) -> User:
     return user
 
 
+def external_id(user: Any) -> str | None:
+    """The client's id for somebody from `everything`."""
+    return user.scim_logins[0].subject if user.scim_logins else None
+
+
 def many_as_json(found: Sequence[Any], base: str, wanted: Wanted) -> list[dict[str, Any]]:
     return [as_json(user, base, wanted) for user in found]
 
@@ -106,7 +116,7 @@ def as_json(user: Any, base: str, wanted: Wanted) -> dict[str, Any]:
     found: dict[str, Any] = {
         "schemas": [str(SHAPE.__schema__)],
         "id": str(user.pk),
-        "externalId": user.external_id,
+        "externalId": external_id(user) if wanted.has("externalId") else "",
         "userName": account.user_name,
         "name": {key: value for key, value in name.items() if value},
         "displayName": account.display_name,
@@ -192,7 +202,7 @@ def replace(pk: str, resource: shapes.User, *, if_match: str = "") -> User:
     """PUT. What is left out is cleared, except whether the account is on and its externalId."""
     user, account = _locked(pk, if_match)
     if resource.external_id is None:
-        resource.external_id = user.external_id  # type: ignore[attr-defined]
+        resource.external_id = external_id(user)
     return _apply(user, account, resource)
 
 
@@ -223,11 +233,14 @@ def delete(pk: str, *, if_match: str = "") -> None:
 
 def _locked(pk: str, if_match: str) -> tuple[User, ScimAccount]:
     """A person nobody else changes by SCIM until this transaction ends."""
-    user = get(pk)
-    account = ScimAccount.objects.select_for_update().filter(pk=user.pk, deleted_at=None).first()
+    try:
+        rows = ScimAccount.objects.select_for_update().filter(pk=uuid.UUID(pk), deleted_at=None)
+    except ValueError:
+        raise NotFoundException(detail="There is no such user.") from None
+    account = rows.first()
     if account is None:
         raise NotFoundException(detail="There is no such user.")
-    user = get(pk)  # as it is now that nobody else can change it
+    user = get(pk)  # as they are now that nobody else can change them
     check_version(if_match, version(user.modified))  # type: ignore[attr-defined]
     return user, account
 
@@ -241,7 +254,7 @@ def _as_resource(user: Any) -> shapes.User:
     )
     return shapes.User(
         id=str(user.pk),
-        external_id=user.external_id,
+        external_id=external_id(user),
         user_name=account.user_name,
         name=name if account.formatted or account.family_name or account.given_name else None,
         display_name=account.display_name or None,
