@@ -148,6 +148,29 @@ async def test_who_is_switched_off_by_scim_is_out_of_everything_within_a_second(
     assert httpx.post(f"{site.url}/api/v1/auths/signin", json=sign_in).status_code in (400, 403)
 
 
+async def test_a_running_answer_ends_when_all_sessions_of_its_person_are_ended(site: Site) -> None:
+    """As a logout at the sign-in provider does: the account stays on, and nothing that was open goes on."""
+    token, pk = await asyncio.to_thread(site.user_token, "gia@example.org")
+    with site.browser(token) as browser:
+        turn = await asyncio.to_thread(ask, browser, "go [[n=3000 tps=30]]")
+    first, _second = site.runners()
+    async with opened_on(site, first, token) as socket:
+        page = Page(turn.message, turn.turn)
+        await attach(socket, page)
+        await read(socket, page, words=5)
+        end = asyncio.create_task(closed(socket))
+        with site.program() as administrator:
+            answer = await asyncio.to_thread(administrator.post, f"/api/v1/users/{pk}/sessions/revoke")
+        moment = time.monotonic()
+        assert answer.json() is True
+        code, at = await end
+    assert (code, at - moment < 1) == (UNAUTHORISED, True)
+    until(lambda: site.answer(turn.message)[0] != "streaming", 20, "the end of the running answer")
+    assert len(site.answer(turn.message)[1].split()) < 2000
+    sign_in = {"email": "gia@example.org", "password": PASSWORD}
+    assert httpx.post(f"{site.url}/api/v1/auths/signin", json=sign_in).status_code == 200
+
+
 async def test_leaving_needs_no_redis(site: Site, valkey: OwnValkey) -> None:
     """The database of record decides. The broker only carries the news: without it sockets ask each second."""
     token, pk = await asyncio.to_thread(site.user_token, "finn@example.org")
