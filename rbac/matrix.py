@@ -117,8 +117,8 @@ def _cell(
     else:
         how = ""
     lacks = ""
-    if column.has(key) and row.parent and not column.has(row.parent):
-        lacks = _("needs “%(label)s”") % {"label": PERMISSIONS[row.parent].label}
+    if column.has(key) and row.needs and not column.has(row.needs):
+        lacks = _("needs “%(label)s”") % {"label": PERMISSIONS[row.needs].label}
     changed = ""
     if (key in seen.get(column.id, column.own)) != (key in column.own):
         changed = _("now on") if key in column.own else _("now off")

@@ -11,6 +11,8 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 PREFIX = "USER_PERMISSIONS_"
+#: `POST /prompts/create` takes either key
+_ALONE = frozenset({"workspace.prompts_import"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,11 @@ class PermissionKey:
     @property
     def section(self) -> str:
         return self.key.partition(".")[0]
+
+    @property
+    def needs(self) -> str:
+        """The key without which this one opens nothing: its parent, unless the field's route asks this one alone."""
+        return "" if self.key in _ALONE else self.parent
 
 
 def _row(

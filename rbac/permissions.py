@@ -71,12 +71,12 @@ def effective_permissions(user: Person) -> Tree:
 
 
 def holds(tree: Any, key: str) -> bool:
-    """Whether an effective object gives a key: the key is true, and so is each parent above it.
+    """Whether an effective object gives a key: the key is true, and so is each parent above it that it needs.
 
     The object itself is shown to clients as it was merged; a child without its parent stays in it and opens nothing.
     """
     row = PERMISSIONS[key]
-    return is_true(tree, key) and (not row.parent or holds(tree, row.parent))
+    return is_true(tree, key) and (not row.needs or holds(tree, row.needs))
 
 
 def may(user: Person | None, key: str) -> bool:

@@ -34,6 +34,8 @@ def pages() -> Iterator[tuple[str, str]]:
         yield f"{model._meta.label} list", reverse(f"{name}_changelist")
         if model_admin.search_fields:
             yield f"{model._meta.label} search", reverse(f"{name}_changelist") + "?q=99"
+    yield "access map", reverse("governance:map")
+    yield "permission matrix", reverse("governance:matrix")
     largest = (
         (User, User.objects.filter(email="u1@bench.test")),
         (Group, Group.objects.filter(name=BIG_GROUP)),

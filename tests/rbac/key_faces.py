@@ -275,6 +275,14 @@ FACES = [
         True,
     ),
     Face(
+        "workspace.prompts_import",
+        f"POST {_V1}/prompts/create",
+        lambda t: t.json(f"{_V1}/prompts/create", {"command": "in", "name": "In", "content": "Sum."}).status_code,
+        401,
+        200,
+        why="without its parent",
+    ),
+    Face(
         "features.api_keys",
         "POST /api/v1/auths/api_key",
         lambda t: t.json("/api/v1/auths/api_key", {}).status_code,

@@ -27,7 +27,6 @@ BY_KEY: dict[str, list[Face]] = {key: [face for face in (*FACES, *LIVE) if face.
 
 #: keys that nothing in the product asks for yet. As soon as a route of `GOVERNED` is there, the key needs its faces.
 NO_FACE = {
-    "workspace.prompts_import": "clients import by making prompts, for which the parent is needed and enough",
     "workspace.prompts_export": "no route gives prompts as a file",
     "workspace.tools_import": "clients import by making tools, for which the parent is needed and enough",
     "workspace.skills_import": "clients import by making skills, for which the parent is needed and enough",
@@ -56,7 +55,7 @@ GOVERNED = {
     "workspace.models_hidden": [r"GET /api/v1/models/(list|tags)", r"PAGE /workspace/models"],
     "workspace.knowledge": [r"POST /api/v1/knowledge/create", r"PAGE /workspace/knowledge/new"],
     "workspace.prompts": [r"POST /api/v1/prompts/create", r"PAGE /workspace/prompts/new"],
-    "workspace.prompts_import": [r"POST /api/v1/prompts/import"],
+    "workspace.prompts_import": [r"POST /api/v1/prompts/(create|import)"],
     "workspace.prompts_export": [r"GET /api/v1/prompts/export"],
     "workspace.tools": [r"POST /api/v1/tools/create", r"POST /api/v1/tools/.*/valves/update", r"PAGE /workspace/tools"],
     "workspace.tools_import": [r"POST /api/v1/tools/(load|import).*"],
@@ -135,7 +134,7 @@ def worlds(faces: list[Face]) -> list[Any]:
 
 def prepare(face: Face, set_config: Callable[..., None]) -> None:
     """Nobody has the key by default; what it stands on and what the face needs besides, everybody has."""
-    parents = flat(PERMISSIONS[face.key].parent, *face.also)
+    parents = flat(PERMISSIONS[face.key].needs, *face.also)
     set_config("user.permissions", nested({**parents, face.key: False}))
     for setting, value in face.settings.items():
         set_config(setting, value)

@@ -109,7 +109,7 @@ def test_every_key_says_what_it_opens():
         assert str(row.label) != str(row.help), row.key
 
 
-@pytest.mark.parametrize("key", [key for key in KEYS if PERMISSIONS[key].parent])
+@pytest.mark.parametrize("key", [key for key in KEYS if PERMISSIONS[key].needs])
 def test_a_key_without_its_parent_opens_nothing_and_is_still_shown(key, bob, dana):
     services.set_default_permissions(nested({key: True, PERMISSIONS[key].parent: False}), by=dana)
     assert not may(bob, key)
