@@ -38,7 +38,7 @@ KEPT = timedelta(days=30)
 #: the field's name for the cookie that says which tokens of a provider belong to this browser
 PROVIDER_SESSION = "oauth_session_id"
 INVALID_TOKEN = "Your session has expired or the token is invalid. Please sign in again."  # noqa: S105
-KEYS_REST = "Your organisation signed you out, so your API keys rest. Sign in again to use them."
+KEYS_REST = "Your organisation signed you out, so your API keys rest. Sign in by it again to use them."
 API_KEY_OFF = "Use of API key is not enabled in the environment."
 CLASSIC_NAME = "API key"
 _LONGEST = 100 * 365 * 86400  # beyond, dates overflow, and nobody could sign in to correct the setting

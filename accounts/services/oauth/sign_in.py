@@ -55,7 +55,11 @@ async def begin(key: str, *, base: str, next_url: str) -> tuple[str, flow.Attemp
     """
     provider = await in_thread(presets.find)(key)
     attempt = flow.Attempt(key, await in_thread(redirect_address)(provider, base), next_url)
-    return await flow.authorize_url(provider, attempt), attempt
+    try:
+        return await flow.authorize_url(provider, attempt), attempt
+    except SignInRefused as error:
+        log.warning("sign-in by %s cannot begin (%s): %s", key, error.code, error.detail)
+        raise
 
 
 async def finish(

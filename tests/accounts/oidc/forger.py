@@ -6,16 +6,21 @@ It speaks OpenID Connect at `/`, and GitHub's way (no ID token, addresses on a p
 from __future__ import annotations
 
 import json
+import ssl
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import parse_qsl
 
 import jwt
-from cryptography.hazmat.primitives import serialization
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 CLIENT = "ai-assistant"
@@ -40,6 +45,8 @@ class Forger:
         self.asked: list[str] = []
         self.emails: list[dict[str, Any]] = []
         self.codes: set[str] = set()
+        #: path to seconds
+        self.delay: dict[str, float] = {}
 
     # ------------------------------------------------------------------------------------------------------- tokens
     def body(self, nonce: str = "", **claims: Any) -> dict[str, Any]:
@@ -84,6 +91,7 @@ class Forger:
     # ------------------------------------------------------------------------------------------------------ answers
     def reply(self, path: str, form: dict[str, str]) -> tuple[int, Any]:
         self.asked.append(path)
+        time.sleep(self.delay.get(path, 0))
         if path in self.answers:
             return self.answers[path]
         if path == "/.well-known/openid-configuration":
@@ -119,19 +127,38 @@ class Forger:
         return 404, {}
 
 
+def _own_certificate() -> ssl.SSLContext:
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    made = x509.CertificateBuilder(name, name, _OWN.public_key(), 1, now - timedelta(1), now + timedelta(1))
+    made = made.add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+    key = _OWN.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    with tempfile.NamedTemporaryFile(suffix=".pem") as file:
+        file.write(made.sign(_OWN, hashes.SHA256()).public_bytes(serialization.Encoding.PEM) + key)
+        file.flush()
+        context.load_cert_chain(file.name)
+    return context
+
+
 @contextmanager
-def forging() -> Iterator[Forger]:
+def forging(*, with_tls: bool = False) -> Iterator[Forger]:
+    """:param with_tls: with a certificate that nobody vouches for"""
+
     class Handler(BaseHTTPRequestHandler):
         def _answer(self) -> None:
             size = int(self.headers.get("content-length") or 0)
             form = dict(parse_qsl(self.rfile.read(size).decode())) if size else {}
             status, body = forger.reply(self.path.partition("?")[0], form)
             data = body if isinstance(body, bytes) else json.dumps(body).encode()
-            self.send_response(status)
-            self.send_header("content-type", "application/json")
-            self.send_header("content-length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
+            with suppress(OSError):  # who asked may have gone
+                self.send_response(status)
+                self.send_header("content-type", "application/json")
+                self.send_header("content-length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
 
         do_GET = do_POST = _answer
 
@@ -139,7 +166,9 @@ def forging() -> Iterator[Forger]:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    forger = Forger(f"http://127.0.0.1:{server.server_port}")
+    if with_tls:
+        server.socket = _own_certificate().wrap_socket(server.socket, server_side=True)
+    forger = Forger(f"http{'s' if with_tls else ''}://127.0.0.1:{server.server_port}")
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:

@@ -5,6 +5,8 @@ Forged tokens come from a provider of our own over a real socket; the nonce trav
 
 from __future__ import annotations
 
+import socket
+import time
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
@@ -15,7 +17,7 @@ from django.test import Client
 from accounts.backends.oidc import discovery, presets
 from accounts.models import ExternalLogin, OAuthSession, Session, SpentToken, User
 from owui.audit.models import AuditEvent
-from tests.accounts.oidc.forger import CLIENT, Forger
+from tests.accounts.oidc.forger import CLIENT, Forger, forging
 from tests.accounts.oidc.world import Visit, reason
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -293,3 +295,21 @@ def test_what_is_sent_along_never_replaces_what_is_ours(forger: Forger, configur
     sent = parse_qs(urlsplit(Visit().start["location"]).query)
     assert sent["prompt"] == ["login"] and sent["audience"] == ["api://x"]
     assert sent["redirect_uri"] == ["http://testserver/oauth/oidc/callback"] and sent["state"] != ["mine"]
+
+
+def test_a_provider_that_is_away_slow_or_not_itself_is_told_and_leaves_nothing(
+    forger: Forger, configure: Callable[..., None], caplog: Any
+) -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))  # bound and not listening: refused at once
+        configure(OPENID_PROVIDER_URL=f"http://127.0.0.1:{nobody.getsockname()[1]}")
+        assert reason(Visit().start) == "oauth_provider" and "no connection could be made" in caplog.text
+    configure(OPENID_PROVIDER_URL=forger.issuer, OAUTH_TIMEOUT="0.3")
+    forger.delay = {"/token": 2.0}
+    began = time.monotonic()
+    assert reason(Visit().back()) == "oauth_provider" and "silent for too long" in caplog.text
+    assert time.monotonic() - began < 1.9, "nobody waits longer than OAUTH_TIMEOUT"
+    with forging(with_tls=True) as stranger:
+        configure(OPENID_PROVIDER_URL=stranger.issuer, OAUTH_TIMEOUT="5")
+        assert reason(Visit().start) == "oauth_provider" and "certificate was not accepted" in caplog.text
+    assert nothing_happened()
