@@ -44,6 +44,7 @@ class Admission:
     :param source: where memberships come from; None leaves groups alone
     :param may_create_groups: groups that are named and nobody has
     :param blocked: patterns of groups that are neither joined, left nor made
+    :param group_share: who may share with groups that are made; None as for any new group
     """
 
     may_create: bool = False
@@ -52,3 +53,4 @@ class Admission:
     source: MembershipSource | None = None
     may_create_groups: bool = False
     blocked: Sequence[str] = ()
+    group_share: bool | str | None = None

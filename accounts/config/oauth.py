@@ -132,7 +132,7 @@ class OAuthConfig(Section, prefix="oauth", label=_("Sign-in providers")):
         "true",
         env="OAUTH_GROUP_DEFAULT_SHARE",
         label=_("Groups made by a sign-in may be shared with"),
-        help=_("true, false or members. Kept for the field's clients; who may share with a group is a permission."),
+        help=_("true: by everybody, members: by who is in them, false: by nobody."),
     )
     # ------------------------------------------------------------------------------------------------------- protocol
     code_challenge_method: str = setting(

@@ -150,6 +150,7 @@ def _sync_groups(user: User, identity: ExternalIdentity, rules: Admission, repor
                 source=rules.source,
                 create_missing=rules.may_create_groups,
                 blocked=rules.blocked,
+                share=rules.group_share,
             )
     except UserError as error:
         # The field's rule: who may come in comes in; the report and the log say that the groups are as before.

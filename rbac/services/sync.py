@@ -116,10 +116,12 @@ def apply_sync(
     keep_manual: bool | None = None,
     blocked: Sequence[str] = (),
     by: Person | None = None,
+    share: bool | str | None = None,
 ) -> SyncPlan:
     """Makes the memberships what the names say, and tells what was changed. Nothing is written when nothing differs.
 
     :param by: who caused it; the sync itself by default
+    :param share: who may share with groups that are made (True, False, `members`); None as for any new group
     """
     names = None if names is None else list(names)
     rules: dict[str, Any] = {
@@ -136,11 +138,18 @@ def apply_sync(
         return plan
     if plan.unknown:
         log.info("groups nobody has, named for %s by %s: %s", user.id, source, ", ".join(plan.unknown))
-    return _apply(user, names, actor, rules, plan) if plan.changes else plan
+    return _apply(user, names, actor, rules, plan, share) if plan.changes else plan
 
 
 @transaction.atomic
-def _apply(user: Person, names: Iterable[str] | None, actor: Any, rules: dict[str, Any], plan: SyncPlan) -> SyncPlan:
+def _apply(
+    user: Person,
+    names: Iterable[str] | None,
+    actor: Any,
+    rules: dict[str, Any],
+    plan: SyncPlan,
+    share: bool | str | None,
+) -> SyncPlan:
     """Two sign-ins of one person come one after the other; the second plans again with what the first did."""
     if plan.create:
         # Before the person's row, as whoever deletes a group does. Who waits here may find the group made.
@@ -152,7 +161,7 @@ def _apply(user: Person, names: Iterable[str] | None, actor: Any, rules: dict[st
         return plan
     acting(actor)
     for name in plan.create:
-        create_group(name=name, by=actor)
+        create_group(name=name, by=actor, data=None if share is None else {"config": {"share": share}})
     joined = [*plan.add, *plan.create]
     # Held until the end: a group must not be deleted between here and the new row.
     groups = list(Group.objects.filter(name__in=joined).order_by("pk").select_for_update(of=("self",), no_key=True))

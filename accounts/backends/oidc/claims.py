@@ -22,6 +22,7 @@ from rbac.services.sync import blocked_patterns
 
 LONGEST_SUB, LONGEST_NAME, LONGEST_EMAIL = 255, 255, 254
 _MISSING: Any = object()
+_SHARES: dict[str, bool | str] = {"true": True, "false": False, "members": "members"}
 
 
 @dataclass(slots=True)
@@ -85,6 +86,7 @@ def rules(config: OAuthConfig) -> Admission:
         source=MembershipSource.OIDC if config.enable_group_management else None,
         may_create_groups=config.enable_group_creation,
         blocked=blocked_patterns(config.blocked_groups),
+        group_share=_SHARES.get(config.group_default_share.strip().lower()),
     )
 
 

@@ -100,6 +100,7 @@ def test_blocked_groups_are_neither_made_nor_joined_nor_left(
     person.sign_in()
     assert groups_of(User.objects.get(email="tom.becker@meridian.test")) == {"cmc"}
     assert set(Group.objects.values_list("name", flat=True)) == {"cmc"}
+    assert Group.objects.get().data["config"]["share"] is True, "OAUTH_GROUP_DEFAULT_SHARE"
 
 
 def test_roles_follow_the_claim_also_a_nested_one(
