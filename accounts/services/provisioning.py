@@ -10,10 +10,13 @@ from django.db import connection, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from accounts import tokens
 from accounts.backends.identity import Admission, ExternalIdentity
 from accounts.models import ExternalLogin, Role, User
 from accounts.services.creation import FIRST_ACCOUNT_LOCK, create_account
-from accounts.services.guards import clean_email, note
+from accounts.services.factors import reset_factors
+from accounts.services.guards import clean_email, note, primary_admin_id, tell
+from accounts.services.keys import end_keys
 from accounts.services.people import update_user
 from owui.lib.errors import Refused, UserError
 from rbac.services import apply_sync
@@ -94,7 +97,8 @@ def _link(identity: ExternalIdentity, email: str, rules: Admission, report: Repo
                 _("This e-mail address already belongs to an account. Sign in as before, or ask your administrator."),
                 code="email_taken",
             )
-        User.objects.filter(pk=user.pk).update(is_address_claimed=False)
+        if user.is_address_claimed:
+            _displace(user, report)
         report.is_linked = True
     elif rules.may_create:
         # An address the provider does not vouch for is somebody's claim about themselves: still an account of its own.
@@ -117,6 +121,22 @@ def _link(identity: ExternalIdentity, email: str, rules: Admission, report: Repo
         )
     assert user is not None
     return ExternalLogin.objects.create(user=user, provider=identity.provider, subject=identity.subject)
+
+
+def _displace(user: User, report: Report) -> None:
+    """The owner of an address takes over an account that somebody opened with it unproven: whoever that was keeps no
+    way in. Not so the first administrator, whose own account it is: their password is the way in when a provider is
+    away."""
+    User.objects.filter(pk=user.pk).update(is_address_claimed=False)
+    if user.pk == primary_admin_id():
+        return
+    user.set_unusable_password()
+    user.save(update_fields=["password", "updated_at"])
+    tokens.revoke_all(user)
+    end_keys(user, by=None)
+    reset_factors(user, by=None)
+    tell(user)
+    report.changed["password"] = ("set", "removed")
 
 
 def _bring_up_to_date(user: User, identity: ExternalIdentity, email: str, rules: Admission, report: Report) -> User:

@@ -51,6 +51,37 @@ def test_an_account_of_the_same_address_is_taken_over_only_when_that_is_allowed_
     assert user.pk == alice.pk and report.is_linked and user.name == "Nora Old"
 
 
+def test_who_opened_an_account_with_another_ones_address_keeps_no_way_in(dana, set_config):
+    """A stranger signs up with Nora's address and waits; Nora comes by her provider and takes the account over."""
+    from accounts import tokens
+    from accounts.services import open_session, sign_up
+    from tests.conftest import Api
+
+    set_config("auth.enable_signup", True)
+    set_config("auth_api_key.enable", True)
+    set_config("user.permissions", {"features": {"api_keys": True}})
+    stranger = sign_up(name="Stranger", email="nora@example.org", password="correct horse battery")
+    User.objects.filter(pk=stranger.pk).update(role="user")
+    session, _row = open_session(stranger, auth_method="password")
+    key = tokens.new_api_key(stranger)
+    for credential in (session, key):
+        assert Api(credential).get("/api/v1/auths/").status_code == 200
+    user, report = admit(nora(), OPEN)
+    assert user.pk == stranger.pk and report.is_linked and "password" in report.changed
+    for credential in (session, key):
+        assert Api(credential).get("/api/v1/auths/").status_code == 401
+    answer = Api().post("/api/v1/auths/signin", {"email": user.email, "password": "correct horse battery"})
+    assert answer.status_code == 400
+
+
+def test_the_first_administrators_password_stays_when_a_provider_is_connected_later():
+    from accounts.services import sign_up
+
+    first = sign_up(name="Dana", email="nora@example.org", password="correct horse battery")
+    user, report = admit(nora(), OPEN)
+    assert user.pk == first.pk and user.check_password("correct horse battery") and not report.changed
+
+
 def test_strangers_get_no_account_where_none_is_to_be_made(dana):
     with pytest.raises(Refused) as refused:
         admit(nora(), Admission())
