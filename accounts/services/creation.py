@@ -135,8 +135,8 @@ def _insert_account(
         is_address_claimed=only_while_open,
     )
     note(action, user, by or user, {"role": role})
-    if is_first and only_while_open:
-        _close_sign_up(user)
+    if is_first and only_while_open and SignInConfig.settings["enable_signup"].from_env() is not True:
+        _close_sign_up(user)  # unless the operator wrote ENABLE_SIGNUP=True: then later ones wait for approval
     if config.default_group_id and (group := _group(config.default_group_id)):
         add_members(group, [user.pk], by=by or user)
     return user

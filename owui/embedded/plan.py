@@ -63,6 +63,9 @@ def make_plan(home: Home, *, with_models: bool) -> Plan:
     else:
         plan.valkey = Valkey(home)
         given["REDIS_URL"] = plan.valkey.url
+    if not any(_value(env, name) for name in ("ENABLE_SIGNUP", "WEBUI_ADMIN_EMAIL")):
+        # On one's own machine the form stays open after the first account: colleagues sign up and wait for approval.
+        given["ENABLE_SIGNUP"] = "True"
     if not _value(env, "WEBUI_JWT_SECRET_KEY"):
         given["WEBUI_SECRET_KEY"] = home.secret("webui-secret-key")
     if with_models and not any(_value(env, name) for name in CHAT_VARIABLES):

@@ -215,6 +215,13 @@ def test_the_first_account_closes_sign_up_until_an_administrator_opens_it(client
     assert api_for().post("/api/v1/auths/signup", third).status_code == 200, "only the first one closes it"
 
 
+def test_sign_up_stays_open_where_the_operator_wrote_so_and_later_ones_wait(api_for, monkeypatch):
+    monkeypatch.setenv("ENABLE_SIGNUP", "True")
+    assert api_for().post("/api/v1/auths/signup", FORM).json()["role"] == "admin"
+    another = FORM | {"email": "second@example.org"}
+    assert api_for().post("/api/v1/auths/signup", another).json()["role"] == "pending"
+
+
 def test_the_password_is_asked_twice_where_that_is_wanted(client_for, api_for, dana, boot):
     assert "again" not in client_for().get("/auth/signup").context["form"].fields
     boot(enable_signup_password_confirmation=True)

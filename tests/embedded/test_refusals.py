@@ -11,6 +11,7 @@ import pytest
 
 from owui.embedded import home as home_module
 from owui.embedded.home import Home, Refusal
+from owui.embedded.plan import make_plan
 from owui.embedded.postgres import Postgres
 from tests.embedded.conftest import ROOT, clean_env
 
@@ -92,3 +93,16 @@ def test_variables_file_is_read_and_the_real_environment_wins(home: Path) -> Non
     (home / ".env").write_text("# mine\nexport PORT='9'\nWEBUI_NAME=\"A # name\"\n\nbroken line\n")
     assert own.user_variables() == {"PORT": "9", "WEBUI_NAME": "A # name"}
     assert "PORT is '0'" in refused(home, PORT="0")
+
+
+def test_sign_up_of_ones_own_instance_stays_open_unless_somebody_says_otherwise(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("DATABASE_URL", "REDIS_URL", "ENABLE_SIGNUP", "WEBUI_ADMIN_EMAIL"):
+        monkeypatch.delenv(name, raising=False)
+    assert make_plan(Home(home), with_models=False).env["ENABLE_SIGNUP"] == "True"
+    monkeypatch.setenv("ENABLE_SIGNUP", "False")
+    assert make_plan(Home(home), with_models=False).env["ENABLE_SIGNUP"] == "False"
+    monkeypatch.delenv("ENABLE_SIGNUP")
+    monkeypatch.setenv("WEBUI_ADMIN_EMAIL", "root@example.org")
+    assert "ENABLE_SIGNUP" not in make_plan(Home(home), with_models=False).env
