@@ -100,6 +100,7 @@ def test_sign_up_of_ones_own_instance_stays_open_unless_somebody_says_otherwise(
 ) -> None:
     for name in ("DATABASE_URL", "REDIS_URL", "ENABLE_SIGNUP", "WEBUI_ADMIN_EMAIL"):
         monkeypatch.delenv(name, raising=False)
+    Home(home).prepare()
     assert make_plan(Home(home), with_models=False).env["ENABLE_SIGNUP"] == "True"
     monkeypatch.setenv("ENABLE_SIGNUP", "False")
     assert make_plan(Home(home), with_models=False).env["ENABLE_SIGNUP"] == "False"
