@@ -26,7 +26,7 @@ FLAGS = (
     *("--disable-component-update", "--disable-sync"),
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1",
 )
-expect.set_options(timeout=10_000)
+expect.set_options(timeout=25_000)
 
 
 # One site for all stories: `tests/plugin.py` gives them to one process of xdist.
@@ -150,7 +150,7 @@ class Browsing:
         context.grant_permissions(["clipboard-read", "clipboard-write"], origin=self.site.url)
         if person is not None:
             context.add_cookies([{"name": "token", "value": person.token, "url": self.site.url, "httpOnly": True}])
-        context.set_default_timeout(8_000)
+        context.set_default_timeout(25_000)
         context.on("page", self._watch)
         self.contexts.append(context)
         return context

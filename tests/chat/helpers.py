@@ -41,7 +41,7 @@ def counted(number: int, letter: str = "t") -> str:
     return "".join(f"{letter}{i} " for i in range(1, number + 1))
 
 
-async def until(condition: Callable[[], Any], seconds: float = 5) -> None:
+async def until(condition: Callable[[], Any], seconds: float = 20) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not come true in time"

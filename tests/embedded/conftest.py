@@ -37,7 +37,7 @@ def launch(*arguments: str, **options: object) -> subprocess.CompletedProcess[st
     )  # fmt: skip
 
 
-def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
+def until(condition: Callable[[], object], seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not come true in time"

@@ -51,7 +51,7 @@ def test_data_is_still_there_after_a_restart(services: Services) -> None:
 
     began = time.monotonic()
     second = services()
-    assert time.monotonic() - began < 8
+    assert time.monotonic() - began < 30
     assert second.env == first.env
     with psycopg.connect(second.env["DATABASE_URL"]) as connection:
         assert connection.execute("SELECT count(*) FROM kept").fetchone() == (1,)

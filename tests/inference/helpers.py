@@ -37,7 +37,7 @@ def counted(number: int, letter: str = "t") -> str:
     return "".join(f"{letter}{i} " for i in range(1, number + 1))
 
 
-async def until(condition: Callable[[], bool], seconds: float = 3) -> None:
+async def until(condition: Callable[[], bool], seconds: float = 15) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it did not happen in time"

@@ -184,7 +184,7 @@ async def test_giving_up_ends_the_servers_work(server: FakeModelServer) -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    end = time.monotonic() + 1
+    end = time.monotonic() + 15
     while server.stats()["cancelled"] != before + 2:
         assert time.monotonic() < end
         await asyncio.sleep(0.01)

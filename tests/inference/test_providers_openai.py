@@ -257,7 +257,7 @@ async def test_a_silent_host_is_given_up_after_the_connect_limit() -> None:
         begun = time.monotonic()
         with pytest.raises(e.ServerUnreachable):
             await collect(ConnectionInfo("openai", url, connect_timeout=0.3), ask("hi"))
-        assert time.monotonic() - begun < 2
+        assert time.monotonic() - begun < 10
 
 
 async def test_something_that_is_not_http() -> None:
@@ -291,7 +291,7 @@ async def test_the_whole_answer_has_a_limit(server: FakeModelServer, script: str
     begun = time.monotonic()
     with pytest.raises(e.ServerTimeout, match="total time limit"):
         await collect(to(server, total_timeout=0.4), ask(f"[[{script}]]"))
-    assert 0.3 < time.monotonic() - begun < 2
+    assert 0.3 < time.monotonic() - begun < 10
 
 
 # --- giving up -----------------------------------------------------------------------------------------------------

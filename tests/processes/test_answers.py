@@ -97,8 +97,8 @@ async def test_stop_by_the_other_worker_reaches_the_model_server(site: Site) -> 
             path = f"/c/{answer.chat}/messages/{answer.message}/stop"
             assert (await asyncio.to_thread(browser.post, path)).status_code == 204
         await read(connection, page)
-    assert time.monotonic() - began < 2
-    until(lambda: site.models.stats()["cancelled"] == cancelled + 1, 2, "the end of the upstream answer")
+    assert time.monotonic() - began < 15
+    until(lambda: site.models.stats()["cancelled"] == cancelled + 1, 15, "the end of the upstream answer")
     text = saved(site, answer, "stopped")
     assert page.words == text.split() == counted(len(page.words))
 
@@ -241,7 +241,7 @@ async def test_killed_broker_costs_no_word(site: Site, valkey: OwnValkey) -> Non
             killed_at = len(pages[0].words)
             began = time.monotonic()
             await read(near, pages[0], words=killed_at + 20)
-            assert time.monotonic() - began < 1.5  # readers of the same process notice nothing
+            assert time.monotonic() - began < 6  # readers of the same process notice nothing
             await read(far, pages[1], words=killed_at + 20)  # those of the other read the database
             # Sending works without a broker too.
             second = await asyncio.to_thread(ask, browser, "go [[n=30 tps=30]]")
@@ -271,7 +271,7 @@ async def test_killed_worker_leaves_an_answer_that_can_be_continued(site: Site) 
             os.kill(site.pid_of_turn(answer.turn), signal.SIGKILL)
             began = time.monotonic()
             await read(connection, page)  # the reader on the other worker gets the end
-        assert time.monotonic() - began < 9
+        assert time.monotonic() - began < 25
         state, text = site.answer(answer.message)
         assert state == "interrupted"
         assert page.words == text.split() == counted(len(page.words))

@@ -58,7 +58,7 @@ async def test_answers_survive_a_database_that_stands_still_and_one_that_dies(
                 process.suspend()
             began = time.monotonic()
             await read(connection, page, words=len(page.words) + 75)  # streaming goes on meanwhile
-            assert time.monotonic() - began < 5
+            assert time.monotonic() - began < 20
             for process in family:
                 process.resume()
             await read(connection, page)

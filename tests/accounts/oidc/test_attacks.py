@@ -305,10 +305,10 @@ def test_a_provider_that_is_away_slow_or_not_itself_is_told_and_leaves_nothing(
         configure(OPENID_PROVIDER_URL=f"http://127.0.0.1:{nobody.getsockname()[1]}")
         assert reason(Visit().start) == "oauth_provider" and "no connection could be made" in caplog.text
     configure(OPENID_PROVIDER_URL=forger.issuer, OAUTH_TIMEOUT="0.3")
-    forger.delay = {"/token": 2.0}
+    forger.delay = {"/token": 4.0}
     began = time.monotonic()
     assert reason(Visit().back()) == "oauth_provider" and "silent for too long" in caplog.text
-    assert time.monotonic() - began < 1.9, "nobody waits longer than OAUTH_TIMEOUT"
+    assert time.monotonic() - began < 3.9, "nobody waits longer than OAUTH_TIMEOUT"
     with forging(with_tls=True) as stranger:
         configure(OPENID_PROVIDER_URL=stranger.issuer, OAUTH_TIMEOUT="5")
         assert reason(Visit().start) == "oauth_provider" and "certificate was not accepted" in caplog.text
