@@ -20,7 +20,7 @@ from typing import Any
 
 import jwt
 from django.conf import settings
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from accounts.config import ApiKeyConfig, SignInConfig
@@ -150,12 +150,13 @@ def read_api_key(key: str, path: str, address: str) -> ApiKey:
     :param path: as it came over the wire, still encoded
     :param address: the caller's, seen through our own proxies only
     """
-    row = ApiKey.objects.select_related("user").filter(digest=digest(key)).first()
-    if row is None or not row.user.is_active or row.is_expired:
+    found = _key_of(digest(key))
+    if found is None or not found.user.is_active or found.is_expired:
         raise BadCredential(INVALID_TOKEN)
-    config = ApiKeyConfig.load()
-    if _rests(row.user):
+    if found.rests:
         raise BadCredential(KEYS_REST)
+    row: ApiKey = found
+    config = ApiKeyConfig.load()
     if not config.enable or not may(row.user, "features.api_keys"):
         raise UserError(API_KEY_OFF, status=403, code="api_key_off")
     limits = KeyLimits.of(row)
@@ -244,18 +245,19 @@ def still_valid(identity: Identity) -> User | None:
 
 def _owner_of_key(key: ApiKey) -> User | None:
     """None once the key was replaced, deleted, limited otherwise or ran out, or once keys are not allowed any more."""
-    row = ApiKey.objects.select_related("user").filter(digest=key.digest).first()
-    if row is None or row.is_expired or KeyLimits.of(row) != KeyLimits.of(key):
-        return None
-    if _rests(row.user):
+    row = _key_of(key.digest)
+    if row is None or row.is_expired or row.rests or KeyLimits.of(row) != KeyLimits.of(key):
         return None
     _limit(row)
     return row.user if ApiKeyConfig.load().enable and may(row.user, "features.api_keys") else None
 
 
-def _rests(user: User) -> bool:
-    """A provider has signed the person out: who left the organisation must not go on by a key. Signing in ends it."""
-    return ExternalLogin.objects.filter(user=user, signed_out_at__isnull=False).exists()
+def _key_of(key_digest: str) -> Any:
+    """A key, its owner, and as `rests` whether a provider has signed the owner out: who left the organisation must not
+    go on by a key. Signing in there ends it. One statement."""
+    signed_out = ExternalLogin.objects.filter(user=OuterRef("user"), signed_out_at__isnull=False)
+    keys = ApiKey.objects.select_related("user").annotate(rests=Exists(signed_out))
+    return keys.filter(digest=key_digest).first()
 
 
 def note_activity(user: User, session: Session | None = None) -> None:
