@@ -25,7 +25,7 @@ from django.utils import timezone
 
 from accounts.config import ApiKeyConfig, SignInConfig
 from accounts.key_limits import KeyLimits, covers, listed
-from accounts.models import ApiKey, ExternalLogin, Session, User
+from accounts.models import ApiKey, Challenge, ExternalLogin, Session, User
 from accounts.presented import Presented
 from owui.lib.crypto import decrypt, encrypt
 from owui.lib.errors import ACCESS_PROHIBITED, UserError
@@ -282,7 +282,10 @@ def revoke(session: Session) -> None:
 
 
 def revoke_all(user: User, *, keep: Session | None = None) -> None:
-    """Ends every session of a person on every node, except the one to keep."""
+    """Ends every session of a person on every node, except the one to keep, and every sign-in that waits for its second
+    factor: its first proof may be what was stolen."""
+    # First, and it waits for one that is being finished: the session it opens is among those ended below.
+    Challenge.objects.filter(user=user).delete()
     open_sessions = Session.objects.filter(user=user, revoked_at=None)
     if keep is not None and keep.user_id == user.pk:
         # The kept token carries the stamp, so the stamp stays; the rows alone end the others.

@@ -70,9 +70,11 @@ def sign_in(request: HttpRequest, form: SignInForm, response: HttpResponse) -> d
 @router.post("/signup", auth=None)
 def sign_up(request: HttpRequest, form: SignUpForm, response: HttpResponse) -> dict[str, Any]:
     refuse_cross_site(request)
-    picture = form.profile_image_url or ""
-    user = services.sign_up(name=form.name, email=form.email, password=form.password, profile_image_url=picture)
-    outcome = services.begin_session(user, auth_method="password", **client_of(request))
+    picture, client = form.profile_image_url or "", client_of(request)
+    user = services.sign_up(
+        name=form.name, email=form.email, password=form.password, profile_image_url=picture, ip=client["ip"]
+    )
+    outcome = services.begin_session(user, auth_method="password", **client)
     return sign_in_answer(request, response, outcome)
 
 

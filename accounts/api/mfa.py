@@ -69,7 +69,9 @@ def start_enrolment(request: HttpRequest, form: ChallengeForm) -> dict[str, Any]
     user, challenge = _person(request, form, "enroll")
     if challenge is None:
         services.check_fresh(_session(request))
-    return _shown(*services.start_app(user))
+        return _shown(*services.start_app(user))
+    services.check_enabled()
+    return _shown(*services.first_app(challenge))
 
 
 @router.post("/enroll/confirm", auth=None)
@@ -80,12 +82,11 @@ def confirm_enrolment(request: HttpRequest, form: CodeForm, response: HttpRespon
     client = client_of(request)
     if challenge is None:
         services.check_fresh(_session(request))
-    codes = services.confirm_app(user, code=form.code, ip=client["ip"])
-    found: dict[str, Any] = {"status": True, "recovery_codes": codes}
-    if challenge is not None:
-        done = services.finish(challenge, second_factor="totp", **client)
-        found |= sign_in_answer(request, response, done)
-    return found
+        codes = services.confirm_app(user, code=form.code, ip=client["ip"])
+        return {"status": True, "recovery_codes": codes}
+    codes = services.confirm_first_app(challenge, code=form.code, ip=client["ip"])
+    done = services.finish(challenge, second_factor="totp", **client)
+    return {"status": True, "recovery_codes": codes} | sign_in_answer(request, response, done)
 
 
 @router.post("/verify", auth=None)

@@ -13,7 +13,7 @@ from accounts.models import OAuthSession, User
 from accounts.presence import is_here
 from accounts.schemas import UserUpdateForm, public_info, shown_info, user_info, user_json
 from owui.config.sections import UiConfig
-from owui.lib.guards import admin, verified
+from owui.lib.guards import admin, refuse_keys, verified
 from owui.lib.pagination import page_of
 from owui.lib.pictures import image_response
 from rbac import services as rbac_services
@@ -148,6 +148,9 @@ def groups_of_user(request: HttpRequest, user_id: str) -> list[dict[str, Any]]:
 @router.post("/{user_id}/update", auth=admin)
 def update_user(request: HttpRequest, user_id: str, form: UserUpdateForm) -> dict[str, Any]:
     changes = form.dict(exclude_none=True)
+    if changes.get("password"):
+        # Whoever holds a key would outlive it by the password of its owner, or of another administrator.
+        refuse_keys(request)
     return user_json(services.update_user(services.get_user(user_id), by=request.user, **changes))  # type: ignore[arg-type]
 
 

@@ -92,6 +92,10 @@ class PasswordBackend:
             # Only while it is still the one that was checked: a change of the same moment wins.
             if User.objects.filter(pk=user.pk, password=user.password).update(password=renewed):
                 user.password = renewed
+            else:
+                # Renewed by another sign-in of this moment, or changed: only the former still lets this one in.
+                user.password = User.objects.filter(pk=user.pk).values_list("password", flat=True).first() or ""
+                return user if fits(password, user.password)[0] else None
         return user
 
     def get_user(self, user_id: Any) -> User | None:

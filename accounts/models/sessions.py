@@ -63,7 +63,7 @@ class Challenge(models.Model):
 class SignInFailure(models.Model):
     """A try to come in that failed or is under way, kept for minutes to slow down guessing."""
 
-    #: `password`, `factor` or `reset`
+    #: `password`, `factor`, `passkey`, `sign_up` or `reset`
     kind = models.CharField(max_length=10, default="password")
     email = models.CharField(max_length=254)
     #: the caller's address; of IPv6 its network

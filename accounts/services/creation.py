@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from accounts.backends.password import hash_password
 from accounts.config import SignInConfig
 from accounts.models import Role, User
+from accounts.services import throttle
 from accounts.services.guards import (
     check_lengths,
     check_password_rules,
@@ -49,22 +50,24 @@ def signup_open() -> bool:
     return config.enable_signup and config.enable_login_form and boot.enable_password_auth
 
 
-def sign_up(*, name: str, email: str, password: str, profile_image_url: str = "") -> User:
+def sign_up(*, name: str, email: str, password: str, profile_image_url: str = "", ip: str | None = None) -> User:
     """A new account by form. The first one ever becomes administrator; exactly one, however many race for it.
 
-    :raises UserError: 400 bad e-mail, taken, weak or empty password; 403 sign-up is closed
+    :raises UserError: 400 bad e-mail, taken, weak or empty password; 403 sign-up is closed; 429 too many tries
     """
     if not signup_open():
         raise Refused(ACCESS_PROHIBITED, code="signup_closed")
-    return create_account(
-        name=name,
-        email=email,
-        password=password,
-        by=None,
-        action="user.sign_up",
-        only_while_open=True,
-        profile_image_url=profile_image_url,
-    )
+    # "Already registered" must be said here, so a place may not ask it of a whole list of addresses.
+    with throttle.attempt(email="", ip=ip, kind="sign_up"):
+        return create_account(
+            name=name,
+            email=email,
+            password=password,
+            by=None,
+            action="user.sign_up",
+            only_while_open=True,
+            profile_image_url=profile_image_url,
+        )
 
 
 def create_account(

@@ -58,7 +58,8 @@ def sign_in_by_directory(*, user: str, password: str, user_agent: str = "", ip: 
     if not settings.BOOT.enable_password_auth:
         raise Refused(_("Sign-in with a password is switched off. Use your organisation's sign-in."))
     user = user.strip()
-    with attempt(email=f"{PROVIDER}:{user}", ip=ip) as row:
+    # Counted as `find_person` compares: "straße" and "strasse" are the same person there, so they are the same here.
+    with attempt(email=f"{PROVIDER}:{user.casefold()}", ip=ip) as row:
         try:
             identity = _identity(config, user, password)
         except UserError as error:

@@ -19,7 +19,7 @@ from django.utils.translation import gettext as _
 from accounts.config import MfaConfig
 from accounts.models import Challenge, Role, Session, User
 from accounts.services.factors import has_factor
-from accounts.services.sessions import check_password, open_session
+from accounts.services.sessions import check_password, open_session, wrong_credentials
 from owui.lib.errors import UserError
 
 #: how long a second factor may take
@@ -50,6 +50,7 @@ class Pending:
     challenge: str
 
 
+@transaction.atomic
 def begin_session(
     user: User,
     *,
@@ -64,6 +65,8 @@ def begin_session(
     :param origin: kept with the session as `Session.origin`, also when it opens only after the second factor: what the
         way of signing in wants to find again, such as the id of the provider's session; never a secret
     """
+    if auth_method == "password":
+        _check_unchanged(user)
     step = _step(user, auth_method)
     if not step:
         token, session = open_session(user, auth_method=auth_method, user_agent=user_agent, ip=ip, origin=origin)
@@ -75,6 +78,14 @@ def sign_in(*, email: str, password: str, user_agent: str = "", ip: str | None =
     """Checks a password and begins a session; raises what `check_password` raises."""
     user = check_password(email=email, password=password, ip=ip)
     return begin_session(user, auth_method="password", user_agent=user_agent, ip=ip)
+
+
+def _check_unchanged(user: User) -> None:
+    """A password that was changed while it was checked opens nothing: that change has ended what was open, and what it
+    did not see must not begin after it."""
+    stored = User.objects.select_for_update(no_key=True).filter(pk=user.pk).values_list("password", flat=True).first()
+    if stored != user.password:
+        raise wrong_credentials()
 
 
 def _step(user: User, auth_method: str) -> str:
@@ -105,7 +116,10 @@ def _digest(challenge: str) -> str:
 def new_challenge(kind: str, *, user: User | None = None, **fields: Any) -> str:
     """A row that waits for the next proof; gives the only copy of its name."""
     now = timezone.now()
-    Challenge.objects.filter(expires_at__lt=now).delete()
+    # Those that somebody else is taking away at this moment are left to them.
+    old = Challenge.objects.filter(expires_at__lt=now).select_for_update(skip_locked=True).values_list("pk", flat=True)
+    with transaction.atomic():
+        Challenge.objects.filter(pk__in=list(old[:500])).delete()
     challenge = secrets.token_urlsafe(32)
     fields["origin"] = fields.get("origin") or {}
     stamp = user.session_stamp if user else None

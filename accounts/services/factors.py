@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import hmac
 import secrets
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,13 +17,13 @@ from django.utils.translation import gettext as _
 from accounts.backends import totp
 from accounts.backends.password import fits
 from accounts.config import MfaConfig
-from accounts.models import Authenticator, Passkey, RecoveryCode, Session, User
+from accounts.models import Authenticator, Challenge, Passkey, RecoveryCode, Session, User
 from accounts.services import throttle
 from accounts.services.guards import guard_primary, note
-from owui.lib.crypto import decrypt, encrypt
+from owui.lib.crypto import decrypt, derived_keys, encrypt
 from owui.lib.errors import Missing, Refused, UserError
 
-_PURPOSE = "second-factor"
+_PURPOSE, _FIRST = "second-factor", "first-second-factor"
 #: how long a secret that was shown waits for its first code
 _SETTING_UP = timedelta(minutes=15)
 #: how long a proof counts as recent
@@ -102,6 +104,47 @@ def start_app(user: User) -> tuple[str, str]:
     return secret, totp.address(secret, account=user.email, issuer=settings.BOOT.webui_name)
 
 
+def first_app(challenge: Challenge) -> tuple[str, str]:
+    """The secret of whoever has to set up a second factor to come in: of this one sign-in alone, and stored nowhere.
+
+    Else whoever knows the password could open the page first, be shown what the owner is shown later, and have the
+    owner's codes from then on.
+
+    :returns: the secret and the address that the picture says
+    """
+    assert challenge.user is not None
+    key = derived_keys(_FIRST)[0]
+    secret = base64.b32encode(hmac.digest(key, challenge.digest.encode(), "sha256")[:20]).decode()
+    return secret, totp.address(secret, account=challenge.user.email, issuer=settings.BOOT.webui_name)
+
+
+def confirm_first_app(challenge: Challenge, *, code: str, ip: str | None = None) -> list[str]:
+    """The first right code of `first_app` makes it the person's second factor. Recovery codes, shown this once.
+
+    :raises UserError: 400 wrong code; 401 the person has a second factor meanwhile; 429 too many tries
+    """
+    check_enabled()
+    assert challenge.user is not None
+    with throttle.attempt(email=challenge.user.email, ip=ip, kind="factor"), transaction.atomic():
+        user = User.objects.select_for_update(no_key=True).get(pk=challenge.user.pk)
+        if has_factor(user):
+            text = _("A second factor was set up meanwhile. Sign in again.")
+            raise UserError(text, status=401, code="challenge_over")
+        secret = first_app(challenge)[0]
+        step = _matching_step(secret, code)
+        values = {"secret": _seal(secret), "pending": "", "pending_at": None, "confirmed_at": timezone.now()}
+        Authenticator.objects.update_or_create(user=user, defaults=values | {"last_step": step})
+        note("user.mfa.enroll", user, user, {"factor": "totp"})
+        return ensure_codes(user)
+
+
+def _matching_step(secret: str, code: str) -> int:
+    step = totp.matching_step(secret, code, after=0)
+    if step is None:
+        raise UserError(_("This code is not right. Wait for the next one and enter it."), code="code")
+    return step
+
+
 def pending_app(user: User) -> tuple[str, str] | None:
     """The secret that waits for its first code, so that the page can be shown again."""
     row = Authenticator.objects.filter(user=user, pending_at__gt=timezone.now() - _SETTING_UP).first()
@@ -127,9 +170,7 @@ def _confirm_app(user: User, code: str) -> list[str]:
     row = Authenticator.objects.select_for_update().filter(user=user).first()
     if row is None or not row.pending or row.pending_at is None or timezone.now() - row.pending_at > _SETTING_UP:
         raise UserError(_("This took too long. Begin again."), code="enroll_over")
-    step = totp.matching_step(_open(row.pending), code, after=0)
-    if step is None:
-        raise UserError(_("This code is not right. Wait for the next one and enter it."), code="code")
+    step = _matching_step(_open(row.pending), code)
     was_there = row.confirmed_at is not None
     row.secret, row.pending, row.pending_at = row.pending, "", None
     row.confirmed_at, row.last_step = timezone.now(), step

@@ -34,9 +34,14 @@ def check_password(*, email: str, password: str, ip: str | None = None) -> User:
     with throttle.attempt(email=email, ip=ip):
         user = authenticate(None, username=email, password=password)
         if user is None:
-            raise UserError(_("The e-mail or password is wrong. Check both and try again."), code="credentials")
+            raise wrong_credentials()
     assert isinstance(user, User)
     return user
+
+
+def wrong_credentials() -> UserError:
+    """The same for an unknown address and a wrong password."""
+    return UserError(_("The e-mail or password is wrong. Check both and try again."), code="credentials")
 
 
 @transaction.atomic
@@ -93,8 +98,8 @@ def end_own_session(user: User, key: uuid.UUID) -> None:
 def end_other_sessions(user: User, *, keep: Session) -> int:
     """Signs a person out everywhere but here. How many sessions ended."""
     count = Session.objects.filter(user=user, revoked_at=None).exclude(pk=keep.pk).count()
+    tokens.revoke_all(user, keep=keep)
     if count:
-        tokens.revoke_all(user, keep=keep)
         note("user.sessions.revoke", user, user, {"others": count})
         tell(user)
     return count

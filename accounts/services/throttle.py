@@ -43,6 +43,8 @@ def network_of(ip: str | None) -> str:
     if not ip:
         return ""
     address = ip_address(ip)
+    # Written as IPv6, all of IPv4 would be one network: a stranger's failures would lock everybody out.
+    address = getattr(address, "ipv4_mapped", None) or address
     return str(address) if address.version == 4 else str(ip_network(f"{ip}/64", strict=False))
 
 
@@ -85,8 +87,10 @@ def _admitted(email: str, address: str, kind: str) -> SignInFailure:
 
 def allow_reset(*, email: str, ip: str | None) -> bool:
     """Whether one more mail may go out to this address. 429 when the caller asks for too many people."""
-    email, address, now = email.strip().lower()[:254], network_of(ip), timezone.now()
+    email, address = email.strip().lower()[:254], network_of(ip)
     with transaction.atomic():
+        _in_turn(email, address, "reset")
+        now = timezone.now()
         _check_locked(now, "", address, "reset")
         asked = SignInFailure.objects.filter(kind="reset", at__gte=now - RESET_WINDOW)
         if address and asked.filter(address=address).count() >= RESETS_PER_ADDRESS:
@@ -97,13 +101,17 @@ def allow_reset(*, email: str, ip: str | None) -> bool:
     return is_allowed
 
 
+def _in_turn(email: str, address: str, kind: str) -> None:
+    """Of many at once each sees those before it. The account first, always, so that nobody waits in a circle."""
+    with connection.cursor() as cursor:
+        for name in (f"{kind}:{email}", f"address:{address}"):
+            cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [name])
+
+
 def _begin(email: str, address: str, kind: str) -> SignInFailure | None:
     """Nothing while it depends on tries that are being checked."""
     with transaction.atomic():
-        # Of many at once each sees those before it. The account first, always, so that nobody waits in a circle.
-        with connection.cursor() as cursor:
-            for name in (f"{kind}:{email}", f"address:{address}"):
-                cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [name])
+        _in_turn(email, address, kind)
         now = timezone.now()
         _check_locked(now, email, address, kind)
         _forget(now)

@@ -16,7 +16,7 @@ from accounts.devices import devices_of
 from accounts.middleware import identity_of
 from accounts.models import Session
 from accounts.panels import register
-from accounts.web import go, me, signed_in
+from accounts.web import go, me, signed_in_human
 from owui.lib.errors import UserError
 
 
@@ -25,20 +25,24 @@ def _here(request: HttpRequest) -> Session | None:
     return identity.session if identity else None
 
 
-def _section(request: HttpRequest) -> dict[str, Any]:
-    devices = devices_of(me(request), _here(request))
+def _section(request: HttpRequest) -> dict[str, Any] | None:
+    """Not for keys: whoever holds one must not learn where its owner is."""
+    here = _here(request)
+    if here is None:
+        return None
+    devices = devices_of(me(request), here)
     return {"device_list": devices, "has_others": any(not device.is_current for device in devices)}
 
 
 @require_POST
-@signed_in
+@signed_in_human
 def end(request: HttpRequest, pk: uuid.UUID) -> HttpResponseBase:
     services.end_own_session(me(request), pk)
     return go(request, f"{reverse('accounts:settings')}#devices")
 
 
 @require_POST
-@signed_in
+@signed_in_human
 def end_others(request: HttpRequest) -> HttpResponseBase:
     here = _here(request)
     if here is None:

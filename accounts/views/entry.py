@@ -102,7 +102,7 @@ def sign_up(request: HttpRequest) -> HttpResponseBase:
         status = refusal_status(request)
         if form.is_valid():
             try:
-                user = services.sign_up(**form.cleaned_data)
+                user = services.sign_up(**form.cleaned_data, ip=client_of(request)["ip"])
                 outcome = services.begin_session(user, auth_method="password", **client_of(request))
             except UserError as error:
                 form.refuse(error)

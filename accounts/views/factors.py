@@ -64,7 +64,7 @@ def sign_in_step(request: HttpRequest) -> HttpResponseBase:
     context: dict[str, Any] = {"form": form, "next": target if target != "/" else "", "email": challenge.user.email}
     context["has_passkey"] = challenge.user.passkeys.exists()
     if enrolls:
-        context |= app_context(challenge.user)
+        context |= app_context(*services.first_app(challenge))
     status = refusal_status(request, refused) if form.is_bound else 200
     return render(request, "accounts/second_factor.html", context, status=status)
 
@@ -72,7 +72,7 @@ def sign_in_step(request: HttpRequest) -> HttpResponseBase:
 def _step(request: HttpRequest, challenge: Challenge, user: User, code: str, target: str) -> HttpResponse:
     client = client_of(request)
     if challenge.step == "enroll":
-        codes = services.confirm_app(user, code=code, ip=client["ip"])
+        codes = services.confirm_first_app(challenge, code=code, ip=client["ip"])
         done = services.finish(challenge, second_factor="totp", **client)
         page = enter(request, done.token, done.session, target)
         shown = render(request, "accounts/recovery_codes.html", {"code_list": codes, "next": target})
@@ -83,9 +83,8 @@ def _step(request: HttpRequest, challenge: Challenge, user: User, code: str, tar
     return enter(request, done.token, done.session, target)
 
 
-def app_context(user: User) -> dict[str, Any]:
-    """The picture and the text of a secret that waits for its first code; a new one when none does."""
-    secret, address = services.pending_app(user) or services.start_app(user)
+def app_context(secret: str, address: str) -> dict[str, Any]:
+    """The picture and the text of a secret that waits for its first code."""
     spaced = " ".join(secret[i : i + 4] for i in range(0, len(secret), 4))
     # Drawn by our own library from our own text; it holds no style and no script.
     return {"app_secret": spaced, "app_picture": mark_safe(totp.picture(address))}  # noqa: S308
@@ -165,7 +164,8 @@ def app(request: HttpRequest) -> HttpResponseBase:
         else:
             return _codes(request, codes) if codes else go(request, SECTION)
     status = refusal_status(request, refused) if form.is_bound else 200
-    context = {"form": form, **app_context(me(request))}
+    waiting = services.pending_app(me(request)) or services.start_app(me(request))
+    context = {"form": form, **app_context(*waiting)}
     return render(request, "accounts/app_setup.html", context, status=status)
 
 

@@ -74,10 +74,19 @@ def nearest_stranger(peer: str, forwarded: str) -> str:
     """The nearest address that is not one of our proxies. X-Forwarded-For counts only when such a proxy sent it."""
     hops = [hop.strip() for hop in forwarded.split(",") if hop.strip()]
     # A peer without an address came through a local unix socket: only a proxy on this machine can.
-    ip = peer or "127.0.0.1"
+    ip = _plain(peer or "127.0.0.1")
     while hops and is_trusted_proxy(ip):
-        ip = hops.pop()
+        ip = _plain(hops.pop())
     return ip
+
+
+def _plain(ip: str) -> str:
+    """One spelling for one caller: no IPv4 written as IPv6 (a socket that takes both shows it so), no zone."""
+    try:
+        address = ip_address(ip.partition("%")[0])
+    except ValueError:
+        return ip
+    return str(getattr(address, "ipv4_mapped", None) or address)
 
 
 @lru_cache(maxsize=1024)
