@@ -266,7 +266,7 @@ class LockoutAdmin(ReadOnlyAdmin):
 
 @admin.register(DirectoryRun)
 class DirectoryRunAdmin(ReadOnlyAdmin):
-    """What the scheduled look at the directory changed, and what kept it from changing more."""
+    """What a directory sync changed, and what kept it from changing more."""
 
     list_display = ("started_at", "state", "seen", "known", "changed_count", "error_count", "finished_at")
     list_filter = ("state", ("started_at", admin.DateFieldListFilter))

@@ -61,7 +61,7 @@ def directory_account() -> Finding:
 @check(
     "6.2.r",
     _("Who leaves the directory leaves here"),
-    repair=_("Switch on the look at the directory between sign-ins, and see its list for errors."),
+    repair=_("Switch on the directory sync, and see its list for errors."),
     names=("ENABLE_LDAP_SYNC", "LDAP_SYNC_INTERVAL"),
     key="ldap.enable_sync",
     beyond=True,
@@ -76,7 +76,7 @@ def directory_sync() -> Finding:
     if last is None:
         return warn(_("The directory was not looked through yet. Is a worker with the schedule running?"))
     if last.state != DirectoryRun.State.DONE:
-        return fail(_("The last look at the directory stopped: %(reason)s") % {"reason": " ".join(last.errors[:1])})
+        return fail(_("The last directory sync stopped: %(reason)s") % {"reason": " ".join(last.errors[:1])})
     return ok(_("The directory is looked through every %(seconds)d seconds.") % {"seconds": config.sync_interval})
 
 

@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts import directory_checks, security_oauth, services, tokens
-from accounts.config import ApiKeyConfig, ScimConfig, SignInConfig
+from accounts.config import ApiKeyConfig, MfaConfig, ScimConfig, SignInConfig
 from accounts.models import ApiKey, Role, Session, User
 from owui import env
 from owui.lib import crypto
@@ -97,9 +97,10 @@ def single_sign_on() -> Finding:
     since = timezone.now() - timedelta(days=30)
     rows = Session.objects.filter(created_at__gte=since).values_list("auth_method").annotate(Count("id"))
     counts = dict(rows)
-    by_password = counts.pop("password", 0)
-    if counts:
-        values = {"sso": sum(counts.values()), "all": sum(counts.values()) + by_password}
+    # An account's own passkey, and what an administrator made, are no provider's word.
+    by_provider = sum(number for way, number in counts.items() if way not in ("password", "passkey", "system"))
+    if by_provider:
+        values = {"sso": by_provider, "all": sum(counts.values())}
         return ok(_("%(sso)d of %(all)d sign-ins of the last 30 days came from a provider.") % values)
     if names := _configured_providers():
         return warn(
@@ -121,6 +122,27 @@ def provider_rules() -> Finding:
     if off := [name for name in wanted if not env.truth(env.raw(name))]:
         return warn(_("Off: %(names)s.") % {"names": ", ".join(off)})
     return ok(_("Groups and roles are taken from the provider, and its people may come in."))
+
+
+@check(
+    "6.2.e",
+    _("Administrators have a second factor"),
+    repair=_("Switch the second factor on, require it of administrators, and have them sign in again."),
+    names=("ENABLE_MFA", "MFA_REQUIRED"),
+    key="auth_mfa.enable",
+    beyond=True,
+)
+def second_factors() -> Finding:
+    if not settings.BOOT.enable_password_auth:
+        return not_applicable(_("Passwords are switched off: the provider asks for its own second factor."))
+    if not MfaConfig.load().enable:
+        return warn(_("The second factor is off: the password of an administrator is enough to come in."))
+    has_one = Q(authenticator__confirmed_at__isnull=False) | Q(passkeys__isnull=False)
+    admins = User.objects.filter(role=Role.ADMIN, is_active=True)
+    without = list(admins.exclude(pk__in=User.objects.filter(has_one).values("pk")).order_by("email")[: _SHOWN + 1])
+    if without:
+        return warn(_("Without a second factor: %(names)s.") % {"names": _names(without)})
+    return ok(_("Every administrator has a second factor."))
 
 
 @check(

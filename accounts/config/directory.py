@@ -135,7 +135,7 @@ class DirectoryConfig(Section, prefix="ldap", label=_("Directory (LDAP)")):
     sync_interval: int = setting(
         45,
         env="LDAP_SYNC_INTERVAL",
-        label=_("Seconds between two looks"),
+        label=_("Seconds between two syncs"),
         help=_("With 45, who is closed in the directory is out here within a minute."),
         minimum=5,
         maximum=86400,

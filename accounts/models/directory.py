@@ -1,4 +1,4 @@
-"""What the scheduled look at the directory did."""
+"""What the scheduled directory syncs did."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class DirectoryRun(models.Model):
                 fields=["state"], condition=models.Q(state="running"), name="directory_run_one_at_a_time"
             )
         ]
-        verbose_name = _("look at the directory")
-        verbose_name_plural = _("looks at the directory")
+        verbose_name = _("directory sync")
+        verbose_name_plural = _("directory syncs")
 
     def __str__(self) -> str:
         return f"{self.started_at:%Y-%m-%d %H:%M} {self.get_state_display()}"

@@ -1,4 +1,4 @@
-"""The scheduled look at the directory: groups follow it, and who is closed or gone there is out here.
+"""The scheduled directory sync: groups follow it, and who is closed or gone there is out here.
 
 It walks the whole directory a page at a time. Nobody is switched off for not being seen in a walk that failed, in one
 that found nobody, when too many would go at once, or while the directory, asked by name, still knows them. Running it

@@ -105,6 +105,16 @@ class World:
         # The guard of the last administrator would refuse.
         self.sql("ALTER TABLE accounts_user DISABLE TRIGGER USER; DELETE FROM accounts_user")
 
+    def app(self, **fields: Any) -> None:
+        from accounts.models import Authenticator
+
+        Authenticator.objects.create(user=self.people.dana, **fields)
+
+    def passkey(self) -> None:
+        from accounts.models import Passkey
+
+        Passkey.objects.create(user=self.people.dana, name="Key", credential_id=b"1", public_key=b"1", host="localhost")
+
     def key(self, name: str = "alice") -> None:
         from accounts import tokens
 

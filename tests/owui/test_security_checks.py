@@ -55,6 +55,10 @@ def _days_ago(days: int) -> Any:
 _ARGON = _set(PASSWORD_HASHERS=["django.contrib.auth.hashers.Argon2PasswordHasher"])
 
 
+def _mfa(world: World) -> None:
+    world.store("auth_mfa.enable", True)
+
+
 def _directory(**values: Any) -> Callable[[World], None]:
     found = {"enable": True} | values
     return lambda w: [w.store(f"ldap.{name}", value) for name, value in found.items()] and None
@@ -105,6 +109,7 @@ AUTH = [
     Case("6.2.c", "warn", "passwords are kept", lambda w: w.session()),
     Case("6.2.c", "warn", "nobody signed in", lambda w: w.env(OPENID_PROVIDER_URL="https://idp")),
     Case("6.2.c", "ok", "1 of 1", lambda w: w.session(method="oidc")),
+    Case("6.2.c", "warn", "passwords are kept", lambda w: w.session(method="passkey")),
     Case("6.2.d", "warn", "ENABLE_OAUTH_SIGNUP", lambda w: w.env(OPENID_PROVIDER_URL="https://idp")),
     Case(
         *("6.2.d", "ok", "taken from the provider"),
@@ -115,6 +120,11 @@ AUTH = [
             ENABLE_OAUTH_ROLE_MANAGEMENT="true",
         ),
     ),
+    Case("6.2.e", "warn", "is enough to come in", _nothing),
+    Case("6.2.e", "warn", "dana@", _both(_mfa, lambda w: w.app(confirmed_at=None))),
+    Case("6.2.e", "ok", "Every administrator", _both(_mfa, lambda w: w.app(confirmed_at=_days_ago(1)))),
+    Case("6.2.e", "ok", "Every administrator", _both(_mfa, lambda w: w.passkey())),
+    Case("6.2.e", "not_applicable", "its own second factor", lambda w: w.boot(enable_password_auth=False)),
     Case("6.2.f", "fail", "every model", _set(BYPASS_MODEL_ACCESS_CONTROL=True)),
     Case("6.2.f", "ok", "need a grant", _nothing),
     Case("6.2.g", "fail", "without a grant", _set(BYPASS_ADMIN_ACCESS_CONTROL=True)),
