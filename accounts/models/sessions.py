@@ -63,7 +63,7 @@ class Challenge(models.Model):
 class SignInFailure(models.Model):
     """A try to come in that failed or is under way, kept for minutes to slow down guessing."""
 
-    #: `password`, `factor`, `passkey`, `sign_up` or `reset`
+    #: `password`, `factor`, `own`, `passkey`, `sign_up` or `reset`
     kind = models.CharField(max_length=10, default="password")
     email = models.CharField(max_length=254)
     #: the caller's address; of IPv6 its network
@@ -79,7 +79,7 @@ class SignInFailure(models.Model):
 class Lockout(models.Model):
     """An account or an address that has to wait after too many failures; each further time longer."""
 
-    #: `email`, `factor` (by e-mail) or `address`
+    #: `email`, `factor`, `own` (by e-mail) or `address`
     kind = models.CharField(_("what"), max_length=10)
     value = models.CharField(_("account or address"), max_length=254)
     until = models.DateTimeField(_("until"))

@@ -81,7 +81,7 @@ def prove(user: User, session: Session | None, *, proof: str, ip: str | None = N
 
     :raises UserError: 400 wrong, 429 too many tries
     """
-    with throttle.attempt(email=user.email, ip=ip, kind="factor"):
+    with throttle.attempt(email=user.email, ip=ip, kind="own"):
         # Codes first: they are cheap to check, and a password may look like one.
         good = bool(_use_code(user, proof)) or (user.has_usable_password() and fits(proof, user.password)[0])
         if not good:
@@ -161,7 +161,7 @@ def confirm_app(user: User, *, code: str, ip: str | None = None) -> list[str]:
     :raises UserError: 400 wrong code, or nothing waits for one; 429 too many tries
     """
     check_enabled()
-    with throttle.attempt(email=user.email, ip=ip, kind="factor"):
+    with throttle.attempt(email=user.email, ip=ip, kind="own"):
         return _confirm_app(user, code)
 
 

@@ -162,7 +162,7 @@ def change_password(user: User, *, old: str, new: str, keep: Session | None = No
     """
     refuse_passwords()
     seen = User.objects.values_list("password", flat=True).get(pk=user.pk)
-    with throttle.attempt(email=user.email, ip=None, kind="factor"):
+    with throttle.attempt(email=user.email, ip=None, kind="own"):
         if not fits(old, seen)[0]:
             raise UserError(_("The current password is wrong."), code="credentials")
     check_password_rules(new)

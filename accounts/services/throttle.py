@@ -30,7 +30,14 @@ FACTOR_TRIES, FACTOR_WINDOW = 10, timedelta(minutes=15)
 #: mails that one account, and one place for all accounts, may have sent
 RESETS, RESETS_PER_ADDRESS, RESET_WINDOW = 3, 20, timedelta(minutes=15)
 #: how long a lock-out may become: an account must not be kept from its owner for a day, an address may wait longer
-LONGEST = {"email": timedelta(minutes=30), "factor": timedelta(hours=1), "address": timedelta(hours=2)}
+LONGEST = {
+    "email": timedelta(minutes=30),
+    "factor": timedelta(hours=1),
+    "own": timedelta(hours=1),
+    "address": timedelta(hours=2),
+}
+#: kinds of tries with a lock-out of their own; all others share that of the account
+_BY_THEMSELVES = ("factor", "own")
 #: a lock-out is the first again after so long without one
 FORGIVEN = timedelta(hours=6)
 _KEPT = timedelta(hours=1)
@@ -53,7 +60,8 @@ def attempt(*, email: str, ip: str | None, kind: str = "password") -> Iterator[S
     """One try of a secret. It counts as failed unless the block ends without an error.
 
     :param email: whose secret; empty when that is not known yet
-    :param kind: `password`; `factor` for the second one, which is counted by itself; `passkey`
+    :param kind: `password`; `factor` for the second one, which is counted by itself, and so is `own`: what a person who
+        is in already enters again, so that no stranger's failures keep the owner from a new password; `passkey`
     :returns: its row; a way of signing in that could not try at all deletes it
     :raises UserError: 429 before anything is checked, when there were too many
     """
@@ -133,8 +141,8 @@ def _begin(email: str, address: str, kind: str) -> SignInFailure | None:
 
 def _limits(email: str, address: str, kind: str) -> Iterator[tuple[str, str, int, timedelta]]:
     """What is counted: kind of lock-out, account or address, how many are too many, in which time."""
-    if email and kind == "factor":
-        yield "factor", email, FACTOR_TRIES, FACTOR_WINDOW
+    if email and kind in _BY_THEMSELVES:
+        yield kind, email, FACTOR_TRIES, FACTOR_WINDOW
     elif email:
         yield "email", email, TRIES, WINDOW
     if address and (most := SignInConfig.load().tries_per_address):
@@ -148,7 +156,7 @@ def _forget(now: datetime) -> None:
 
 
 def _check_locked(now: datetime, email: str, address: str, kind: str) -> None:
-    account = "factor" if kind == "factor" else "email"
+    account = kind if kind in _BY_THEMSELVES else "email"
     locks = Lockout.objects.filter(Q(kind=account, value=email) | Q(kind="address", value=address), until__gt=now)
     if last := locks.order_by("-until").first():
         raise _too_many(last, now)
@@ -169,7 +177,7 @@ def _lock(kind: str, value: str, first: timedelta, now: datetime) -> Lockout:
     if kind == "address":
         failures.filter(address=value).delete()
     else:
-        failures.filter(email=value, kind="factor" if kind == "factor" else "password").delete()
+        failures.filter(email=value, kind=kind if kind in _BY_THEMSELVES else "password").delete()
     detail = {"what": kind, "until": lock.until, "times": lock.times}
     record("sign_in.locked", by=None, object_type="lockout", object_id=lock.pk, object_label=value, detail=detail)
     return lock
@@ -189,7 +197,7 @@ def _too_many(lock: Lockout, now: datetime) -> UserError:
 @transaction.atomic
 def lift(lock: Lockout, *, by: User | None) -> None:
     """Lets the account or address try again at once."""
-    failures = SignInFailure.objects.filter(kind="factor" if lock.kind == "factor" else "password")
+    failures = SignInFailure.objects.filter(kind=lock.kind if lock.kind in _BY_THEMSELVES else "password")
     failures = (
         SignInFailure.objects.filter(address=lock.value)
         if lock.kind == "address"

@@ -170,6 +170,24 @@ def test_many_resets_at_once_send_no_more_mails_than_many_in_a_row(db: None) -> 
     assert done.count(True) == throttle.RESETS
 
 
+def test_a_thief_of_the_password_cannot_keep_the_owner_from_a_new_one(alice: Any, must_enroll: None) -> None:
+    """Ten wrong codes lock the second step; who is in already still proves themselves and changes the password."""
+    _token, here = services.open_session(alice, auth_method="password")
+    row = waiting(alice)
+    services.confirm_first_app(row, code=now(services.first_app(row)[0]))
+    for _time in range(throttle.FACTOR_TRIES + 1):
+        with pytest.raises(UserError):
+            services.verify(alice, code="000000")
+    assert Lockout.objects.get().kind == "factor"
+    services.prove(alice, here, proof=PASSWORD)
+    services.change_password(alice, old=PASSWORD, new=NEW, keep=here)
+    for _time in range(throttle.FACTOR_TRIES):
+        with pytest.raises(UserError, match="wrong"):
+            services.change_password(alice, old="guess", new=NEW, keep=here)
+    with pytest.raises(UserError, match="Too many"):
+        services.change_password(alice, old=NEW, new=PASSWORD, keep=here)
+
+
 def test_an_ipv4_caller_written_as_ipv6_is_that_caller_and_nobody_else(boot: Any) -> None:
     """All of IPv4 is one /64 there: one stranger's failures would have locked everybody out."""
     assert throttle.network_of("::ffff:192.0.2.1") == "192.0.2.1"
