@@ -52,7 +52,7 @@ def world(people: SimpleNamespace, base: Any, share: Any, carols_group: Any) -> 
 def listed(user: Any, *, records: bool = True, offered: tuple[str, ...] = ("fake-small",)) -> dict[str, Any]:
     """What `/api/models` shows to somebody, by id, while a server offers these."""
     live = {id: LiveModel(id, id, id, "openai", "openai", {"id": id}, (SERVER,)) for id in offered}
-    found = catalogue._offered(catalogue._load(user, records, True), Lists(load_setup(), live, {}))
+    found = catalogue._offered(user, catalogue._load(user, records, True), Lists(load_setup(), live, {}))
     if not records:
         return {model.id: model for model in found}
     return {item["id"]: item for item in orjson.loads(orjson.dumps([listed_json(model) for model in found]))}

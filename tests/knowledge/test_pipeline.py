@@ -104,11 +104,11 @@ def test_stop_in_the_middle_loses_one_window_at_most(
     document = add(alice, LONG)
     real, calls = pipeline.embed_texts, []
 
-    async def dies_at_the_third(config: Any, texts: Any) -> Any:
+    async def dies_at_the_third(config: Any, texts: Any, **more: Any) -> Any:
         calls.append(len(texts))
         if len(calls) == 3:
             raise KeyboardInterrupt
-        return await real(config, texts)
+        return await real(config, texts, **more)
 
     monkeypatch.setattr(pipeline, "embed_texts", dies_at_the_third)
     with pytest.raises(KeyboardInterrupt):
@@ -230,11 +230,11 @@ def test_model_changed_half_way_starts_the_vectors_afresh(
     real = pipeline.embed_texts
     seen: list[str] = []
 
-    async def dies(config: Any, texts: Any) -> Any:
+    async def dies(config: Any, texts: Any, **more: Any) -> Any:
         seen.append(config.embedding_model)
         if len(seen) == 3:
             raise KeyboardInterrupt
-        return await real(config, texts)
+        return await real(config, texts, **more)
 
     monkeypatch.setattr(pipeline, "embed_texts", dies)
     with pytest.raises(KeyboardInterrupt):

@@ -71,7 +71,9 @@ def test_a_sync_of_somebody_who_is_gone_does_nothing_and_a_preview_of_nobody_say
     assert plan.add
     gone = SimpleNamespace(id=alice.pk, email=alice.email, name=alice.name, role="user", is_active=True)
     alice.delete()
-    assert sync._apply(gone, ["Safety"], None, {"source": "oidc", "create_missing": False}, plan) == sync.SyncPlan()
+    assert (
+        sync._apply(gone, ["Safety"], None, {"source": "oidc", "create_missing": False}, plan, None) == sync.SyncPlan()
+    )
     assert not group.memberships.exists()
     with pytest.raises(CommandError, match="no account"):
         call_command("sync_preview", user="nobody@example.org", groups="Safety", source="oidc")
