@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from accounts import tokens
 from accounts.backends.password import fits, hash_password
-from accounts.models import Role, Session, User
+from accounts.models import DirectoryAbsence, Role, Session, User
 from accounts.services import throttle
 from accounts.services.guards import (
     check_lengths,
@@ -92,6 +92,9 @@ def update_user(user: User, *, by: Person | None, **changes: Any) -> User:
         user.save(update_fields=[*fields, "updated_at"])
     if changes.get("password") or not user.is_active:
         tokens.revoke_all(user)
+    if before.get("is_active", user.is_active) != user.is_active:
+        # Somebody has decided: that the directory has the person again must not undo it.
+        DirectoryAbsence.objects.filter(login__user=user).delete()
     if before.get("is_active") and not user.is_active:
         end_keys(user, by=by)
     after = {f: getattr(user, f) for f in before}

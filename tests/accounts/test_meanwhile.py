@@ -15,7 +15,18 @@ from django.test import Client
 
 from accounts import services
 from accounts.backends.directory import wrong
-from accounts.models import Authenticator, Challenge, Lockout, Session, SignInFailure, User
+from accounts.backends.identity import ExternalIdentity
+from accounts.config import DirectoryConfig
+from accounts.models import (
+    Authenticator,
+    Challenge,
+    DirectoryAbsence,
+    ExternalLogin,
+    Lockout,
+    Session,
+    SignInFailure,
+    User,
+)  # fmt: skip
 from accounts.services import Pending, throttle
 from accounts.services import directory as directory_service
 from owui.audit.middleware import nearest_stranger
@@ -263,3 +274,17 @@ def test_a_key_ends_no_session_on_the_pages_and_sees_none(alice: Any, keys_on: N
     session.refresh_from_db()
     assert session.revoked_at is None
     assert "198.51.100.77" not in program.get("/settings").content.decode()
+
+
+# -------------------------------------------------------------------------------------------------------------- leavers
+def test_whom_an_administrator_switched_off_stays_off_when_the_directory_has_them_again(people: Any) -> None:
+    """The directory had closed the account before, an administrator opened it, and then closed it for good."""
+    login = ExternalLogin.objects.create(user=people.alice, provider="ldap", subject="e-1")
+    services.off_board(people.alice, by=None, why="ldap")
+    DirectoryAbsence.objects.create(login=login)
+    for on in (True, False):
+        services.update_user(people.alice, by=people.dana, is_active=on)
+    found = ExternalIdentity(provider="ldap", subject="e-1", email=people.alice.email, name="Alice")
+    with pytest.raises(UserError, match="switched off"):
+        directory_service.admit_from_directory(found, DirectoryConfig.load())
+    assert not User.objects.get(pk=people.alice.pk).is_active
