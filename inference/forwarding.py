@@ -22,7 +22,7 @@ from django.conf import settings
 from accounts.models import User
 from accounts.services.oauth.sessions import fresh_access_token
 from inference.providers.base import ConnectionInfo
-from inference.providers.transport import OF_CALLERS, PERSONAL
+from inference.providers.transport import NO_PROVIDER_SESSION, OF_CALLERS, PERSONAL
 from owui.lib.aio import in_thread
 from rbac.models import Group
 from rbac.sharing import groups_of
@@ -67,7 +67,9 @@ async def for_person(connection: ConnectionInfo, user: User | None, about: About
     key = connection.api_key
     if is_theirs:
         key = await own_token(str(config["auth_type"]), user)
-        changes["auth_type"] = "bearer" if key else "none"
+        # Who has no session here sends nothing (a program's key); who has none at the provider is told to get one.
+        without = NO_PROVIDER_SESSION if config["auth_type"] == "system_oauth" else "none"
+        changes["auth_type"] = "bearer" if key else without
     return replace(connection, api_key=key, config={**config, **changes}, headers={**own, **sent, **connection.headers})
 
 

@@ -18,7 +18,7 @@ from inference.catalogue import NOT_FOUND, Resolved, still_usable
 from inference.forwarding import About, for_person
 from inference.providers import get_provider
 from inference.providers.base import ConnectionInfo, PassthroughResponse
-from inference.providers.errors import ProviderError
+from inference.providers.errors import ProviderError, SignInNeeded
 from inference.providers.params import allowed
 from owui.lib.errors import UserError
 from owui.lib.guards import AsyncGuard
@@ -136,6 +136,8 @@ async def ask(
 
 def unavailable(error: ProviderError) -> UserError:
     """A server that cannot be reached, as REST says it."""
+    if isinstance(error, SignInNeeded):
+        return UserError(error.message, status=403, code="sign_in_needed")
     return UserError(error.message, status=UPSTREAM_DOWN, code="upstream")
 
 

@@ -2,6 +2,7 @@
 
 ProviderError
 ├── ConnectionMisconfigured   the address, key or headers cannot be used as they are
+├── SignInNeeded              the person's own token is to be sent, and there is none
 ├── ServerUnreachable         nothing answers at the address
 ├── ServerTimeout             it was silent, or took longer in all, than allowed
 ├── ServerRejected            it refused the request (4xx)
@@ -29,6 +30,10 @@ class ProviderError(Exception):
 
 class ConnectionMisconfigured(ProviderError):
     """The connection's address, key, headers or certificate cannot be used; an administrator must change them."""
+
+
+class SignInNeeded(ProviderError):
+    """The server is asked with the person's own token of their provider, which they do not have (any more)."""
 
 
 class ServerUnreachable(ProviderError):

@@ -21,6 +21,7 @@ from inference.providers.errors import (
     ServerRejected,
     ServerTimeout,
     ServerUnreachable,
+    SignInNeeded,
     StreamCutOff,
 )
 from owui.lib import http
@@ -30,6 +31,8 @@ DRAIN_SECONDS = 0.5
 
 #: sign-in types that send the caller's own token: `inference.forwarding` puts it in
 OF_CALLERS = ("session", "system_oauth")
+#: what `inference.forwarding` makes of `system_oauth` for somebody who has no tokens of a provider here
+NO_PROVIDER_SESSION = "no_provider_session"
 #: what a connection's headers may say of the caller and the call
 PERSONAL = re.compile(
     r"\{\{(USER_ID|USER_NAME|USER_EMAIL|USER_ROLE|USER_GROUPS|USER_GROUP_IDS|CHAT_ID|MESSAGE_ID|USER_MESSAGE_ID|"
@@ -197,6 +200,12 @@ def headers_of(connection: ConnectionInfo) -> dict[str, str]:
         elif user_info:  # http://user:password@host, which the transport does not take beside a header
             pair = base64.b64encode(unquote_to_bytes(user_info[2])).decode()
             headers["Authorization"] = f"Basic {pair}"
+    elif auth_type == NO_PROVIDER_SESSION:
+        raise SignInNeeded(
+            f"The model server at {shown_url(connection)} is asked with your own sign-in at your organisation's "
+            "provider, and there is none here, or it has ended. Sign out, and sign in again by the provider.",
+            403,
+        )
     elif auth_type not in ("none", *OF_CALLERS):
         raise ConnectionMisconfigured(
             f"The connection to {shown_url(connection)} uses the sign-in type “{auth_type}”, which is not supported. "

@@ -183,8 +183,11 @@ def test_a_connection_may_want_the_callers_own_token(
     call(Api(token), path, ASK)
     assert "authorization" not in asked(server).headers
     set_config("openai.api_configs", {"0": {"auth_type": "system_oauth"}})
-    call(Api(token), path, ASK)
-    assert "authorization" not in asked(server).headers, "nobody's key when there is no token"
+    before = len(server.requests)
+    answer = Api(token).post(path, ASK | {"model": "fake-small"})
+    assert answer.status_code == 403 and "sign in again by the provider" in answer.content.decode()
+    chats = [request for request in server.requests[before:] if request.path != "/v1/models"]
+    assert not chats, "nobody's key, and no call without one, when there is no token"
 
     first, theirs, latest = (provider_tokens(user, text) for user, text in ((zoe, "1"), (people.bob, "2"), (zoe, "3")))
     api = Api(token)
