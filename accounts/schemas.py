@@ -81,8 +81,21 @@ def shown_info(user: User | None, to: Person) -> dict[str, Any] | None:
     return public_info(user, with_email=user.pk == to.id or may(to, "access_grants.allow_users"))
 
 
+def logins_of(user: User) -> dict[str, dict[str, dict[str, str]]]:
+    """Under which ids others know a person: `{provider: {"sub": …}}` and `{provider: {"external_id": …}}`. A listing
+    prefetches `external_logins`, and this asks nothing more."""
+    found: dict[str, dict[str, dict[str, str]]] = {"oauth": {}, "scim": {}}
+    for login in sorted(user.external_logins.all(), key=lambda login: login.pk):
+        if login.provider.startswith("scim:"):
+            found["scim"][login.provider.removeprefix("scim:")] = {"external_id": login.subject}
+        else:
+            found["oauth"][login.provider] = {"sub": login.subject}
+    return found
+
+
 def user_json(user: User) -> dict[str, Any]:
     """The whole form, for administrators and oneself."""
+    known = logins_of(user)
     return user_info(user) | {
         "username": user.username or None,
         "bio": user.bio or None,
@@ -95,8 +108,8 @@ def user_json(user: User) -> dict[str, Any]:
         "status_expires_at": None,
         "info": user.info or None,
         "settings": user.settings or None,
-        "oauth": None,
-        "scim": None,
+        "oauth": known["oauth"] or None,
+        "scim": known["scim"] or None,
         "last_active_at": int(user.last_active_at.timestamp()) if user.last_active_at else 0,
         "updated_at": int(user.updated_at.timestamp()),
         "created_at": int(user.created_at.timestamp()),

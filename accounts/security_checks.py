@@ -12,7 +12,8 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts import directory_checks, security_oauth, services, tokens
-from accounts.config import ApiKeyConfig, MfaConfig, ScimConfig, SignInConfig
+from accounts.backends.oidc import presets
+from accounts.config import ApiKeyConfig, DirectoryConfig, MfaConfig, OAuthConfig, ScimConfig, SignInConfig
 from accounts.models import ApiKey, Role, Session, User
 from owui import env
 from owui.lib import crypto
@@ -83,8 +84,10 @@ def default_role() -> Finding:
 
 
 def _configured_providers() -> list[str]:
+    """As they are set up now, by the environment or on the settings' pages."""
     found = [name for name in _PROVIDERS if env.raw(name)]
-    return found + (["ENABLE_LDAP"] if env.truth(env.raw("ENABLE_LDAP")) else [])
+    found = found or [provider.label for provider in presets.configured().values()]
+    return found + (["ENABLE_LDAP"] if DirectoryConfig.load().enable else [])
 
 
 @check(
@@ -116,10 +119,15 @@ def single_sign_on() -> Finding:
     names=("ENABLE_OAUTH_GROUP_MANAGEMENT", "ENABLE_OAUTH_ROLE_MANAGEMENT", "ENABLE_OAUTH_SIGNUP"),
 )
 def provider_rules() -> Finding:
-    if not any(env.raw(name) for name in _PROVIDERS):
+    if not any(env.raw(name) for name in _PROVIDERS) and not presets.configured():
         return not_applicable(_("No provider is configured."))
-    wanted = ("ENABLE_OAUTH_GROUP_MANAGEMENT", "ENABLE_OAUTH_ROLE_MANAGEMENT", "ENABLE_OAUTH_SIGNUP")
-    if off := [name for name in wanted if not env.truth(env.raw(name))]:
+    config = OAuthConfig.load()
+    wanted = {
+        "ENABLE_OAUTH_GROUP_MANAGEMENT": config.enable_group_management,
+        "ENABLE_OAUTH_ROLE_MANAGEMENT": config.enable_role_management,
+        "ENABLE_OAUTH_SIGNUP": config.enable_signup,
+    }
+    if off := [name for name, is_on in wanted.items() if not is_on]:
         return warn(_("Off: %(names)s.") % {"names": ", ".join(off)})
     return ok(_("Groups and roles are taken from the provider, and its people may come in."))
 
