@@ -59,6 +59,11 @@ def open_session(
 
     :param by: who opened it when it was not the person, so that the log names the right one
     """
+    # Held until the session stands: who is being switched off at this moment is either out before it, which is seen
+    # here, or waits for it, and ends it with the others.
+    rows = User.objects.select_for_update(no_key=True).filter(pk=user.pk)
+    if not rows.values_list("is_active", flat=True).first():
+        raise Refused(_("This account is switched off. Ask your administrator."), code="account_off")
     token, session = tokens.issue(
         user, auth_method=auth_method, user_agent=user_agent, ip=ip, second_factor=second_factor, origin=origin
     )

@@ -17,7 +17,7 @@ from accounts.config import OAuthConfig
 from accounts.models import ExternalLogin, OAuthSession, Session, User
 from accounts.services.guards import note
 from accounts.services.oauth.sessions import tokens_of
-from accounts.services.oauth.spent import spend
+from accounts.services.oauth.spent import lock_sid, mark_ended, spend
 from accounts.services.offboarding import end_access
 from owui.config.sections import UiConfig
 from owui.lib.aio import in_thread
@@ -76,11 +76,7 @@ async def logout_by_provider(token: str) -> int:
     except (SuspiciousOperation, SignInRefused) as error:
         log.warning("back-channel logout refused: %s", getattr(error, "detail", error))
         raise BadLogoutToken("The logout token was refused. The log of the server has the reason.") from error
-    key = f"{provider.key}\0{claims['jti']}"
-    if not await in_thread(spend)("logout", key, seconds=verify.LOGOUT_SECONDS * 3):
-        log.warning("back-channel logout refused: %s sent the token %r before", provider.key, str(claims["jti"])[:80])
-        raise BadLogoutToken("This logout token was used before.")
-    return await in_thread(_end)(provider.key, claims.get("sub"), claims.get("sid"))
+    return await in_thread(_end)(provider.key, claims)
 
 
 async def _checked(token: str) -> tuple[presets.Provider, dict[str, Any]]:
@@ -93,7 +89,7 @@ async def _checked(token: str) -> tuple[presets.Provider, dict[str, Any]]:
         except SignInRefused as error:
             log.warning("back-channel logout: provider %s cannot be asked: %s", provider.key, error.detail)
             continue
-        if issuer != found.issuer and "{tenantid}" not in found.issuer:
+        if not verify.may_be_of(issuer, found.issuer):
             continue
         known = await discovery.keys(provider, found, verify.key_id(token))
         return provider, verify.ProviderTokens(provider, found, known).verify_logout_token(token)
@@ -101,7 +97,16 @@ async def _checked(token: str) -> tuple[presets.Provider, dict[str, Any]]:
 
 
 @transaction.atomic
-def _end(provider: str, subject: Any, sid: Any) -> int:
+def _end(provider: str, claims: dict[str, Any]) -> int:
+    jti, subject, sid = claims["jti"], claims.get("sub"), claims.get("sid")
+    # Used and done are one: a token whose work failed may be sent again.
+    if not spend("logout", f"{provider}\0{jti}", seconds=verify.LOGOUT_SECONDS * 3):
+        log.warning("back-channel logout refused: %s sent the token %r before", provider, jti[:80])
+        raise BadLogoutToken("This logout token was used before.")
+    if isinstance(sid, str) and sid:
+        # A sign-in by this session that is on its way comes before this, and ends here, or after, and is refused.
+        lock_sid(provider, sid)
+        mark_ended(provider, sid, claims["iat"])
     rows = OAuthSession.objects.filter(provider=provider)
     by_sid = rows.filter(sid=sid) if sid else rows.none()
     people = set(by_sid.values_list("user_id", flat=True))
@@ -114,7 +119,7 @@ def _end(provider: str, subject: Any, sid: Any) -> int:
     # A session the person has ended here before is no news: its sign-out at the provider comes back to us like this.
     is_news = not sid or by_sid.filter(user_id__in=people).exists()
     suspend = is_news and OAuthConfig.load().backchannel_logout_suspends_keys
-    for user in User.objects.filter(pk__in=people):
+    for user in User.objects.select_for_update(no_key=True).filter(pk__in=people).order_by("pk"):
         if suspend:
             ExternalLogin.objects.filter(user=user, provider=provider).update(signed_out_at=timezone.now())
         OAuthSession.objects.filter(user=user, provider=provider).delete()

@@ -18,7 +18,7 @@ from accounts.models import ExternalLogin, Role, User
 from accounts.services.entering import Entered, Pending, begin_session
 from accounts.services.guards import clean_email
 from accounts.services.oauth import sessions
-from accounts.services.oauth.spent import spend
+from accounts.services.oauth.spent import lock_sid, spend, was_ended_since
 from accounts.services.provisioning import Report, admit
 from owui.config.sections import UiConfig
 from owui.lib.aio import in_thread
@@ -126,6 +126,10 @@ def _wants_picture(provider: str, subject: str, config: OAuthConfig) -> bool:
 def _enter(
     identity: Any, config: OAuthConfig, proof: flow.Proof, user_agent: str, ip: str | None
 ) -> tuple[Entered | Pending, str]:
+    if proof.sid:
+        lock_sid(identity.provider, proof.sid)
+        if was_ended_since(identity.provider, proof.sid, int(proof.claims["iat"])):
+            raise SignInRefused("oauth_state", "the provider ended this session of its own before it was ours")
     user, _report = admit_by_claims(identity, config)
     row = sessions.keep(user, identity.provider, proof)
     origin = {"oauth_session": str(row.pk), "provider": identity.provider}
@@ -141,8 +145,9 @@ def admit_by_claims(identity: Any, config: OAuthConfig, **changes: Any) -> tuple
     if config.role_pending_first:
         identity = replace(identity, role=role_with_approval(identity))
     user, report = admit(identity, replace(claims.rules(config), **changes))
-    # Who signs in again may also use keys again.
-    ExternalLogin.objects.filter(user=user, signed_out_at__isnull=False).update(signed_out_at=None)
+    # Who signs in again by the provider that signed them out may also use keys again.
+    ours = ExternalLogin.objects.filter(user=user, provider=identity.provider, signed_out_at__isnull=False)
+    ours.update(signed_out_at=None)
     return user, report
 
 

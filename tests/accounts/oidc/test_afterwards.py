@@ -159,13 +159,14 @@ def test_a_logout_told_by_the_provider_ends_everything_until_the_next_sign_in(
     assert signed_in.get("/api/v1/auths/").status_code == 401 and not OAuthSession.objects.exists()
     assert program.get("/api/v1/users/user/settings").status_code == 401, "keys rest"
     assert told(token).status_code == 400, "a token counts once"
+    forger.claims["sid"] = "the-next-session"
     visit = Visit()
     visit.back()
     assert visit.client.get("/api/v1/auths/").status_code == 200
     assert program.get("/api/v1/users/user/settings").status_code == 200, "signing in wakes the keys"
     # A session the person has ended here comes back as news from there: keys go on.
     visit.client.post("/auth/signout")
-    assert told(forger.signed(logout_token(forger))).status_code == 200
+    assert told(forger.signed(logout_token(forger, sid="the-next-session"))).status_code == 200
     assert program.get("/api/v1/users/user/settings").status_code == 200
 
 
