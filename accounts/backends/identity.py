@@ -12,6 +12,12 @@ from dataclasses import dataclass, field
 from rbac.models import MembershipSource
 
 
+def lower_address(address: str) -> str:
+    """Lower case, but for signs that would turn into letters of plain ASCII, such as the Kelvin sign: an address that
+    only looks like another one must not become it. `clean_email` refuses what is left."""
+    return "".join(sign if not sign.isascii() and sign.lower().isascii() else sign.lower() for sign in address.strip())
+
+
 @dataclass(frozen=True, slots=True)
 class ExternalIdentity:
     """A person as somebody else vouches for them.

@@ -20,6 +20,7 @@ from accounts.scim.asked import Wanted, check_version, version
 from accounts.scim.filters import Attributes, Column, Rows
 from accounts.services import Program, clean_email, create_account, off_board, update_user
 from accounts.services.guards import note
+from accounts.services.provisioning import displace
 from owui.lib.errors import Refused
 from rbac.models import Membership, MembershipSource
 from rbac.services import apply_sync
@@ -189,6 +190,8 @@ def _known(resource: shapes.User, address: str) -> User | None:
     if resource.external_id and by_address.external_logins.filter(provider=provider()).exists():
         # An address that was given to somebody else must not bring the former person's chats along.
         raise UniquenessException(detail="This e-mail address belongs to an account with another externalId.")
+    if by_address.is_address_claimed:
+        displace(by_address)
     return by_address
 
 

@@ -15,6 +15,7 @@ from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
+from accounts.backends.identity import lower_address
 from accounts.models import User
 from owui.audit.record import record
 from owui.lib.errors import Refused, UserError
@@ -38,8 +39,10 @@ class Program:
 
 def clean_email(email: str) -> str:
     """Lower case, checked. 400 for anything that is no address."""
-    email = email.strip().lower()
+    email = lower_address(email)
     try:
+        if email != email.lower():
+            raise ValidationError("a sign that is like a letter and is none")
         validate_email(email)
     except ValidationError as error:
         raise UserError(_("This is not a valid e-mail address."), code="email_invalid") from error

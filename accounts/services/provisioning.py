@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from accounts import tokens
 from accounts.backends.identity import Admission, ExternalIdentity
-from accounts.models import ExternalLogin, Role, User
+from accounts.models import ExternalLogin, OAuthSession, Role, User
 from accounts.services.creation import FIRST_ACCOUNT_LOCK, create_account
 from accounts.services.factors import reset_factors
 from accounts.services.guards import clean_email, note, primary_admin_id, tell
@@ -97,8 +97,8 @@ def _link(identity: ExternalIdentity, email: str, rules: Admission, report: Repo
                 _("This e-mail address already belongs to an account. Sign in as before, or ask your administrator."),
                 code="email_taken",
             )
-        if user.is_address_claimed:
-            _displace(user, report)
+        if user.is_address_claimed and displace(user):
+            report.changed["password"] = ("set", "removed")
         report.is_linked = True
     elif rules.may_create:
         # An address the provider does not vouch for is somebody's claim about themselves: still an account of its own.
@@ -123,20 +123,26 @@ def _link(identity: ExternalIdentity, email: str, rules: Admission, report: Repo
     return ExternalLogin.objects.create(user=user, provider=identity.provider, subject=identity.subject)
 
 
-def _displace(user: User, report: Report) -> None:
+def displace(user: User) -> bool:
     """The owner of an address takes over an account that somebody opened with it unproven: whoever that was keeps no
     way in. Not so the first administrator, whose own account it is: their password is the way in when a provider is
     away."""
-    User.objects.filter(pk=user.pk).update(is_address_claimed=False)
+    user.is_address_claimed = False
+    user.save(update_fields=["is_address_claimed"])
     if user.pk == primary_admin_id():
-        return
+        return False
     user.set_unusable_password()
     user.save(update_fields=["password", "updated_at"])
     tokens.revoke_all(user)
     end_keys(user, by=None)
     reset_factors(user, by=None)
+    # Another provider that did not vouch for the address either is such a way in, too.
+    ended = ExternalLogin.objects.filter(user=user).exclude(provider__startswith="scim:")
+    OAuthSession.objects.filter(user=user).delete()
+    note("user.displace", user, None, {"logins": sorted(ended.values_list("provider", flat=True))})
+    ended.delete()
     tell(user)
-    report.changed["password"] = ("set", "removed")
+    return True
 
 
 def _bring_up_to_date(user: User, identity: ExternalIdentity, email: str, rules: Admission, report: Report) -> User:
@@ -151,6 +157,9 @@ def _bring_up_to_date(user: User, identity: ExternalIdentity, email: str, rules:
         try:
             # Each by itself: an address that somebody else has must not keep the role from changing.
             user = update_user(user, by=None, **{name: value})
+            if name == "email" and not identity.is_verified:
+                user.is_address_claimed = True
+                user.save(update_fields=["is_address_claimed"])
         except UserError as error:
             log.warning("sign-in by %s: %s of %s stays: %s", identity.provider, name, user.pk, error.message)
             report.kept[name] = error.message

@@ -165,3 +165,36 @@ def test_fifty_first_sign_ups_by_mixed_ways_make_one_administrator_and_each_pers
     assert not any(said[number] for number in range(50) if number % 5), "nobody from outside is turned away"
     assert ExternalLogin.objects.count() == 4 * 5
     assert User.objects.count() == 4 * 5 + said[::5].count("")
+
+
+# ---------------------------------------------------------------------------------------------------------- take-overs
+def test_another_providers_login_does_not_survive_when_the_owner_of_the_address_comes(dana):
+    """Whoever opened an account at a provider that vouches for no address keeps no way into its owner's."""
+    squatter = nora(provider="github", subject="1", is_verified=False)
+    account, _report = admit(squatter, OPEN)
+    owner, report = admit(nora(), OPEN)
+    assert owner.pk == account.pk and report.is_linked
+    assert set(ExternalLogin.objects.values_list("provider", flat=True)) == {"oidc"}
+    with pytest.raises(UserError) as refused:
+        admit(squatter, OPEN)
+    assert refused.value.code == "email_taken"
+    assert AuditEvent.objects.get(action="user.displace").detail == {"logins": ["github"]}
+
+
+def test_an_address_that_follows_an_unverified_claim_stays_a_claim(dana):
+    following = Admission(may_create=True, may_merge=True, updates=frozenset({"email"}))
+    user, _report = admit(nora(provider="github", subject="1", email="me@example.org"), following)
+    assert not user.is_address_claimed
+    user, report = admit(nora(provider="github", subject="1", email="boss@example.org", is_verified=False), following)
+    user.refresh_from_db()
+    assert user.email == "boss@example.org" and user.is_address_claimed and "email" in report.changed
+    user, _report = admit(nora(provider="github", subject="1", email="me@example.org"), following)
+    user.refresh_from_db()
+    assert not user.is_address_claimed
+
+
+def test_a_sign_that_only_looks_like_a_letter_leads_to_nobodys_account(dana):
+    UserFactory(email="kate@example.org")
+    with pytest.raises(UserError) as refused:
+        admit(nora(email="\N{KELVIN SIGN}ate@example.org"), OPEN)
+    assert refused.value.code == "email_invalid" and not ExternalLogin.objects.exists()

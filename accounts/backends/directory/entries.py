@@ -14,6 +14,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from accounts.backends.directory.library import DirectoryProblem, auth_ldap, ldap, reason
+from accounts.backends.identity import lower_address
 from accounts.config import DirectoryConfig
 from owui.lib.errors import UserError
 
@@ -213,9 +214,9 @@ def account_of(entry: Entry, config: DirectoryConfig) -> Account:
     :raises UserError: 400 without an e-mail
     """
     username = entry.first(config.attribute_for_username)
-    email = entry.first(config.attribute_for_mail).lower()
+    email = lower_address(entry.first(config.attribute_for_mail))
     if not email and config.default_email_domain.strip():
-        email = f"{username}@{config.default_email_domain.strip().lstrip('@')}".lower()
+        email = lower_address(f"{username}@{config.default_email_domain.strip().lstrip('@')}")
     if not email:
         log.error("directory: %s has no %s", entry.dn, config.attribute_for_mail)
         raise UserError(

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from accounts.backends.identity import Admission, ExternalIdentity
+from accounts.backends.identity import Admission, ExternalIdentity, lower_address
 from accounts.backends.oidc.errors import SignInRefused
 from accounts.backends.oidc.presets import Provider
 from accounts.config import OAuthConfig
@@ -59,7 +59,9 @@ def read(provider: Provider, claims: dict[str, Any], config: OAuthConfig) -> Rea
     notes: list[str] = []
     subject = subject_of(claims, provider.sub_claim)
     email, is_verified = _email(provider, claims, subject, config)
-    if not is_allowed(email, is_verified, config.allowed_domains, claims):
+    # Where anybody's organisation may come, its administrators write whatever address they like into it.
+    doubted = claims | {"email_verified": False} if provider.is_for_many else claims
+    if not is_allowed(email, is_verified, config.allowed_domains, doubted):
         raise SignInRefused("oauth_domain", f"the domain of {email.rpartition('@')[2]!r} is not allowed or unverified")
     name = lookup(claims, config.username_claim)
     picture = lookup(claims, provider.picture_claim)
@@ -103,15 +105,23 @@ def subject_of(claims: dict[str, Any], name: str) -> str:
 def _email(provider: Provider, claims: dict[str, Any], subject: str, config: OAuthConfig) -> tuple[str, bool]:
     value = lookup(claims, config.email_claim)
     if isinstance(value, str) and value.strip():
-        email = value.strip().lower()
+        email = lower_address(value)
         if len(email) > LONGEST_EMAIL or "@" not in email or "\0" in email:
             raise SignInRefused("oauth_email", f"the claim {config.email_claim!r} holds no address")
-        # Some providers write the word. Not said is not verified.
-        said = claims.get("email_verified", claims.get("xms_edov"))
-        return email, said is True or said == "true" or (provider.key == "microsoft" and str(said) == "1")
+        return email, _is_vouched_for(provider, claims, value, config.email_claim)
     if config.enable_email_fallback:
         return fallback_address(provider.key, subject), False
     raise SignInRefused("oauth_email", f"the claim {config.email_claim!r} is absent or no text")
+
+
+def _is_vouched_for(provider: Provider, claims: dict[str, Any], address: Any, claim: str) -> bool:
+    """Not said is not verified; and what is said is said of one claim: `email_verified` of `email`, not of a name for
+    signing in that is used as an address here."""
+    said = lookup(claims, f"{claim}_verified")
+    if said is _MISSING and address == claims.get("email"):
+        said = claims.get("email_verified", claims.get("xms_edov"))
+    # Some providers write the word.
+    return said is True or said == "true" or (provider.key == "microsoft" and said is not None and str(said) == "1")
 
 
 def fallback_address(provider: str, subject: str) -> str:

@@ -194,7 +194,12 @@ async def _github_address(provider: Provider, headers: dict[str, str]) -> dict[s
 
 def merged(checked: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, Any]:
     """Both sources of claims as one: userinfo is fresher, and what only the signed token may say stays the token's."""
-    return {**checked, **{name: value for name, value in told.items() if name not in _PROTOCOL}}
+    told = {name: value for name, value in told.items() if name not in _PROTOCOL}
+    # Whether an address is verified was said of the token's own; another one needs a word of its own.
+    other = {f"{name}_verified" for name, value in told.items() if value != checked.get(name)}
+    if "email_verified" in other:
+        other.add("xms_edov")
+    return {**{name: value for name, value in checked.items() if name not in other}, **told}
 
 
 async def renewed(provider: Provider, tokens: Mapping[str, Any], subject: str) -> dict[str, Any]:

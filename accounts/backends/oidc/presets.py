@@ -63,6 +63,8 @@ class Provider:
     timeout: float = TIMEOUT
     include_client_id: bool = False
     refresh_with_scope: bool = False
+    #: people of any organisation come by it
+    is_for_many: bool = False
 
     @property
     def is_oidc(self) -> bool:
@@ -132,7 +134,8 @@ def _microsoft(config: OAuthConfig) -> Provider | None:
     return Provider(
         "microsoft", "Microsoft", own.client_id, own.client_secret, own.scope, own.redirect_uri,
         discovery=f"{base}/{own.tenant_id}/v2.0/.well-known/openid-configuration",
-        sub_claim=config.sub_claim or "sub", picture_url=own.picture_url, **_common(config),
+        sub_claim=config.sub_claim or "sub", picture_url=own.picture_url,
+        is_for_many=own.tenant_id.strip().lower() in ("common", "organizations", "consumers"), **_common(config),
     )  # fmt: skip
 
 

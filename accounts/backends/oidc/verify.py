@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import re
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -30,6 +31,9 @@ LOGOUT_ALGORITHMS = ("RS256", "RS384", "RS512", "ES256", "ES384", "ES512")
 SHORTEST_RSA = 2048
 LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout"
 LOGOUT_SECONDS = 600
+#: a Microsoft tenant such as `organizations` stands for many, and its issuer for each of them
+TENANT = "{tenantid}"
+_TENANT = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 
 
 class ProviderTokens(OIDCAuthenticationBackend):  # type: ignore[misc]
@@ -94,8 +98,12 @@ class ProviderTokens(OIDCAuthenticationBackend):  # type: ignore[misc]
         return claims
 
     def _check_issuer(self, claims: dict[str, Any]) -> None:
-        # A Microsoft tenant such as `organizations` stands for many, and its issuer for each of them.
-        expected = self.metadata.issuer.replace("{tenantid}", str(claims.get("tid", "")))
+        expected = self.metadata.issuer
+        if TENANT in expected:
+            tenant = claims.get("tid")
+            if not isinstance(tenant, str) or not _TENANT.fullmatch(tenant):
+                raise SuspiciousOperation("the token names no tenant")
+            expected = expected.replace(TENANT, tenant)
         if not _same(claims["iss"], expected):
             raise SuspiciousOperation(f"the token is of the issuer {str(claims['iss'])[:200]!r}, not {expected!r}")
 
@@ -184,6 +192,15 @@ def issuer_of(token: Any) -> str:
         return str(jwt.decode(token, options={"verify_signature": False}).get("iss", ""))
     except (jwt.PyJWTError, AttributeError, TypeError, ValueError) as error:
         raise SuspiciousOperation("this is no token") from error
+
+
+def may_be_of(issuer: str, known: str) -> bool:
+    """Whether an issuer, not believed yet, can be a provider's, whose own may stand for many tenants."""
+    before, is_pattern, after = known.partition(TENANT)
+    if not is_pattern:
+        return issuer == known
+    middle = issuer[len(before) : len(issuer) - len(after)]
+    return issuer == f"{before}{middle}{after}" and _TENANT.fullmatch(middle) is not None
 
 
 def _header(token: Any) -> dict[str, Any]:

@@ -93,6 +93,19 @@ def test_a_filter_that_is_none_is_refused(staff: ScimClient) -> None:
         assert said(staff.get(f"{BASE}/Users", {"filter": text})) == (400, "invalidFilter"), text[:60]
 
 
+@pytest.mark.parametrize("depth", [20, 120, 400])
+def test_a_nested_filter_is_answered_or_refused_and_breaks_nothing(staff: ScimClient, depth: int) -> None:
+    """However deep the library still reads it, and wherever it stands."""
+    inner = "not (" * depth + 'value eq "x"' + ")" * depth
+    answer = staff.get(f"{BASE}/Users", {"filter": inner.replace("value", "userName")})
+    assert answer.status_code == 200 or said(answer) == (400, "invalidFilter"), depth
+    answer = staff.get(f"{BASE}/Users", {"filter": f"emails[{inner}]"})
+    assert answer.status_code == 200 or said(answer) == (400, "invalidFilter"), depth
+    group = staff.group(f"deep {depth}")
+    answer = staff.change(f"/Groups/{group['id']}", {"op": "remove", "path": f"members[{inner}]"})
+    assert answer.status_code in (200, 204, 400), answer.content
+
+
 def test_pages_have_what_is_asked_for_and_say_how_many_there_are(staff: ScimClient) -> None:
     def page(**asked: Any) -> Any:
         return staff.get(f"{BASE}/Users", asked).json()

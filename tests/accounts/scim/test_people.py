@@ -17,7 +17,7 @@ from rbac.models import Membership
 from tests.accounts.scim.conftest import BASE, USER, ScimClient
 from tests.accounts.scim.test_door import said
 from tests.conftest import Api, token_for
-from tests.factories.accounts import UserFactory
+from tests.factories.accounts import PASSWORD, UserFactory
 
 ME = "/api/v1/auths/"
 ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
@@ -102,6 +102,20 @@ def test_an_account_is_taken_over_by_address_only_when_the_setting_says_so(
     pending.refresh_from_db()
     assert (pending.role, pending.name) == ("user", "Pia W"), "the directory vouches, so nobody needs to approve"
     assert AuditEvent.objects.filter(action="user.scim.adopt", object_id=str(pending.pk)).exists()
+
+
+def test_who_opened_the_account_with_another_ones_address_keeps_no_way_in_when_it_is_taken_over(
+    scim: ScimClient, scim_settings: Any, set_config: Any
+) -> None:
+    scim_settings(SCIM_ADOPT_ACCOUNTS="True")
+    set_config("auth.enable_signup", True)
+    squatter = services.sign_up(name="Not Pia", email="pia@example.org", password=PASSWORD)
+    token, _session = services.open_session(squatter, auth_method="password")
+    made = scim.person("pia", displayName="Pia W")
+    assert made["id"] == str(squatter.pk)
+    squatter.refresh_from_db()
+    assert squatter.role == "user" and not squatter.has_usable_password()
+    assert Api(token).get(ME).status_code == 401
 
 
 def test_the_first_administrator_is_not_changed_even_when_taken_over(
