@@ -82,14 +82,18 @@ def shown_info(user: User | None, to: Person) -> dict[str, Any] | None:
 
 
 def logins_of(user: User) -> dict[str, dict[str, dict[str, str]]]:
-    """Under which ids others know a person: `{provider: {"sub": …}}` and `{provider: {"external_id": …}}`. A listing
-    prefetches `external_logins`, and this asks nothing more."""
+    """Under which ids others know a person: `{provider: {"sub": …}}` and `{provider: {"external_id": …}}`. Listings
+    read them along (`services.with_logins`), and this asks nothing more."""
     found: dict[str, dict[str, dict[str, str]]] = {"oauth": {}, "scim": {}}
-    for login in sorted(user.external_logins.all(), key=lambda login: login.pk):
-        if login.provider.startswith("scim:"):
-            found["scim"][login.provider.removeprefix("scim:")] = {"external_id": login.subject}
+    rows: Any = getattr(user, "known_logins", None)
+    if rows is None:
+        rows = user.external_logins.order_by("pk").values("provider", "subject")
+    for row in rows:
+        kind, _colon, name = row["provider"].rpartition(":")
+        if kind == "scim":
+            found["scim"][name] = {"external_id": row["subject"]}
         else:
-            found["oauth"][login.provider] = {"sub": login.subject}
+            found["oauth"][row["provider"]] = {"sub": row["subject"]}
     return found
 
 

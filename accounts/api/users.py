@@ -34,7 +34,7 @@ def list_users(
 ) -> dict[str, Any]:
     field = order_by if order_by in ORDERS else "created_at"
     users = services.search_users(query).order_by(("-" if direction == "desc" else "") + field, "pk")
-    rows = list(page_of(users.prefetch_related("external_logins"), page))
+    rows = list(page_of(services.with_logins(users), page))
     groups: dict[Any, set[str]] = {user.pk: set() for user in rows}
     for user_id, group_id in Membership.objects.filter(user__in=list(groups)).values_list("user_id", "group_id"):
         groups[user_id].add(str(group_id))

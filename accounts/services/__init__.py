@@ -66,6 +66,7 @@ from accounts.services.people import (
     set_timezone,
     update_profile,
     update_user,
+    with_logins,
 )
 from accounts.services.provisioning import Report, admit
 from accounts.services.resets import find_reset, new_reset_link, request_reset, reset_password
@@ -167,4 +168,5 @@ __all__ = [
     "update_profile",
     "update_user",
     "verify",
+    "with_logins",
 ]
