@@ -17,12 +17,17 @@ from django.views.decorators.http import require_http_methods, require_POST
 from accounts import panels, services
 from accounts.forms_keys import KeyForm
 from accounts.key_limits import KeyLimits
+from accounts.middleware import identity_of
 from accounts.web import me, refusal_status, signed_in_human
 from owui.lib.errors import UserError
 
 
 def _panel(request: HttpRequest) -> dict[str, Any] | None:
-    """What `accounts/_api_keys.html` needs. Who may have no keys any more still sees, and can delete, what there is."""
+    """What `accounts/_api_keys.html` needs. Who may have no keys any more still sees, and can delete, what there is; a
+    key must not learn which others there are and from where they are used."""
+    identity = identity_of(request)
+    if identity is not None and identity.method == "api_key":
+        return None
     user = me(request)
     found, allowed = services.keys_of(user), services.keys_allowed(user)
     if not (allowed or found):

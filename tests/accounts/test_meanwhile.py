@@ -266,6 +266,24 @@ def test_sessions_and_factors_are_shut_for_keys(
     assert getattr(program, method)(f"{AUTHS}/{path}", *args).status_code == 403
 
 
+def test_every_page_that_changes_something_of_oneself_is_shut_for_keys(
+    alice: Any, keys_on: None, set_config: Any
+) -> None:
+    """Also one that is added some day: what a key may change here is named, the rest is refused."""
+    from accounts.urls import urlpatterns
+
+    set_config("auth_mfa.enable", True)
+    program = Client(headers={"authorization": f"Bearer {services.create_api_key(alice)}"})
+    found = {}
+    for pattern in urlpatterns:
+        path = re.sub(r"<(\w+):\w+>", lambda kind: "1" if kind[1] == "int" else str(alice.pk), str(pattern.pattern))
+        if path.startswith("settings"):
+            found[path] = {getattr(program, verb)(f"/{path}").status_code for verb in ("post", "delete")}
+    assert len(found) > 10
+    # The picture and the name, which REST lets a key change as well, and how the pages look.
+    assert {path for path, answers in found.items() if not answers <= {403, 405}} == {"settings", "settings/theme"}
+
+
 def test_a_key_ends_no_session_on_the_pages_and_sees_none(alice: Any, keys_on: None) -> None:
     _token, session = services.open_session(alice, auth_method="password", ip="198.51.100.77")
     program = Client(headers={"authorization": f"Bearer {services.create_api_key(alice)}"})
@@ -273,7 +291,9 @@ def test_a_key_ends_no_session_on_the_pages_and_sees_none(alice: Any, keys_on: N
     assert program.post("/settings/devices/end-others").status_code == 403
     session.refresh_from_db()
     assert session.revoked_at is None
-    assert "198.51.100.77" not in program.get("/settings").content.decode()
+    services.create_named_key(alice, name="Nightly export")
+    page = program.get("/settings").content.decode()
+    assert "198.51.100.77" not in page and "Nightly export" not in page
 
 
 # -------------------------------------------------------------------------------------------------------------- leavers
