@@ -211,6 +211,8 @@ def blocked_patterns(text: str) -> list[str]:
 def is_blocked(name: str, patterns: Sequence[str]) -> bool:
     """Whether a pattern takes a group out of every sync: the name itself, a regular expression where the pattern has
     one's signs (one that is none is ignored), else `*` and `?` as in a shell."""
+    if len(name) > LONGEST_NAME:
+        return False  # no group is called so; a pattern must not work through a megabyte
     for pattern in patterns:
         if name == pattern:
             return True

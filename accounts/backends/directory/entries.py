@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import re
 import secrets
@@ -65,7 +66,9 @@ class Entry:
                 if name == "objectguid" and len(raw) == 16:
                     return str(uuid.UUID(bytes_le=raw))
                 return _text(raw).strip().lower()
-        return self.dn.lower()[:255]
+        name = self.dn.lower()
+        # Cut off, the names of two people could become one; what is no name any more is never asked for by itself.
+        return name if len(name) <= 255 else f"{name[:180]}#{hashlib.sha256(name.encode()).hexdigest()}"
 
     @property
     def is_closed(self) -> bool:
