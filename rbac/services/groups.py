@@ -97,7 +97,9 @@ def create_group(
         parent=_check_parent(None, parent_id),
         created_by_id=by.id,
     )
-    rebuild_ancestry()
+    # Only its own rows: a sign-in may make thousands of groups, and nothing is below a new one.
+    above = GroupAncestry.objects.filter(group=group.parent_id).values_list("ancestor_id", flat=True)
+    GroupAncestry.objects.bulk_create(GroupAncestry(group=group, ancestor_id=pk) for pk in (group.pk, *above))
     record("group.create", by=by, object_type="group", object_id=str(group.pk), object_label=group.name, detail={})
     return group
 

@@ -179,3 +179,29 @@ def test_a_name_that_no_group_can_have_is_not_worked_through_by_patterns():
 
     assert is_blocked("a" * 255, ["^(a|b)*$"])
     assert not is_blocked("a" * 1_000_000, ["^(a|aa)*b$", "*a*a*a*b"])
+
+
+@pytest.mark.django_db
+def test_a_new_group_writes_its_own_place_in_the_tree_and_no_others():
+    """A sign-in may make thousands; each rewriting the tree held everybody up for minutes."""
+    from rbac.models import GroupAncestry
+    from rbac.services import create_group, rebuild_ancestry
+    from tests.factories.accounts import a_system_admin
+
+    by = a_system_admin()
+    top = create_group(name="Top", by=by)
+    middle = create_group(name="Middle", by=by, parent_id=top.pk)
+    before = set(GroupAncestry.objects.values_list("pk", flat=True))
+    create_group(name="Low", by=by, parent_id=middle.pk)
+    create_group(name="Alone", by=by)
+    assert before <= set(GroupAncestry.objects.values_list("pk", flat=True))
+
+    def pairs() -> set[tuple[str, str]]:
+        return set(GroupAncestry.objects.values_list("group__name", "ancestor__name"))
+
+    found = pairs()
+    assert {pair for pair in found if pair[0] in ("Low", "Alone")} == {
+        ("Low", "Low"), ("Low", "Middle"), ("Low", "Top"), ("Alone", "Alone"),
+    }  # fmt: skip
+    rebuild_ancestry()
+    assert pairs() == found
