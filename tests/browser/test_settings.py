@@ -38,6 +38,8 @@ def test_key_theme_password_and_the_way_out(browsing: Browsing, dana: Person) ->
     expect(page.locator("#api-key-value")).to_have_count(0)
     row = page.get_by_role("row", name="Weekly report")
     expect(row).to_contain_text(f"sk-…{key[-4:]}")
+    # The page scrolls inside the window, which does not scroll besides.
+    assert page.evaluate("() => document.scrollingElement.scrollHeight <= innerHeight")
     expect(row).to_contain_text("Models: fake-small")
     asked: list[str] = []
     page.once("dialog", lambda dialog: (asked.append(dialog.message), dialog.accept()))
