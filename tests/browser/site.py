@@ -9,7 +9,8 @@ from collections.abc import Iterator
 import psutil
 
 from owui.embedded import embedding_server
-from tests.processes.server import Site, free_port, until
+from tests.ports import free_ports
+from tests.processes.server import Site, until
 
 KEY = "key-of-the-embedding-server"
 
@@ -27,7 +28,7 @@ class BrowserSite(Site):
         self.stop()
 
     def _begin(self, celery: bool) -> None:
-        port = free_port()
+        port = free_ports()
         self.env |= {
             "EMBEDDING_SERVER_PORT": str(port),
             "EMBEDDING_SERVER_KEY": KEY,

@@ -14,8 +14,9 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from tests.browser.conftest import MARKS, Browsing, Person, ask, call, open_model
+from tests.ports import free_ports
 from tests.processes.server import Site, until
-from tests.real.servers import Real, free_ports, needs
+from tests.real.servers import Real, needs
 
 pytestmark = [*MARKS, needs("oidc")]
 

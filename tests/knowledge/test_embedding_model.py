@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ from knowledge.chat import retrieve_for_chat
 from owui.embedded.home import environ
 from owui.embedded.plan import answers
 from tests.factories.knowledge import make_base
+from tests.ports import free_ports
 
 pytest.importorskip("onnxruntime")
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,9 +31,7 @@ TEXTS = {
 
 @pytest.fixture
 def real_embeddings(rag: Callable[..., None]) -> Iterator[None]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_ports()
     process = subprocess.Popen(
         [sys.executable, "-m", "owui.embedded.embedding_server"],
         cwd=ROOT,

@@ -27,6 +27,7 @@ import psycopg
 
 from tests.fakes.model_server import FakeModelServer
 from tests.plugin import THROWN_AWAY
+from tests.ports import free_ports
 
 environ = os.environ  # noqa: TID251  (what the test run's plugin has set)
 ROOT = Path(__file__).resolve().parents[2]
@@ -44,12 +45,6 @@ def until(condition: Callable[[], Any], seconds: float = 10.0, what: str = "it")
             return value
         assert time.monotonic() < deadline, f"{what} did not come true in {seconds} s"
         time.sleep(0.02)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def database_url(name: str, base: str = "") -> str:
@@ -111,7 +106,7 @@ class OwnValkey:
     """A Valkey of a test's own, to be killed and started again at the same address."""
 
     def __init__(self) -> None:
-        self.port = free_port()
+        self.port = free_ports()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self._process: subprocess.Popen[bytes] | None = None
         self.start()
@@ -173,7 +168,7 @@ class Site:
         )
         self.processes: list[subprocess.Popen[bytes]] = []
         self.workers = workers
-        self.port = free_port()
+        self.port = free_ports()
         self.tokens: dict[str, str] = {}
         try:
             self._begin(celery)

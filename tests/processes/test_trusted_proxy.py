@@ -13,8 +13,9 @@ import pytest
 import websockets
 from websockets.exceptions import ConnectionClosed
 
+from tests.ports import free_ports
 from tests.processes.server import Site
-from tests.real.servers import Real, RealServer, free_ports, needs
+from tests.real.servers import Real, RealServer, needs
 
 pytestmark = [pytest.mark.process, needs("nginx")]
 SPOOFED = {
