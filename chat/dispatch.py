@@ -66,6 +66,7 @@ def make_plan(
         retrieve=_retriever(user, items, of_model, resolved, about) if items or of_model else None,
         context_in_system=settings.RAG_SYSTEM_CONTEXT,
         split_reasoning=split_reasoning,
+        model_digest=str(resolved.live.raw.get("digest") or ""),
     )
 
 

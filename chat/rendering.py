@@ -9,6 +9,7 @@ from typing import Any
 
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext as _
 
 from chat.engine.events import FINISH, SOURCES, STATUS, TEXT, Logged, Transcript
 from chat.follow import Numbered
@@ -91,7 +92,23 @@ def message_view(
     view |= {"html": _safe(render(message.content, citations=count)), "tail_html": ""}
     view |= extras(message.status_history, message.reasoning) | {"source_list": source_list(citations)}
     searched = any(s.get("action") == "knowledge_search" for s in message.status_history or [])
+    view["usage_text"] = usage_text(message.usage)
     return view | {"no_evidence": searched and not citations and message.state == State.DONE}
+
+
+def usage_text(usage: dict[str, Any] | None) -> str:
+    """What an answer took, in a line for whoever asks; empty where the model server did not say."""
+    counts = usage or {}
+    if not counts.get("completion_tokens"):
+        return ""
+    parts = [_("%(count)s tokens") % {"count": f"{counts['completion_tokens']:,}"}]
+    if speed := counts.get("tokens_per_second"):
+        parts.append(_("%(speed)s a second") % {"speed": f"{speed:,.0f}" if speed >= 10 else f"{speed:.1f}"})
+    if wait := counts.get("first_token_ms"):
+        parts.append(_("first after %(seconds)s s") % {"seconds": f"{wait / 1000:.1f}"})
+    if asked := counts.get("prompt_tokens"):
+        parts.append(_("%(count)s read") % {"count": f"{asked:,}"})
+    return ", ".join(parts)
 
 
 class _Body:

@@ -21,6 +21,7 @@ from typing import Any
 from django.db import DatabaseError, InterfaceError, OperationalError
 
 from chat import turnlog
+from chat.engine import usage
 from chat.engine.events import (
     FINISH,
     REASONING,
@@ -189,8 +190,7 @@ class Runner:
                     await self._save_citations(turn, event.citations)
                     turn.add((SOURCES, _storable(event.sources)))
                 elif isinstance(event, Usage):
-                    counts = {"prompt_tokens": event.prompt_tokens, "completion_tokens": event.completion_tokens}
-                    turn.add((USAGE, _storable({**event.raw, **counts})))
+                    turn.add((USAGE, _storable(usage.as_json(event))))
                 elif isinstance(event, Outcome):
                     return event
         return Outcome("failed", "The answer ended unexpectedly. Try again.")

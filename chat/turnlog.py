@@ -15,6 +15,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from chat.engine import usage
 from chat.engine.events import Logged, Transcript
 from chat.models import Chat, Citation, Message, Runner, State, Turn, TurnEvent
 
@@ -94,7 +95,7 @@ def finish(turn_id: uuid.UUID, *, state: str, error: str, added: Transcript, res
     if added.sources:
         message.meta = {**message.meta, "sources": added.sources}
     message.save()
-    Turn.objects.filter(pk=turn_id).update(state=state, finished_at=timezone.now())
+    Turn.objects.filter(pk=turn_id).update(state=state, finished_at=timezone.now(), **usage.columns(added.usage))
     # Never waits for the chat: who deletes it holds its row and waits for ours.
     unlocked = Chat.objects.select_for_update(skip_locked=True, no_key=True).filter(pk=turn.chat_id)
     Chat.objects.filter(pk__in=list(unlocked.values_list("pk", flat=True))).update(updated_at=timezone.now())

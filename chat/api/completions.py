@@ -21,6 +21,7 @@ from chat.dispatch import make_plan, standing_of
 from chat.engine.events import Outcome, Sources
 from chat.engine.prompt import text_of
 from chat.engine.turn import Event, TurnPlan, run_turn
+from chat.engine.usage import as_json
 from chat.services import check_text
 from chat.standing import TYPES, Standing, used_in
 from inference.catalogue import Resolved, resolve_for
@@ -154,7 +155,7 @@ async def _whole(coming: AsyncGenerator[Event, None], model: str) -> HttpRespons
                 )
                 call["function"]["arguments"] += event.arguments
             elif isinstance(event, Usage):
-                usage = _usage(event)
+                usage = as_json(event)
             elif isinstance(event, Finished):
                 reason = event.reason
             elif isinstance(event, Sources):
@@ -258,7 +259,7 @@ async def _frames(first: list[Event], events: AsyncGenerator[Event, None], model
             elif isinstance(event, Sources):
                 yield _frame({"sources": event.sources})
             elif isinstance(event, Usage):
-                usage = _usage(event)
+                usage = as_json(event)
             elif isinstance(event, Finished):
                 reason = event.reason
             elif isinstance(event, Outcome) and event.state == "failed":
@@ -282,16 +283,3 @@ def _frame(value: dict[str, Any]) -> bytes:
 
 def _head(name: str, model: str, kind: str) -> dict[str, Any]:
     return {"id": name, "object": kind, "created": int(time.time()), "model": model}
-
-
-def _usage(event: Usage) -> dict[str, Any]:
-    """`prompt/completion_tokens` of the last model call, `input/output_tokens` of the whole reply."""
-    total = event.prompt_tokens + event.completion_tokens
-    return {
-        **{k: v for k, v in event.raw.items() if k not in ("choices",)},
-        "prompt_tokens": event.prompt_tokens,
-        "completion_tokens": event.completion_tokens,
-        "total_tokens": total,
-        "input_tokens": event.prompt_tokens,
-        "output_tokens": event.completion_tokens,
-    }

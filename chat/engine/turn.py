@@ -10,6 +10,7 @@ from typing import Any
 from chat.engine.events import Outcome, Sources, Status
 from chat.engine.prompt import Message, build_messages, last_question
 from chat.engine.reasoning import ReasoningSplitter
+from chat.engine.usage import Meter
 from inference.providers import get_provider
 from inference.providers.base import ChatRequest, ConnectionInfo
 from inference.providers.errors import ProviderError
@@ -51,6 +52,8 @@ class TurnPlan:
     retrieve: Retrieve | None = None
     context_in_system: bool = False
     split_reasoning: bool = True
+    #: of the model where its server names one; kept with the usage
+    model_digest: str = ""
 
 
 async def run_turn(plan: TurnPlan) -> AsyncGenerator[Event, None]:
@@ -72,6 +75,7 @@ async def run_turn(plan: TurnPlan) -> AsyncGenerator[Event, None]:
     )
     request = ChatRequest(plan.upstream_model, messages, plan.params, plan.tools, plan.extra)
     splitter = ReasoningSplitter() if plan.split_reasoning else None
+    meter = Meter(plan.model_digest)
     empty = True
     stream = get_provider(plan.connection.kind).stream_chat(plan.connection, request)
     outcome = Outcome("done")
@@ -79,13 +83,18 @@ async def run_turn(plan: TurnPlan) -> AsyncGenerator[Event, None]:
         async for event in stream:
             if isinstance(event, TextDelta):
                 empty = False
+                meter.token()
                 if splitter is None:
                     yield event
                 else:
                     for part in splitter.feed(event.text):
                         yield part
+            elif isinstance(event, Usage):
+                yield meter.measured(event)
             else:
-                empty = empty and not isinstance(event, (ReasoningDelta, ToolCallDelta))
+                if isinstance(event, (ReasoningDelta, ToolCallDelta)):
+                    empty = False
+                    meter.token()
                 yield event
     except ProviderError as error:
         log.info("turn ended by the model server: %s", error.message)

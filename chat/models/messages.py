@@ -112,6 +112,13 @@ class Turn(models.Model):
     stop_requested = models.BooleanField(default=False)
     #: text the answer had before this turn (Continue); the log holds what this turn adds
     prefix_length = models.PositiveIntegerField(default=0)
+    #: what the answer took, where the model server said so; see `chat.engine.usage`
+    prompt_tokens = models.PositiveIntegerField(null=True, editable=False)
+    completion_tokens = models.PositiveIntegerField(null=True, editable=False)
+    first_token_ms = models.PositiveIntegerField(null=True, editable=False)
+    tokens_per_second = models.FloatField(null=True, editable=False)
+    model_digest = models.CharField(max_length=128, blank=True, db_default="", editable=False)
+    timings = models.JSONField(null=True, blank=True, editable=False)
     started_at = models.DateTimeField(auto_now_add=True)
     finished_at = models.DateTimeField(null=True, blank=True)
 
