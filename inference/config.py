@@ -99,6 +99,19 @@ class CatalogueConfig(Section, prefix="models", label=_("Lists of models")):
     )
 
 
+class AnswerConfig(Section, prefix="answers", label=_("Answers of models")):
+    """How much one answer may be. How long it may take: AIOHTTP_CLIENT_TIMEOUT."""
+
+    max_chars: int = setting(
+        1_000_000,
+        env="CHAT_MAX_ANSWER_CHARS",
+        label=_("Longest answer"),
+        help=_("Characters, thoughts included, after which a model that does not end by itself is ended; 0: no limit."),
+        stored=True,
+        minimum=0,
+    )
+
+
 class ToolServerConfig(Section, prefix="tool_server", label=_("Tool servers")):
     """Tool servers that the environment brings. What is connected now are rows: `inference.tool_servers`."""
 

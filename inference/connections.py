@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 
-from inference.config import CatalogueConfig, OllamaConfig, OpenAIConfig
+from inference.config import AnswerConfig, CatalogueConfig, OllamaConfig, OpenAIConfig
 from inference.providers.base import ConnectionInfo
 
 MIN_TTL = 1
@@ -39,6 +39,7 @@ class Setup:
     ollama: OllamaConfig
     ttl: int
     is_kept: bool
+    answer_chars: int = 0
 
     def connections(self) -> list[Connection]:
         """The servers in use, OpenAI-compatible ones first."""
@@ -66,7 +67,7 @@ class Setup:
         return Connection(
             kind=kind,
             index=index,
-            info=connection_info(kind, url, key, options),
+            info=connection_info(kind, url, key, options, answer_chars=self.answer_chars),
             prefix=str(options.get("prefix_id") or ""),
             tags=_tags(options.get("tags")),
             connection_type=str(options.get("connection_type") or ("external" if kind == "openai" else "local")),
@@ -77,11 +78,17 @@ def load_setup() -> Setup:
     """The settings of now. Sync; async code hops."""
     catalogue = CatalogueConfig.load()
     return Setup(
-        OpenAIConfig.load(), OllamaConfig.load(), max(MIN_TTL, catalogue.cache_ttl), catalogue.base_models_cache
+        OpenAIConfig.load(),
+        OllamaConfig.load(),
+        max(MIN_TTL, catalogue.cache_ttl),
+        catalogue.base_models_cache,
+        AnswerConfig.load().max_chars,
     )
 
 
-def connection_info(kind: str, url: str, key: str, options: Mapping[str, Any]) -> ConnectionInfo:
+def connection_info(
+    kind: str, url: str, key: str, options: Mapping[str, Any], *, answer_chars: int = 0
+) -> ConnectionInfo:
     """What a provider needs to reach a server."""
     boot = settings.BOOT
     headers = options.get("headers")
@@ -93,6 +100,7 @@ def connection_info(kind: str, url: str, key: str, options: Mapping[str, Any]) -
         config=clean,
         idle_timeout=boot.aiohttp_client_stream_idle_timeout,
         total_timeout=boot.aiohttp_client_timeout,
+        answer_chars=answer_chars,
     )
 
 

@@ -96,7 +96,10 @@ api.add_router("/ollama", ollama)
 
 @api.exception_handler(UserError)
 def user_error(request: HttpRequest, error: UserError) -> HttpResponse:
-    return api.create_response(request, {"detail": error.message, **error.more()}, status=error.status)
+    response = api.create_response(request, {"detail": error.message, **error.more()}, status=error.status)
+    for name, value in error.headers().items():
+        response[name] = value
+    return response
 
 
 @api.exception_handler(ValidationError)

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict
 
 from accounts.models import User
 from accounts.tokens import INVALID_TOKEN, Identity, still_valid
+from chat.api.upstream import Upstream, error_of
 from chat.dispatch import make_plan, standing_of
 from chat.engine.events import Outcome, Sources
 from chat.engine.prompt import text_of
@@ -42,7 +43,7 @@ KEEP_ALIVE_SECONDS = 15.0
 SAMPLING = (
     "temperature", "top_p", "top_k", "min_p", "max_tokens", "max_completion_tokens", "seed", "stop", "n",
     "presence_penalty", "frequency_penalty", "repeat_penalty", "logit_bias", "response_format", "reasoning_effort",
-    "tool_choice",    "parallel_tool_calls", "logprobs", "top_logprobs", "num_ctx", "keep_alive", "think",
+    "tool_choice", "parallel_tool_calls", "logprobs", "top_logprobs", "num_ctx", "keep_alive", "think",
 )  # fmt: skip
 
 
@@ -161,7 +162,7 @@ async def _whole(coming: AsyncGenerator[Event, None], model: str) -> HttpRespons
             elif isinstance(event, Sources):
                 sources = event.sources
             elif isinstance(event, Outcome) and event.state == "failed":
-                raise UserError(event.error, status=event.status or 502, code="upstream")
+                raise Upstream(event)
     message: dict[str, Any] = {"role": "assistant", "content": "".join(text)}
     if reasoning:
         message["reasoning_content"] = "".join(reasoning)
@@ -198,7 +199,7 @@ async def _opening(events: AsyncGenerator[Event, None]) -> list[Event]:
     first: list[Event] = []
     async for event in events:
         if isinstance(event, Outcome) and event.state == "failed":
-            raise UserError(event.error, status=event.status or 502, code="upstream")
+            raise Upstream(event)
         first.append(event)
         if isinstance(event, (TextDelta, ReasoningDelta, ToolCallDelta, Outcome)):
             break
@@ -216,7 +217,8 @@ async def _late(
         try:
             first = opening.result()
         except UserError as error:
-            yield _frame({"error": {"message": error.message, "type": "upstream_error"}})
+            said = error.more().get("error") or {"type": "upstream_error", "message": error.message}
+            yield _frame({"error": said})
             yield b"data: [DONE]\n\n"
             return
         async for frame in _frames(first, events, model):
@@ -263,7 +265,7 @@ async def _frames(first: list[Event], events: AsyncGenerator[Event, None], model
             elif isinstance(event, Finished):
                 reason = event.reason
             elif isinstance(event, Outcome) and event.state == "failed":
-                yield _frame({"error": {"message": event.error, "type": "upstream_error"}})
+                yield _frame({"error": error_of(event)})
                 yield b"data: [DONE]\n\n"
                 return
             if delta is not None:

@@ -38,11 +38,13 @@ class Sources:
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """The end of a turn. `state` is done, stopped, interrupted or failed; `error` is for people, `status` the model
-    server's own when it refused."""
+    server's own when it refused, `body` its error object and `retry_after` its wish, for programs."""
 
     state: str
     error: str = ""
     status: int | None = None
+    body: dict[str, Any] = field(default_factory=dict)
+    retry_after: str = ""
 
 
 @dataclass(slots=True)

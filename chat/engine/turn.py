@@ -98,7 +98,7 @@ async def run_turn(plan: TurnPlan) -> AsyncGenerator[Event, None]:
                 yield event
     except ProviderError as error:
         log.info("turn ended by the model server: %s", error.message)
-        outcome = Outcome("failed", error.message, error.status)
+        outcome = Outcome("failed", error.message, error.status, error.body, error.retry_after)
     finally:
         await stream.aclose()
     if splitter is not None:

@@ -15,7 +15,8 @@ class ConnectionInfo:
     `auth_type` (`bearer`, the default, or `none`), `headers`, `model_ids`, `extra_params` (body fields a request may
     override), `provider` (`vllm` changes how an answer is continued).
     Limits are seconds, None for no limit: `idle_timeout` is the longest silence, also before the first token, so it
-    must leave time to read a long prompt.
+    must leave time to read a long prompt. `answer_chars` are the most characters of one answer, thoughts and arguments
+    of calls included; 0 for no limit.
     """
 
     kind: str
@@ -26,6 +27,7 @@ class ConnectionInfo:
     connect_timeout: float | None = 10.0
     idle_timeout: float | None = 300.0
     total_timeout: float | None = None
+    answer_chars: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,14 @@ ProviderError
 ├── ServerRejected            it refused the request (4xx)
 ├── ServerFailed              it failed itself (5xx, or an error in the middle of an answer)
 ├── StreamCutOff              the connection ended before the answer did
+├── AnswerTooLong             the answer has more characters than allowed
 └── BadAnswer                 it sent something that is not its protocol
 
 `str(error)` and `error.message` are shown to people: they say what to do and never hold a key. Text that was yielded
 before an error stays with the caller.
 """
+
+from typing import Any
 
 
 class ProviderError(Exception):
@@ -26,6 +29,9 @@ class ProviderError(Exception):
         self.message = message
         self.status = status
         self.retryable = self.retryable_by_default if retryable is None else retryable
+        #: the server's own error object and when it wants to be asked again, for programs; free of keys
+        self.body: dict[str, Any] = {}
+        self.retry_after = ""
 
 
 class ConnectionMisconfigured(ProviderError):
@@ -74,6 +80,10 @@ class StreamCutOff(ProviderError):
     """The connection ended before the answer did."""
 
     retryable_by_default = True
+
+
+class AnswerTooLong(ProviderError):
+    """The model wrote more than one answer may have; the connection is closed, what had come is kept."""
 
 
 class BadAnswer(ProviderError):

@@ -5,6 +5,9 @@ import orjson
 SIZE_LIMIT = 32 * 1024 * 1024  # bytes of one line or event; more is a fault, not an answer
 
 
+_OTHER_FIELDS = (b":", b"event:", b"id:", b"retry:")
+
+
 class TooLong(ValueError):
     """One line or event exceeded `SIZE_LIMIT`."""
 
@@ -58,6 +61,7 @@ class SSEParser:
         self._lines = LineSplitter()
         self._data: list[bytes] = []  # data lines of the event that has not ended
         self._size = 0
+        self.is_foreign = False  # there were lines that are none of an event stream
 
     def feed(self, piece: bytes) -> list[bytes]:
         """Take the next bytes; give the events they finish. Raises `TooLong`."""
@@ -92,6 +96,8 @@ class SSEParser:
             if not _is_whole(value):
                 value = orjson.dumps(value.decode("utf-8", "replace"))
             events.append(b'{"error":' + value + b"}")
+        elif not line.startswith(_OTHER_FIELDS):
+            self.is_foreign = True
 
 
 def _is_whole(data: bytes) -> bool:

@@ -12,16 +12,9 @@ from inference.providers.base import ChatRequest, ConnectionInfo, ModelInfo, Pas
 from inference.providers.errors import ServerRejected
 from inference.providers.events import StreamEvent, Usage
 from inference.providers.lines import LineSplitter
-from inference.providers.stream import AnswerStream
-from inference.providers.transport import (
-    answer_to,
-    bad_answer,
-    check_vectors,
-    parse_object,
-    passthrough,
-    raise_in_band,
-    request_json,
-)
+from inference.providers.said import bad_answer, raise_in_band
+from inference.providers.stream import AnswerStream, count_of
+from inference.providers.transport import answer_to, check_vectors, parse_object, passthrough, request_json
 
 OPTIONS = (
     "temperature", "top_p", "top_k", "min_p", "num_ctx", "num_keep", "num_batch", "num_gpu", "num_thread",
@@ -178,18 +171,21 @@ class _Stream(AnswerStream):
 
     def take_end(self) -> None:
         for line in self._lines.finish():
-            self._take_line(line)
+            if line.strip():
+                self._take_object(self.take_rest(line))
 
     def usage(self) -> Usage | None:
         raw = {name: value for name, value in self._last.items() if name.endswith(("_count", "_duration"))}
         if not raw:
             return None
-        return Usage(int(raw.get("prompt_eval_count") or 0), int(raw.get("eval_count") or 0), raw)
+        return Usage(count_of(raw.get("prompt_eval_count")), count_of(raw.get("eval_count")), raw)
 
     def _take_line(self, line: bytes) -> None:
         if self.is_done or not line.strip():
             return
-        data = parse_object(self.connection, line)
+        self._take_object(parse_object(self.connection, line))
+
+    def _take_object(self, data: dict[str, Any]) -> None:
         if data.get("error"):
             raise_in_band(self.connection, data["error"])
         try:

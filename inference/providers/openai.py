@@ -7,17 +7,10 @@ from inference.providers import params as parameters
 from inference.providers.base import ChatRequest, ConnectionInfo, ModelInfo, PassthroughResponse
 from inference.providers.errors import ServerRejected
 from inference.providers.events import StreamEvent, Usage
-from inference.providers.lines import SSEParser
-from inference.providers.stream import AnswerStream
-from inference.providers.transport import (
-    answer_to,
-    bad_answer,
-    check_vectors,
-    parse_object,
-    passthrough,
-    raise_in_band,
-    request_json,
-)
+from inference.providers.lines import SIZE_LIMIT, SSEParser, TooLong
+from inference.providers.said import bad_answer, cut_off, raise_in_band
+from inference.providers.stream import AnswerStream, count_of
+from inference.providers.transport import answer_to, check_vectors, parse_object, passthrough, request_json
 
 PARAMS = (
     "temperature", "top_p", "top_k", "min_p", "max_tokens", "max_completion_tokens", "frequency_penalty",
@@ -42,8 +35,6 @@ class OpenAIProvider:
             try:
                 async with answer_to(connection, "POST", "/chat/completions", body) as answer:
                     state = _Stream(connection)
-                    # some servers answer in one piece where they cannot stream
-                    state.is_whole = "json" in answer.response.headers.get("content-type", "")
                     while not state.is_done and (piece := await answer.read()):
                         events, fault = state.feed(piece)
                         for event in events:
@@ -125,25 +116,38 @@ def chat_body(connection: ConnectionInfo, request: ChatRequest) -> dict[str, Any
 class _Stream(AnswerStream):
     def __init__(self, connection: ConnectionInfo) -> None:
         super().__init__(connection)
-        self.is_whole = False  # one JSON object instead of a stream
+        # Some servers answer in one piece where they cannot stream, and the type they name is not to be relied on.
+        self._is_whole: bool | None = None  # one JSON object instead of a stream; None before the first byte
         self._parser = SSEParser()
         self._body: list[bytes] = []
+        self._size = 0
+        self._has_chunks = False
         self._usage: dict[str, Any] = {}
         self._timings: dict[str, Any] = {}
 
     def take_bytes(self, piece: bytes) -> None:
-        if self.is_whole:
+        if self._is_whole is None and (begin := piece.lstrip()):
+            self._is_whole = begin.startswith(b"{")
+        if self._is_whole:
             self._body.append(piece)
+            self._size += len(piece)
+            if self._size > SIZE_LIMIT:
+                raise TooLong
             return
         for data in self._parser.feed(piece):
             self._take_data(data)
 
     def take_end(self) -> None:
-        if self.is_whole:
-            self._take_chunk(parse_object(self.connection, b"".join(self._body)), "message")
+        if self._is_whole:
+            self._take_chunk(self.take_rest(b"".join(self._body)), "message")
             return
         for data in self._parser.finish():
-            self._take_data(data)
+            if data == b"[DONE]":
+                self.is_done = True
+            elif data and not self.is_done:
+                self._take_chunk(self.take_rest(data), "delta")
+        if self._parser.is_foreign and not self._has_chunks and not self.is_done:
+            raise bad_answer(self.connection)
 
     def usage(self) -> Usage | None:
         usage, timings = self._usage, self._timings
@@ -151,10 +155,10 @@ class _Stream(AnswerStream):
             return None
         prompt, completion = usage.get("prompt_tokens"), usage.get("completion_tokens")
         if prompt is None:  # llama.cpp counts reused tokens apart
-            prompt = (timings.get("prompt_n") or 0) + (timings.get("cache_n") or 0)
+            prompt = count_of(timings.get("prompt_n")) + count_of(timings.get("cache_n"))
         if completion is None:
             completion = timings.get("predicted_n")
-        return Usage(int(prompt), int(completion or 0), {**usage, "timings": timings} if timings else usage)
+        return Usage(count_of(prompt), count_of(completion), {**usage, "timings": timings} if timings else usage)
 
     def _take_data(self, data: bytes) -> None:
         if data == b"[DONE]":
@@ -163,8 +167,11 @@ class _Stream(AnswerStream):
             self._take_chunk(parse_object(self.connection, data), "delta")
 
     def _take_chunk(self, chunk: dict[str, Any], member: str) -> None:
+        self._has_chunks = True
         if chunk.get("error"):
             raise_in_band(self.connection, chunk["error"])
+        if chunk.get("object") == "error":  # vLLM's older form, without the member around it
+            raise_in_band(self.connection, chunk)
         usage, timings = chunk.get("usage"), chunk.get("timings")
         if isinstance(usage, dict):
             self._usage = usage
@@ -182,6 +189,10 @@ class _Stream(AnswerStream):
             delta = choice.get(member)
             if delta:
                 self._take_delta(delta)
+            if choice.get("error") or self.reason == "error":
+                raise_in_band(self.connection, choice.get("error") or "")
+            if self.reason == "abort":  # vLLM and SGLang, whose engine let the request go
+                raise cut_off(self.connection)
         except (AttributeError, KeyError, TypeError) as error:
             raise bad_answer(self.connection, "a chunk of an unknown shape") from error
 
@@ -195,15 +206,23 @@ class _Stream(AnswerStream):
                 self.text(content)
             else:
                 self._take_parts(content)
+        elif delta.get("refusal"):
+            self.text(str(delta["refusal"]))
         for call in delta.get("tool_calls") or ():
             function = call.get("function") or {}
             self.tool_call(call.get("index"), call.get("id"), function.get("name"), function.get("arguments"))
+        if delta.get("function_call"):  # the form before tools
+            function = delta["function_call"]
+            self.tool_call(0, None, function.get("name"), function.get("arguments"))
 
-    def _take_parts(self, parts: list[dict[str, Any]]) -> None:
+    def _take_parts(self, parts: list[dict[str, Any] | str]) -> None:
         """Mistral sends parts instead of text once a model thinks."""
         for part in parts:
-            if part.get("type") == "thinking":
-                for thought in part.get("thinking") or ():
+            if isinstance(part, str):
+                self.text(part)
+            elif part.get("type") == "thinking":
+                thoughts = part.get("thinking") or ()
+                for thought in [{"text": thoughts}] if isinstance(thoughts, str) else thoughts:
                     self.text(str(thought.get("text") or ""), is_reasoning=True)
             elif part.get("text"):
                 self.text(str(part["text"]))

@@ -1,14 +1,17 @@
 """What the streams of all wire formats share: bytes in, events out, no awaits."""
 
+import sys
 from abc import ABC, abstractmethod
+from typing import Any
 
 import orjson
 
 from inference.providers.base import ConnectionInfo
-from inference.providers.errors import ProviderError
+from inference.providers.errors import AnswerTooLong, BadAnswer, ProviderError
 from inference.providers.events import Finished, ReasoningDelta, StreamEvent, TextDelta, ToolCallDelta, Usage
 from inference.providers.lines import TooLong
-from inference.providers.transport import bad_answer, cut_off
+from inference.providers.said import bad_answer, cut_off
+from inference.providers.transport import parse_object
 
 
 class AnswerStream(ABC):
@@ -23,6 +26,7 @@ class AnswerStream(ABC):
         self._events: list[StreamEvent] = []
         self._parts: list[str] = []
         self._is_reasoning = False
+        self._room = connection.answer_chars or sys.maxsize
 
     def feed(self, piece: bytes) -> tuple[list[StreamEvent], ProviderError | None]:
         """Take one network read; give what it says, and the fault that followed, to be raised after the events."""
@@ -61,6 +65,13 @@ class AnswerStream(ABC):
     def take_end(self) -> None:
         """Read what was left open when the bytes ended without the server's mark; raises `ProviderError`."""
 
+    def take_rest(self, data: bytes) -> dict[str, Any]:
+        """Parse what stood open when the bytes ended: half an object means that the connection broke."""
+        try:
+            return parse_object(self.connection, data)
+        except BadAnswer as error:
+            raise (cut_off(self.connection) if data.lstrip().startswith(b"{") else error) from error
+
     @abstractmethod
     def usage(self) -> Usage | None:
         """Give the counts of tokens if the server sent any."""
@@ -70,7 +81,8 @@ class AnswerStream(ABC):
         if is_reasoning is not self._is_reasoning:
             self._flush()
             self._is_reasoning = is_reasoning
-        self._parts.append(text)
+        self._parts.append(text if len(text) <= self._room else text[: self._room])
+        self._take_room(len(text))
 
     def add(self, event: StreamEvent) -> None:
         """Add an event that stands alone."""
@@ -85,7 +97,18 @@ class AnswerStream(ABC):
         if arguments is None:
             arguments = ""
         text = arguments if isinstance(arguments, str) else orjson.dumps(arguments).decode()
+        self._take_room(len(text))
         self.add(ToolCallDelta(index, id or None, name or None, text))
+
+    def _take_room(self, size: int) -> None:
+        """A model that does not stop by itself is stopped here."""
+        self._room -= size
+        if self._room < 0:
+            limit = f"{self.connection.answer_chars:,}"
+            raise AnswerTooLong(
+                f"The answer was ended after {limit} characters, the most that one answer may have. What had come is "
+                "kept. Ask for less at once, or have it continued."
+            )
 
     def _flush(self) -> None:
         if self._parts:
@@ -97,3 +120,8 @@ class AnswerStream(ABC):
         self._flush()
         events, self._events = self._events, []
         return events
+
+
+def count_of(value: Any) -> int:
+    """A count of tokens as a server gives it; 0 for anything that is none."""
+    return int(value) if isinstance(value, (int, float)) and 0 <= value < sys.maxsize else 0

@@ -14,20 +14,27 @@ import orjson
 
 from inference.providers.base import ConnectionInfo, PassthroughResponse
 from inference.providers.errors import (
-    BadAnswer,
     ConnectionMisconfigured,
     ProviderError,
-    ServerFailed,
     ServerRejected,
     ServerTimeout,
     ServerUnreachable,
     SignInNeeded,
-    StreamCutOff,
+)
+from inference.providers.said import (
+    USER_INFO,
+    bad_answer,
+    cut_off,
+    error_text,
+    raise_in_band,
+    raise_upstream,
+    redact,
+    shown_url,
 )
 from owui.lib import http
 
-ERROR_TEXT_LIMIT = 1000  # characters of a server's own words shown to people
 DRAIN_SECONDS = 0.5
+WHOLE_LIMIT = 128 * 1024 * 1024  # bytes of an answer that is not streamed
 
 #: sign-in types that send the caller's own token: `inference.forwarding` puts it in
 OF_CALLERS = ("session", "system_oauth")
@@ -38,7 +45,6 @@ PERSONAL = re.compile(
     r"\{\{(USER_ID|USER_NAME|USER_EMAIL|USER_ROLE|USER_GROUPS|USER_GROUP_IDS|CHAT_ID|MESSAGE_ID|USER_MESSAGE_ID|"
     r"USER_MESSAGE_PARENT_ID|MODEL_ID|TASK|FILE_ID|FILE_NAME|FILE_CONTENT_TYPE|USER_AGENT|AUTH_TYPE)\}\}"
 )
-_USER_INFO = re.compile(r"^(\w+://)([^/@]*)@")
 
 
 class Answer:
@@ -67,10 +73,13 @@ class Answer:
             raise_fault(self._connection, error, self._deadline, during_answer=True)
 
     async def read_all(self) -> bytes:
-        """Read the rest of the body."""
-        parts = []
+        """Read the rest of the body; raises `BadAnswer` for one that does not end."""
+        parts, size = [], 0
         while part := await self.read():
             parts.append(part)
+            size += len(part)
+            if size > WHOLE_LIMIT:
+                raise bad_answer(self._connection, f"more than {WHOLE_LIMIT // 2**20} MB in one piece")
         return b"".join(parts)
 
     async def drain(self) -> None:
@@ -184,7 +193,7 @@ def url_of(connection: ConnectionInfo, path: str) -> str:
     plain = path.partition("?")[0]
     if not path.startswith("/") or path.startswith("//") or "\\" in plain or ".." in re.split(r"/|%2[fF]", plain):
         raise ConnectionMisconfigured(f"{path!r} is not a path below the server's address.")
-    address = _USER_INFO.sub(r"\1", connection.base_url.strip())
+    address = USER_INFO.sub(r"\1", connection.base_url.strip())
     return address.rstrip("/") + path
 
 
@@ -194,7 +203,7 @@ def headers_of(connection: ConnectionInfo) -> dict[str, str]:
     headers = httpx.Headers({"Accept-Encoding": "identity", "Content-Type": "application/json"})
     auth_type = connection.config.get("auth_type") or "bearer"
     if auth_type == "bearer":
-        user_info = _USER_INFO.match(connection.base_url.strip())
+        user_info = USER_INFO.match(connection.base_url.strip())
         if connection.api_key:
             headers["Authorization"] = f"Bearer {connection.api_key}"
         elif user_info:  # http://user:password@host, which the transport does not take beside a header
@@ -216,12 +225,6 @@ def headers_of(connection: ConnectionInfo) -> dict[str, str]:
     headers.update({name: value for name, value in own.items() if not PERSONAL.search(str(value))})
     headers.update(dict(connection.headers))
     return dict(headers)
-
-
-def shown_url(connection: ConnectionInfo) -> str:
-    """Give the base address without user, password and query, fit for an error message."""
-    address = _USER_INFO.sub(r"\1", connection.base_url.strip()).rstrip("/")
-    return re.split(r"[?#]", address)[0]
 
 
 def parse_object(connection: ConnectionInfo, body: bytes) -> dict[str, Any]:
@@ -253,23 +256,6 @@ def check_vectors(connection: ConnectionInfo, vectors: Any, count: int) -> list[
         if not finite:
             raise bad_answer(connection, "a vector that does not consist of numbers")
     return vectors
-
-
-def bad_answer(connection: ConnectionInfo, detail: str = "") -> BadAnswer:
-    """Make the error for an answer that is not the protocol."""
-    protocol = "Ollama" if connection.kind == "ollama" else "OpenAI"
-    return BadAnswer(
-        f"The model server at {shown_url(connection)} sent something that is not an answer of the {protocol} API"
-        f"{': ' + detail if detail else ''}. Check that the connection's address and kind are right."
-    )
-
-
-def raise_in_band(connection: ConnectionInfo, error: Any) -> NoReturn:
-    """Raise for an `error` member that came with status 200, in the middle of an answer perhaps."""
-    code = error.get("code") if isinstance(error, dict) else None
-    if not isinstance(code, int) or not 400 <= code <= 599:
-        code = None
-    _raise_upstream(connection, code, _error_text({"error": error}))
 
 
 def raise_fault(
@@ -312,20 +298,12 @@ def raise_fault(
             ) from error
 
 
-def cut_off(connection: ConnectionInfo) -> StreamCutOff:
-    """Make the error for an answer without an end."""
-    return StreamCutOff(
-        f"The model server at {shown_url(connection)} closed the connection before the answer was complete. "
-        "Try again; if it happens often, look at the server's log."
-    )
-
-
 async def _raise_for_status(connection: ConnectionInfo, answer: Answer) -> None:
     status = answer.response.status_code
     if 300 <= status < 400:
         target = answer.response.headers.get("location", "another address").partition("?")[0]
         raise ServerRejected(
-            f"The model server at {shown_url(connection)} redirects to {_redact(connection, target)}. Redirects are "
+            f"The model server at {shown_url(connection)} redirects to {redact(connection, target)}. Redirects are "
             "not followed: enter the final address.",
             status,
         )
@@ -336,51 +314,12 @@ async def _raise_for_status(connection: ConnectionInfo, answer: Answer) -> None:
         while len(body) < 65536 and (part := await answer.read()):
             body += part
     try:
-        text = _error_text(orjson.loads(body))
+        said = orjson.loads(body)
+        text = error_text(said)
     except orjson.JSONDecodeError:
+        said = None
         text = "" if b"<html" in body[:500].lower() else body.decode("utf-8", "replace")
-    _raise_upstream(connection, status, text)
-
-
-def _raise_upstream(connection: ConnectionInfo, status: int | None, text: str) -> NoReturn:
-    text = _redact(connection, " ".join(text.split()))[:ERROR_TEXT_LIMIT]
-    server = f"The model server at {shown_url(connection)}"
-    said = f" It said: {text}" if text else ""
-    if status is None or status >= 500:
-        what = "failed" if status is None else f"failed (status {status})"
-        raise ServerFailed(f"{server} {what}. Try again, or look at its log.{said}", status, upstream=text)
-    if status == 401:
-        message = f"{server} refused the key. Check the key of this connection.{said}"
-    elif status == 403:
-        message = f"{server} does not allow this. Check what the key of this connection may do.{said}"
-    elif status == 404:
-        message = f"{server} does not know this model or path. Check the model and the connection's address.{said}"
-    elif status == 429:
-        message = f"{server} takes no more requests for now. Wait a little and try again.{said}"
-    else:
-        message = f"{server} refused the request (status {status}).{said}"
-    raise ServerRejected(message, status, retryable=status in (408, 425, 429), upstream=text)
-
-
-def _error_text(data: Any) -> str:
-    """Find the words for people in the many shapes of error bodies."""
-    for _ in range(4):
-        if isinstance(data, list) and data:
-            data = data[0]
-        elif isinstance(data, dict):
-            data = next((data[key] for key in ("error", "message", "detail", "msg") if data.get(key)), "")
-        else:
-            break
-    return data if isinstance(data, str) else ""
-
-
-def _redact(connection: ConnectionInfo, text: str) -> str:
-    secrets = [connection.api_key, *map(str, (connection.config.get("headers") or {}).values())]
-    secrets += map(str, connection.headers.values())
-    for secret in secrets:
-        if len(secret) >= 4:
-            text = text.replace(secret, "…")
-    return text
+    raise_upstream(connection, status, text, said=said, retry_after=answer.response.headers.get("retry-after", ""))
 
 
 def _to_json(payload: Mapping[str, Any]) -> bytes:

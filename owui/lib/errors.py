@@ -44,6 +44,10 @@ class UserError(Exception):
         """Further fields of the REST answer, beside `detail`."""
         return {}
 
+    def headers(self) -> dict[str, str]:
+        """Headers of the REST answer."""
+        return {}
+
     def __init__(self, message: Any, *, status: int | None = None, code: str | None = None) -> None:
         super().__init__(str(message))
         self.message = str(message)

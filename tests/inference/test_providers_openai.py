@@ -275,7 +275,7 @@ async def test_something_that_is_not_http() -> None:
 
 
 async def test_a_web_page_is_not_an_answer() -> None:
-    with pytest.raises(e.StreamCutOff):
+    with pytest.raises(e.BadAnswer, match="address and kind"):
         await answers_to(b"<html>hello</html>", "text/html")
 
 
