@@ -26,6 +26,7 @@ from chat.api.chats import router as chats
 from chat.api.completions import router as completions
 from chat.api.folders import router as folders
 from chat.api.notes import router as notes
+from chat.api.organising import router as organising
 from chat.api.prompts import router as prompts
 from chat.api.tasks import router as tasks
 from inference.api.models import listing as model_listing
@@ -73,6 +74,8 @@ api.add_router("/api/v1/groups", groups)
 api.add_router("/api/v1/users", user_previews)
 api.add_router("/api/v1/groups", group_previews)
 api.add_router("/api/v1/models", models)
+# Before the chats themselves: its names would be taken for ids.
+api.add_router("/api/v1/chats", organising)
 api.add_router("/api/v1/chats", chats)
 api.add_router("/api/v1/files", files)
 api.add_router("/api/v1/knowledge", knowledge)

@@ -8,7 +8,7 @@ from typing import Any
 from django.http import HttpRequest
 from ninja import Router
 
-from chat import services
+from chat import organising, services
 from chat.models import Chat, Message
 from chat.schemas import chat_json, item_json
 from owui.lib.errors import Missing
@@ -25,6 +25,12 @@ def list_chats(request: HttpRequest, page: int | None = None) -> list[dict[str, 
     if page is not None:
         chats = chats[(max(1, page) - 1) * PAGE : max(1, page) * PAGE]
     return [item_json(c) for c in chats]
+
+
+@router.delete("/", auth=verified)
+def delete_all(request: HttpRequest) -> bool:
+    organising.delete_all_chats(by=request.user)  # type: ignore[arg-type]
+    return True
 
 
 @router.get("/{chat_id}", auth=verified)

@@ -1,0 +1,276 @@
+"""Chats made from others: clones, forks, and what comes out of a file of ours or of another product."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from accounts.models import User
+from chat.engine.prompt import text_of
+from chat.models import Chat, Citation, Message, State
+from chat.organising import TAGS_PER_CHAT, tag_id
+from chat.services import check_stored, title_of
+from chat.tree import branch_to
+from owui.audit.record import record
+from owui.lib.errors import Missing, UserError
+from rbac.permissions import require
+
+MOST_CHATS, MOST_MESSAGES = 1_000, 20_000
+_ROLES = ("user", "assistant", "system")
+
+
+# --------------------------------------------------------------------------------------------------------------- copies
+@transaction.atomic
+def clone_chat(source: Chat, *, by: User, title: str = "", leaf: uuid.UUID | None = None) -> Chat:
+    """The person's own copy of a chat that they may read: whole, or with `leaf` the one branch that ends there.
+
+    Answers that are being written come as they are now. Files and knowledge stay attached by name: whoever may not read
+    them gets nothing from them, as anywhere.
+    """
+    check_stored(by)
+    everything = list(source.messages.order_by("created_at"))
+    if leaf is not None:
+        everything = branch_to({m.pk: m for m in everything}, leaf)
+        if not everything or everything[-1].pk != leaf:
+            raise Missing(_("This message does not exist."))
+    ids = {m.pk: uuid.uuid4() for m in everything}
+    default = _("Fork of %(title)s") if leaf else _("Clone of %(title)s")
+    copy = Chat.objects.create(
+        owner=by,
+        title=(" ".join(title.replace("\x00", "").split()) or default % {"title": source.title})[:500],
+        model_ids=source.model_ids,
+        params=source.params if source.owner_id == by.pk else {},
+        folder=source.folder if source.owner_id == by.pk else None,
+        meta={"tags": list((source.meta or {}).get("tags") or [])} if source.owner_id == by.pk else {},
+    )
+    _insert_copies(copy, everything, ids)
+    current = ids.get(leaf or source.current_id) if (leaf or source.current_id) else None
+    Chat.objects.filter(pk=copy.pk).update(current=current)
+    copy.current_id = current
+    record("chat.clone", by=by, object_type="chat", object_id=str(copy.pk), detail={"from": str(source.pk)})
+    return copy
+
+
+def _insert_copies(copy: Chat, everything: Sequence[Message], ids: Mapping[uuid.UUID, uuid.UUID]) -> None:
+    fields = ("author", "content", "reasoning", "model_id", "model_name", "error", "files", "status_history", "meta")
+    rows = []
+    for message in everything:
+        row = Message(
+            pk=ids[message.pk], chat=copy, parent_id=ids.get(message.parent_id) if message.parent_id else None
+        )
+        for name in fields:
+            setattr(row, name, getattr(message, name))
+        row.usage = message.usage
+        row.state = State.INTERRUPTED if message.state == State.RUNNING else message.state
+        rows.append(row)
+    _in_order(rows, [m.created_at for m in everything])
+    citations = list(Citation.objects.filter(message__in=everything))
+    for citation in citations:
+        citation.pk, citation.message_id = None, ids[citation.message_id]
+    Citation.objects.bulk_create(citations)
+
+
+def _in_order(rows: Sequence[Message], times: Sequence[datetime]) -> None:
+    """Inserts and gives the rows their own times: by them a tree is ordered, and `auto_now_add` knows but now."""
+    Message.objects.bulk_create(rows)
+    for row, moment in zip(rows, times, strict=True):
+        row.created_at = moment
+    Message.objects.bulk_update(rows, ["created_at"], batch_size=1000)
+
+
+# -------------------------------------------------------------------------------------------------------------- imports
+@dataclass(slots=True)
+class _Node:
+    """One message of a file, whatever product wrote it."""
+
+    id: str
+    parent: str | None
+    author: str
+    content: str
+    at: datetime | None = None
+    model: str = ""
+    more: dict[str, Any] = field(default_factory=dict)
+
+
+@transaction.atomic
+def import_chats(entries: Sequence[Any], *, by: User) -> list[Chat]:
+    """New chats of the person from the field's export or ChatGPT's. All or none: a fault names the entry.
+
+    Ids are new, so that a file can be read in twice and nobody's message is ever touched. What a file says about
+    rights, people and links is not believed.
+
+    :raises UserError: 403 without `chat.import`; 400 not understood; 413 too much at once
+    """
+    require(by, "chat.import", status=403)
+    check_stored(by)
+    if len(entries) > MOST_CHATS:
+        text = _("This file has %(have)s chats; %(most)s can be imported at once. Split the file.")
+        raise UserError(text % {"have": len(entries), "most": MOST_CHATS}, status=413, code="too_many")
+    made = [_import_one(entry, number, by) for number, entry in enumerate(entries, start=1)]
+    record("chat.import", by=by, object_type="user", object_id=str(by.pk), detail={"chats": len(made)})
+    return made
+
+
+def _import_one(entry: Any, number: int, by: User) -> Chat:
+    try:
+        nodes, leaf, about = _chatgpt(entry) if "mapping" in entry else _ours(entry)
+        nodes = _parents_first(nodes)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        text = _(
+            "Chat %(number)s of this file is not in a form that is known (an export of this product or ChatGPT's)."
+        )
+        raise UserError(text % {"number": number}, code="import_form") from error
+    if len(nodes) > MOST_MESSAGES:
+        text = _("Chat %(number)s of this file has more than %(most)s messages.")
+        raise UserError(text % {"number": number, "most": MOST_MESSAGES}, status=413, code="too_many")
+    ids = {node.id: uuid.uuid4() for node in nodes}
+    first = next((n.content for n in nodes if n.author == "user"), "")
+    chat = Chat.objects.create(
+        owner=by,
+        title=" ".join(_text(about.get("title")).split())[:500] or title_of(first) or _("New Chat"),
+        model_ids=[m for m in about.get("models") or [] if isinstance(m, str)][:20],
+        pinned=bool(about.get("pinned")),
+        archived=bool(about.get("archived")),
+        meta={"tags": _tags(about.get("tags"))},
+    )
+    now, rows, times = datetime.now(UTC), [], []
+    for place, node in enumerate(nodes):
+        rows.append(
+            Message(
+                pk=ids[node.id],
+                chat=chat,
+                parent_id=ids.get(node.parent) if node.parent else None,
+                author=node.author,
+                content=node.content,
+                model_id=node.model[:255],
+                model_name=node.model[:255],
+                **node.more,
+            )
+        )
+        times.append(node.at or now.replace(microsecond=min(place, 999_999)))
+    _in_order(rows, times)
+    created, updated = _time(about.get("created_at")), _time(about.get("updated_at"))
+    changes = {"current_id": ids.get(leaf) or (rows[-1].pk if rows else None)}
+    Chat.objects.filter(pk=chat.pk).update(
+        **changes, created_at=created or chat.created_at, updated_at=updated or created or chat.updated_at
+    )
+    chat.refresh_from_db()
+    return chat
+
+
+def _ours(entry: Any) -> tuple[list[_Node], str, dict[str, Any]]:
+    """The field's form: `{chat: {title, models, history: {messages, currentId}}, meta, pinned}` or its inside."""
+    inner = entry.get("chat") or entry
+    history = inner.get("history") or {}
+    found = history.get("messages")
+    messages: Iterable[Any] = found.values() if isinstance(found, dict) else inner.get("messages") or []
+    nodes, before = [], None
+    for message in messages:
+        node_id = str(message.get("id") or uuid.uuid4())
+        parent = message.get("parentId") if isinstance(found, dict) else before
+        before = node_id
+        nodes.append(
+            _Node(
+                node_id,
+                str(parent) if parent else None,
+                message["role"],
+                _text(text_of(message)),
+                _time(message.get("timestamp")),
+                _text(message.get("model")),
+                _kept(message),
+            )
+        )
+    about = {
+        **inner,
+        **{k: entry[k] for k in ("pinned", "archived", "created_at", "updated_at", "title") if k in entry},
+    }
+    about["tags"] = (entry.get("meta") or {}).get("tags") or inner.get("tags")
+    return [n for n in nodes if n.author in _ROLES], str(history.get("currentId") or ""), about
+
+
+def _kept(message: Mapping[str, Any]) -> dict[str, Any]:
+    """What else of a message is worth keeping; sources are words that anybody could have written, so they come as data
+    without documents behind them."""
+    out: dict[str, Any] = {}
+    if isinstance(message.get("usage"), dict):
+        out["usage"] = message["usage"]
+    error = message.get("error")
+    if error:
+        out |= {"state": State.FAILED, "error": _text(error.get("content") if isinstance(error, dict) else error)}
+    return out
+
+
+def _chatgpt(entry: Any) -> tuple[list[_Node], str, dict[str, Any]]:
+    """ChatGPT's `conversations.json`: `mapping` of nodes, some of them without a message; those are bridged."""
+    mapping = entry["mapping"]
+    shown: dict[str, _Node] = {}
+    for node_id, node in mapping.items():
+        message = node.get("message") or {}
+        author = (message.get("author") or {}).get("role")
+        parts = (message.get("content") or {}).get("parts") or []
+        text = "\n".join(p for p in parts if isinstance(p, str)).strip()
+        if author in ("user", "assistant") and text:
+            model = _text((message.get("metadata") or {}).get("model_slug"))
+            shown[node_id] = _Node(node_id, None, author, _text(text), _time(message.get("create_time")), model)
+
+    def above(node_id: str | None) -> str | None:
+        seen: set[str] = set()
+        while node_id and node_id not in shown and node_id not in seen:
+            seen.add(node_id)
+            node_id = (mapping.get(node_id) or {}).get("parent")
+        return node_id if node_id in shown else None
+
+    for node_id, node in shown.items():
+        node.parent = above(mapping[node_id].get("parent"))
+    models = list(dict.fromkeys(n.model for n in shown.values() if n.model))
+    about = {"title": entry.get("title"), "models": models, "created_at": entry.get("create_time")}
+    about["updated_at"] = entry.get("update_time")
+    return list(shown.values()), above(entry.get("current_node")) or "", about
+
+
+def _parents_first(nodes: Sequence[_Node]) -> list[_Node]:
+    """Every message after the one it follows; one whose parent is missing, or in a loop, begins anew."""
+    known = {node.id for node in nodes}
+    children: dict[str | None, list[_Node]] = {}
+    for node in nodes:
+        if node.parent not in known or node.parent == node.id:
+            node.parent = None
+        children.setdefault(node.parent, []).append(node)
+    out, waiting, placed = [], list(reversed(children.get(None, []))), set()
+    while waiting:
+        node = waiting.pop()
+        placed.add(node.id)
+        out.append(node)
+        waiting += reversed(children.get(node.id, []))
+    for node in nodes:
+        if node.id not in placed:
+            raise ValueError("a loop of messages")
+    return out
+
+
+def _text(value: Any) -> str:
+    return value.replace("\x00", "") if isinstance(value, str) else ""
+
+
+def _time(value: Any) -> datetime | None:
+    """Seconds (or milliseconds) since 1970, as files have them."""
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 < value < 1e14:
+        return None
+    return datetime.fromtimestamp(value / 1000 if value > 1e11 else value, UTC)
+
+
+def _tags(value: Any) -> list[str]:
+    found: list[str] = []
+    for name in value if isinstance(value, list) else []:
+        if isinstance(name, str):
+            try:
+                found.append(tag_id(name))
+            except UserError:
+                continue
+    return list(dict.fromkeys(found))[:TAGS_PER_CHAT]

@@ -1,0 +1,65 @@
+"""One's own chats in order: whoever cannot write a chat has none of it here; readers may copy what they read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chat.models import Chat
+from tests.access.rows import Row, World, thing
+from tests.access.table_accounts import admins, verified
+from tests.factories.rbac import make_shared
+
+
+@thing("read_chat_id")
+def _read_chat(world: World) -> Any:
+    folder = world.share(make_shared("folder", world.owner, name="Read"))
+    return Chat.objects.create(owner=world.owner, title="Signals", folder=folder).pk
+
+
+_C = "/api/v1/chats"
+_READ = {"out": 401, "pending": 401, "outsider": 404, "reader": 200, "writer": 200, "owner": 200, "admin": 200}
+_NOT_MINE = {"out": 401, "pending": 401, "outsider": 404, "reader": 404, "writer": 404, "admin": 404}
+
+
+def own(method: str, path: str, **extra: Any) -> Row:
+    return Row(method, f"{_C}/{{chat_id}}/{path}", owner=200, **_NOT_MINE, **extra)
+
+
+def lists(path: str, method: str = "GET", **extra: Any) -> Row:
+    return verified(method, f"{_C}/{path}", **extra)
+
+
+ROWS = [
+    lists("pinned"),
+    lists("archived"),
+    lists("archived/count"),
+    *(Row("GET", f"{_C}/folder/{{folder_id}}{end}", **_READ) for end in ("", "/list")),
+    admins("GET", f"{_C}/list/user/{{user_id}}"),
+    lists("all"),
+    lists("all/archived"),
+    admins("GET", f"{_C}/all/db"),
+    lists("import", "POST", json={"chats": []}),
+    lists("all/tags"),
+    lists("tags", "POST", json={"name": "a"}),
+    own("GET", "tags"),
+    own("POST", "tags", json={"name": "a"}),
+    own("DELETE", "tags", json={"name": "a"}),
+    own("DELETE", "tags/all"),
+    lists("", "DELETE"),
+    lists("archive/all", "POST"),
+    lists("unarchive/all", "POST"),
+    own("GET", "pinned"),
+    own("POST", "pin"),
+    own("POST", "archive"),
+    own("POST", "folder", json={"folder_id": None}),
+    *(
+        Row(
+            "POST",
+            f"{_C}/{{chat_id}}/{verb}",
+            fill={"chat_id": "read_chat_id"},
+            json={},
+            **_READ,
+        )
+        for verb in ("clone", "fork")
+    ),
+]
