@@ -36,7 +36,8 @@ class ChatRequest:
 
     `messages` and `tools` are in OpenAI's shape whatever the server's kind. A last message of the assistant is
     continued. `params` are the product's parameters (unknown ones are ignored, None means unset); `extra` are raw
-    fields for the top of the body, which win over everything but model, messages and stream.
+    fields for the top of the body, which win over everything but model, messages and stream. Without `stream` the
+    server is to give the answer in one piece; `count` asks it for its count of tokens.
     """
 
     model: str
@@ -44,6 +45,8 @@ class ChatRequest:
     params: Mapping[str, Any] = field(default_factory=dict)
     tools: Sequence[Mapping[str, Any]] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
+    stream: bool = True
+    count: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,8 @@ from inference.providers.transport import answer_to, check_vectors, parse_object
 
 OPTIONS = (
     "temperature", "top_p", "top_k", "min_p", "num_ctx", "num_keep", "num_batch", "num_gpu", "num_thread",
-    "repeat_penalty", "repeat_last_n", "presence_penalty", "frequency_penalty", "seed",
+    "repeat_penalty", "repeat_last_n", "presence_penalty", "frequency_penalty", "seed", "num_predict", "mirostat",
+    "mirostat_eta", "mirostat_tau", "tfs_z", "typical_p", "use_mmap", "use_mlock",
 )  # fmt: skip
 TOP_LEVEL = ("keep_alive", "think", "format")
 
@@ -89,7 +90,8 @@ def chat_body(connection: ConnectionInfo, request: ChatRequest) -> dict[str, Any
         options["num_predict"] = params["max_tokens"]
     if params.get("stop"):
         options["stop"] = parameters.stop_list(params["stop"])
-    body |= parameters.pick(params, TOP_LEVEL)
+    told = {**params, "think": parameters.effort_of(params), "format": parameters.format_of(params)}
+    body |= parameters.pick(told, TOP_LEVEL)
     if request.tools:
         body["tools"] = list(request.tools)
     for name, value in parameters.custom(params).items():
@@ -102,7 +104,8 @@ def chat_body(connection: ConnectionInfo, request: ChatRequest) -> dict[str, Any
     body |= extra
     if options:
         body["options"] = options
-    body |= {"model": request.model, "messages": to_ollama(connection, request.messages), "stream": True}
+    body |= {"model": request.model, "messages": to_ollama(connection, request.messages)}
+    body["stream"] = request.stream
     return body
 
 

@@ -17,6 +17,10 @@ PARAMS = (
     "presence_penalty", "repeat_penalty", "seed", "logit_bias", "logprobs", "top_logprobs", "reasoning_effort",
     "response_format", "tool_choice", "parallel_tool_calls",
 )  # fmt: skip
+#: values of a connection's `provider`
+LLAMA_CPP = ("llama.cpp", "llamacpp", "llama_cpp")
+#: those whose chat templates can be told whether to think
+TEMPLATED = ("vllm", "sglang", *LLAMA_CPP)
 
 
 class OpenAIProvider:
@@ -100,16 +104,27 @@ def chat_body(connection: ConnectionInfo, request: ChatRequest) -> dict[str, Any
     body |= parameters.pick(params, PARAMS)
     if params.get("stop"):
         body["stop"] = parameters.stop_list(params["stop"])
+    server = connection.config.get("provider")
+    if server == "vllm" and "repeat_penalty" in body:
+        body["repetition_penalty"] = body.pop("repeat_penalty")
+    think = params.get("think")
+    if isinstance(think, str) and "reasoning_effort" not in body:
+        body["reasoning_effort"] = think
+    elif isinstance(think, bool) and server in TEMPLATED:
+        body["chat_template_kwargs"] = {**(body.get("chat_template_kwargs") or {}), "enable_thinking": think}
     if request.tools:
         body["tools"] = list(request.tools)
     messages = list(request.messages)
     # llama.cpp continues a last assistant message by itself; vLLM would begin a new one after it
-    if connection.config.get("provider") == "vllm" and messages and messages[-1].get("role") == "assistant":
+    if server == "vllm" and messages and messages[-1].get("role") == "assistant":
         body |= {"add_generation_prompt": False, "continue_final_message": True}
     body |= parameters.custom(params)
     body |= request.extra
-    body |= {"model": request.model, "messages": messages, "stream": True}
-    body["stream_options"] = {**(body.get("stream_options") or {}), "include_usage": True}
+    body |= {"model": request.model, "messages": messages, "stream": request.stream}
+    if not request.stream:
+        body.pop("stream_options", None)
+    elif request.count:
+        body["stream_options"] = {**(body.get("stream_options") or {}), "include_usage": True}
     return body
 
 
