@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from inference.providers.events import ReasoningDelta, TextDelta
 
 PAIRS = (
@@ -14,6 +17,20 @@ PAIRS = (
 )
 
 
+def pairs_of(wanted: Any) -> Sequence[tuple[str, str]] | None:
+    """The parameter `reasoning_tags` as pairs: a pair of one's own or a list of such, False for none at all, and the
+    usual ones for everything else."""
+    if wanted is False:
+        return None
+    given = [wanted] if _is_pair(wanted) else wanted if isinstance(wanted, list) else []
+    own = [(pair[0].strip(), pair[1].strip()) for pair in given if _is_pair(pair)]
+    return own or PAIRS
+
+
+def _is_pair(value: Any) -> bool:
+    return isinstance(value, (list, tuple)) and len(value) == 2 and all(isinstance(v, str) and v.strip() for v in value)
+
+
 class ReasoningSplitter:
     """Feeds on text deltas, gives text and reasoning deltas.
 
@@ -21,7 +38,8 @@ class ReasoningSplitter:
     A tag may be cut anywhere between two deltas; what might still become one is held back.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, pairs: Sequence[tuple[str, str]] = PAIRS) -> None:
+        self._pairs = pairs
         self._held = ""
         self._closing = ""
         self._state = "start"
@@ -51,12 +69,12 @@ class ReasoningSplitter:
 
     def _start(self) -> list[TextDelta | ReasoningDelta]:
         bare = self._held.lstrip()
-        for opening, closing in PAIRS:
+        for opening, closing in self._pairs:
             if bare.startswith(opening):
                 self._state, self._closing, self._held = "thinking", closing, bare[len(opening) :]
                 self._at_edge = True
                 return self._thinking()
-        if any(opening.startswith(bare) for opening, _closing in PAIRS):
+        if any(opening.startswith(bare) for opening, _closing in self._pairs):
             return []
         self._state, held, self._held = "answer", self._held, ""
         return [TextDelta(held)]

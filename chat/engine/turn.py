@@ -7,10 +7,13 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequen
 from dataclasses import dataclass, field
 from typing import Any
 
+from chat.engine.deltas import Deltas
 from chat.engine.events import Outcome, Sources, Status
 from chat.engine.prompt import Message, build_messages, last_question
-from chat.engine.reasoning import ReasoningSplitter
+from chat.engine.reasoning import pairs_of
 from chat.engine.usage import Meter
+from chat.engine.window import DoesNotFit, Fitted, Window, told
+from inference.limits import ContextLimit
 from inference.providers import get_provider
 from inference.providers.base import ChatRequest, ConnectionInfo
 from inference.providers.errors import ProviderError
@@ -52,6 +55,13 @@ class TurnPlan:
     retrieve: Retrieve | None = None
     context_in_system: bool = False
     split_reasoning: bool = True
+    #: what the model can take in; without it nothing is left out of the history
+    limit: ContextLimit | None = None
+    #: parameters of the product's own; see `inference.providers.params`
+    reasoning_tags: Any = None
+    chunk_size: int = 1
+    stream: bool = True
+    count: bool = True
     #: of the model where its server names one; kept with the usage
     model_digest: str = ""
 
@@ -73,37 +83,56 @@ async def run_turn(plan: TurnPlan) -> AsyncGenerator[Event, None]:
     messages = build_messages(
         plan.history, system=plan.system, context=context, context_in_system=plan.context_in_system
     )
-    request = ChatRequest(plan.upstream_model, messages, plan.params, plan.tools, plan.extra)
-    splitter = ReasoningSplitter() if plan.split_reasoning else None
-    meter = Meter(plan.model_digest)
-    empty = True
-    stream = get_provider(plan.connection.kind).stream_chat(plan.connection, request)
-    outcome = Outcome("done")
+    window = Window(
+        messages,
+        limit=plan.limit,
+        key=(plan.connection.base_url, plan.upstream_model),
+        params=plan.params,
+        tools=plan.tools,
+        has_passages=bool(context),
+    )
     try:
-        async for event in stream:
-            if isinstance(event, TextDelta):
-                empty = False
-                meter.token()
-                if splitter is None:
-                    yield event
-                else:
-                    for part in splitter.feed(event.text):
-                        yield part
-            elif isinstance(event, Usage):
-                yield meter.measured(event)
-            else:
-                if isinstance(event, (ReasoningDelta, ToolCallDelta)):
+        fitted: Fitted | None = await window.fit()
+    except DoesNotFit as error:
+        yield Outcome("failed", str(error), 413)
+        return
+    deltas = Deltas(pairs_of(plan.reasoning_tags) if plan.split_reasoning else None, plan.chunk_size)
+    meter = Meter(plan.model_digest)
+    empty, outcome, is_again = True, Outcome("done"), False
+    while fitted is not None:
+        if fitted.left_out:
+            yield told(fitted.left_out)
+        request = ChatRequest(
+            plan.upstream_model, fitted.messages, plan.params, plan.tools, plan.extra, plan.stream, plan.count
+        )
+        stream = get_provider(plan.connection.kind).stream_chat(plan.connection, request)
+        fitted = None
+        try:
+            async for event in stream:
+                if isinstance(event, (TextDelta, ReasoningDelta)):
                     empty = False
                     meter.token()
-                yield event
-    except ProviderError as error:
-        log.info("turn ended by the model server: %s", error.message)
-        outcome = Outcome("failed", error.message, error.status, error.body, error.retry_after)
-    finally:
-        await stream.aclose()
-    if splitter is not None:
-        for part in splitter.finish():
-            yield part
+                    for part in deltas.feed(event):
+                        yield part
+                elif isinstance(event, Usage):
+                    window.counted(event.prompt_tokens)
+                    yield meter.measured(event)
+                else:
+                    if isinstance(event, ToolCallDelta):
+                        empty = False
+                        meter.token()
+                    yield event
+        except ProviderError as error:
+            log.info("turn ended by the model server: %s", error.message)
+            outcome = Outcome("failed", error.message, error.status, error.body, error.retry_after)
+            if empty and not is_again:
+                fitted, is_again = await window.after(error), True
+        finally:
+            await stream.aclose()
+        if fitted is not None:
+            outcome = Outcome("done")
+    for part in deltas.finish():
+        yield part
     if empty and outcome.state == "done":
         outcome = Outcome("failed", "The model answered with nothing. Try again, or choose another model.")
     yield outcome

@@ -5,8 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chat.engine.reasoning import PAIRS, ReasoningSplitter
-from inference.providers.events import ReasoningDelta
+from chat.engine.deltas import Deltas
+from chat.engine.reasoning import PAIRS, ReasoningSplitter, pairs_of
+from inference.providers.events import ReasoningDelta, TextDelta
 
 
 def split(pieces: list[str]) -> tuple[str, str]:
@@ -43,3 +44,22 @@ def test_the_cutting_never_matters(thought: str, answer: str, data: st.DataObjec
     pieces = [whole[a:b] for a, b in zip(edges, edges[1:], strict=False)]
     got, expected = split(pieces), split([whole])
     assert (got[0], got[1].lstrip("\n")) == (expected[0], expected[1].lstrip("\n"))
+
+
+def test_tags_of_ones_own_take_the_place_of_the_usual_ones() -> None:
+    assert pairs_of(["<a>", "</a>"]) == [("<a>", "</a>")]
+    assert pairs_of([["<a>", "</a>"], ["<b>", "</b>"]]) == [("<a>", "</a>"), ("<b>", "</b>")]
+    assert pairs_of(False) is None
+    for usual in (None, True, "", [], ["<a>", ""], ["<a>"], {"a": 1}):
+        assert pairs_of(usual) == PAIRS
+    deltas = Deltas(pairs_of(["<a>", "</a>"]))
+    events = [*deltas.feed(TextDelta("<a>hm</a>Yes <think>")), *deltas.finish()]
+    assert events == [ReasoningDelta("hm"), TextDelta("Yes <think>")]
+
+
+def test_pieces_are_joined_where_that_is_wanted() -> None:
+    deltas = Deltas(None, size=3)
+    given = [ReasoningDelta("r"), *(TextDelta(str(number)) for number in range(6))]
+    out = [deltas.feed(event) for event in given]
+    assert out == [[], [], [ReasoningDelta("r"), TextDelta("01")], [], [], [TextDelta("234")], []]
+    assert deltas.finish() == [TextDelta("5")]
