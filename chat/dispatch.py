@@ -4,28 +4,35 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from django.conf import settings
 
 from accounts.models import User
+from chat.background import Background, background_of
 from chat.engine.events import Status
-from chat.engine.prompt import Message, system_prompt
+from chat.engine.prompt import Message
 from chat.engine.turn import Found, TurnPlan
 from chat.runner import runner
 from chat.services import Started
 from chat.standing import Standing
+from chat.variables import fill
 from inference.catalogue import Resolved, bases_of
 from inference.forwarding import NOTHING, About, for_person
-from inference.permitted import Permitted, permitted_for, trimmed_params
+from inference.limits import ContextLimit
+from inference.permitted import permitted_for
 from inference.providers.base import ConnectionInfo
 from knowledge.chat import retrieve_for_chat
 from owui.lib.aio import in_thread
 
 _starting: set[asyncio.Task[Started]] = set()
-PARAMETERS_OF_OURS = {"system", "stream_response", "function_calling", "reasoning_tags"}
+PARAMETERS_OF_OURS = {
+    "system", "stream_response", "function_calling", "reasoning_tags", "stream_delta_chunk_size",
+    "compact_token_threshold", "tool_approval_mode", "model_controls",
+}  # fmt: skip
+LARGEST_CHUNK = 200
 
 
 def make_plan(
@@ -34,46 +41,44 @@ def make_plan(
     history: Sequence[Message],
     items: Sequence[dict[str, Any]],
     *,
-    permitted: Permitted,
-    chat_params: dict[str, Any] | None = None,
+    background: Background,
     tools: Sequence[dict[str, Any]] = (),
     extra: dict[str, Any] | None = None,
-    split_reasoning: bool = True,
+    is_page: bool = True,
     connection: ConnectionInfo | None = None,
     about: About = NOTHING,
 ) -> TurnPlan:
-    """What the engine needs to know. Parameters: the chat's, then the model's on top (the administrator's win).
+    """What the engine needs to know.
 
     :param connection: the model's, as this person's call uses it (`for_person`)
-
-    What was stored while the person was allowed to set it counts no longer than that.
+    :param is_page: programs get the model's words as they are, and nothing of what they send is left out
     """
-    chat_params = trimmed_params(chat_params or {}, permitted)
-    params = {**chat_params, **resolved.params}
+    params, connection = background.params, connection or resolved.connection
+    items = [*items, *background.items]
     of_model = _model_knowledge(resolved)
     return TurnPlan(
-        connection=connection or resolved.connection,
+        connection=connection,
         upstream_model=resolved.upstream_id,
         history=history,
-        system=system_prompt(
-            model=str(resolved.params.get("system") or ""),
-            chat=str(chat_params.get("system") or ""),
-            user=_own_prompt(user) if permitted.system else "",
-        ),
+        system=background.system,
         params={k: v for k, v in params.items() if k not in PARAMETERS_OF_OURS},
         tools=tools,
         extra=extra or {},
-        retrieve=_retriever(user, items, of_model, resolved, about) if items or of_model else None,
+        retrieve=_retriever(user, items, of_model, resolved, about, background.values) if items or of_model else None,
         context_in_system=settings.RAG_SYSTEM_CONTEXT,
-        split_reasoning=split_reasoning,
+        split_reasoning=is_page or bool(params.get("reasoning_tags")),
+        reasoning_tags=params.get("reasoning_tags"),
+        chunk_size=_chunk_size(params),
+        stream=params.get("stream_response") is not False,
+        count=background.capabilities.get("usage") is not False,
+        limit=ContextLimit(connection, resolved.upstream_id, resolved.live.raw, params) if is_page else None,
         model_digest=str(resolved.live.raw.get("digest") or ""),
     )
 
 
-def _own_prompt(user: User) -> str:
-    """The system prompt of the person's settings."""
-    interface = user.settings.get("ui") if isinstance(user.settings, dict) else None
-    return str(interface.get("system") or "") if isinstance(interface, dict) else ""
+def _chunk_size(params: Mapping[str, Any]) -> int:
+    size = params.get("stream_delta_chunk_size")
+    return min(LARGEST_CHUNK, size) if isinstance(size, int) and size > 1 else 1
 
 
 def _model_knowledge(resolved: Resolved) -> list[dict[str, Any]]:
@@ -110,12 +115,19 @@ def _retriever(
     of_model: Sequence[dict[str, Any]],
     resolved: Resolved,
     about: About,
+    values: Mapping[str, str],
 ) -> Callable[[str], Awaitable[Found]]:
     owner = _knowledge_owner(resolved)
 
     async def retrieve(question: str) -> Found:
         found = await retrieve_for_chat(
-            user, items, [question], model_items=of_model, model_owner_id=owner, about=about
+            user,
+            items,
+            [question],
+            model_items=of_model,
+            model_owner_id=owner,
+            about=about,
+            fill=lambda template: fill(template, values),
         )
         statuses = [
             Status(
@@ -136,14 +148,18 @@ async def start(user: User, resolved: Resolved, service: Callable[..., Started],
     """Commits a turn by a service and runs it. One step: a person who goes away between the two does not leave a turn
     that nobody writes."""
 
-    def commit() -> tuple[Started, Permitted]:
-        return service(by=user, runner_id=runner.id, **arguments), permitted_for(user)
+    def commit() -> tuple[Started, Background]:
+        started = service(by=user, runner_id=runner.id, **arguments)
+        chat = started.chat
+        return started, background_of(
+            user, resolved, permitted_for(user), chat_params=chat.params, folder_id=chat.folder_id
+        )
 
     async def both() -> Started:
-        started, permitted = await in_thread(commit)()
+        started, background = await in_thread(commit)()
         about = about_turn(started, resolved)
         connection = await for_person(resolved.connection, user, about)
-        run_started(user, resolved, started, permitted, connection, about)
+        run_started(user, resolved, started, background, connection, about)
         return started
 
     task = asyncio.create_task(both(), name="start-turn")
@@ -165,7 +181,7 @@ def about_turn(started: Started, resolved: Resolved) -> About:
 
 
 def run_started(
-    user: User, resolved: Resolved, started: Started, permitted: Permitted, connection: ConnectionInfo, about: About
+    user: User, resolved: Resolved, started: Started, background: Background, connection: ConnectionInfo, about: About
 ) -> uuid.UUID:
     """Runs a turn whose rows are committed. Returns the turn's id."""
     plan = make_plan(
@@ -173,8 +189,7 @@ def run_started(
         resolved,
         started.history,
         started.items,
-        permitted=permitted,
-        chat_params=started.chat.params,
+        background=background,
         connection=connection,
         about=about,
     )
@@ -184,6 +199,8 @@ def run_started(
         chat_id=started.chat.pk,
         message_id=started.message.pk,
         user_id=user.pk,
-        standing=replace(standing_of(user, resolved, started.items), session_stamp=user.session_stamp),
+        standing=replace(
+            standing_of(user, resolved, [*started.items, *background.items]), session_stamp=user.session_stamp
+        ),
     )
     return started.turn.pk

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,6 +52,7 @@ async def retrieve_for_chat(
     model_items: Sequence[Mapping[str, Any]] = (),
     model_owner_id: uuid.UUID | None = None,
     about: About = NOTHING,
+    fill: Callable[[str], str] = str,
 ) -> Retrieved:
     """What the attached items hold about the questions. Never raises for what a person or a server may cause: items
     that may not be read are left out silently, and faults become a status with `error: true`.
@@ -59,8 +60,10 @@ async def retrieve_for_chat(
     :param items: `{"type": "collection" | "file", "id": …, "context": "full"?}`, read with the person's rights of now
     :param model_items: those attached to the model. Who may use a model may ask its knowledge, as far as the owner of
         the model may read it now and no denial keeps them from it. Never from a request.
+    :param fill: puts the prompt variables into the template; never into what was found
     """
     config = config or await in_thread(RagConfig.load)()
+    template = fill(config.template)
     chosen = await in_thread(_prepare)(user.id, items, model_owner_id, model_items, config)
     if not chosen:
         return Retrieved()
@@ -75,7 +78,7 @@ async def retrieve_for_chat(
             text = _("The documents could not be searched, the answer is made without them. %(reason)s")
             statuses.append(_status(text % {"reason": error.message}, error=True))
     try:
-        return await in_thread(_collect)(chosen, questions, vectors, config, statuses)
+        return await in_thread(_collect)(chosen, questions, vectors, config, statuses, template)
     except UserError as error:
         return Retrieved(statuses=[*statuses, _status(error.message, error=True)])
 
@@ -171,6 +174,7 @@ def _collect(
     vectors: list[list[float]],
     config: RagConfig,
     statuses: list[dict[str, Any]],
+    template: str,
 ) -> Retrieved:
     groups: list[tuple[dict[str, Any], list[Passage]]] = []
     for item in chosen:
@@ -186,7 +190,7 @@ def _collect(
     if vectors or any(item.is_full for item in chosen):
         text = ngettext("Found %(count)s source", "Found %(count)s sources", count) % {"count": count}
         statuses = [{"action": "sources_retrieved", "count": count, "done": True, "description": text}, *statuses]
-    return assemble(groups, statuses, template=config.template, query=queries[0] if queries else "")
+    return assemble(groups, statuses, template=template, query=queries[0] if queries else "")
 
 
 def _whole(item: _Item) -> list[Passage]:

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict
 from accounts.models import User
 from accounts.tokens import INVALID_TOKEN, Identity, still_valid
 from chat.api.upstream import Upstream, error_of
+from chat.background import Background, background_of
 from chat.dispatch import make_plan, standing_of
 from chat.engine.events import Outcome, Sources
 from chat.engine.prompt import text_of
@@ -27,7 +28,7 @@ from chat.services import check_text
 from chat.standing import TYPES, Standing, used_in
 from inference.catalogue import Resolved, resolve_for
 from inference.forwarding import About, for_person
-from inference.permitted import Permitted, permitted_for, refuse_temporary, trimmed
+from inference.permitted import permitted_for, refuse_temporary, trimmed
 from inference.providers.events import Finished, ReasoningDelta, TextDelta, ToolCallDelta, Usage
 from owui.audit.record import record
 from owui.lib.aio import in_thread
@@ -71,17 +72,16 @@ async def create_completion(request: HttpRequest, form: CompletionForm) -> Any:
     if not form.messages:
         raise UserError("messages must hold at least one message.")
     resolved = await resolve_for(user, form.model, status=400)
-    form, permitted = await in_thread(_admit)(user, resolved, form)
+    form, background = await in_thread(_admit)(user, resolved, form)
     about = _about(form, resolved)
     plan = make_plan(
         user,
         resolved,
         form.messages,
         form.files or [],
-        permitted=permitted,
-        chat_params={**(form.params or {}), **form.sampling()},
+        background=background,
         tools=form.tools or (),
-        split_reasoning=False,
+        is_page=False,
         connection=await for_person(resolved.connection, user, about),
         about=about,
     )
@@ -115,7 +115,7 @@ async def _allowed(plan: TurnPlan, standing: Standing, identity: Identity) -> As
             yield Outcome("failed", str(gone), 403)
 
 
-def _admit(user: User, resolved: Resolved, form: CompletionForm) -> tuple[CompletionForm, Permitted]:
+def _admit(user: User, resolved: Resolved, form: CompletionForm) -> tuple[CompletionForm, Background]:
     """The request without what the person may not set. Checks the question and notes it: API answers leave no chat
     behind, so the audit log says they were given, and to whom who may have no chats that are not stored."""
     refuse_temporary(user, (form.model_extra or {}).get("chat_id"))
@@ -137,7 +137,15 @@ def _admit(user: User, resolved: Resolved, form: CompletionForm) -> tuple[Comple
             object_label=resolved.name,
             detail={"stream": form.stream} | ({} if may(user, "chat.temporary") else {"stored": False}),
         )
-    return form, permitted
+    return form, background_of(
+        user,
+        resolved,
+        permitted,
+        chat_params=form.params,
+        sampling=form.sampling(),
+        variables=(form.model_extra or {}).get("variables"),
+        is_page=False,
+    )
 
 
 async def _whole(coming: AsyncGenerator[Event, None], model: str) -> HttpResponse | dict[str, Any]:
