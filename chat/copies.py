@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 
 from accounts.models import User
 from chat.engine.prompt import text_of
-from chat.models import Chat, Citation, Message, State
+from chat.models import Chat, Citation, Message, SharedChat, State
 from chat.organising import TAGS_PER_CHAT, tag_id
 from chat.services import check_stored, title_of
 from chat.tree import branch_to
@@ -26,6 +26,12 @@ _ROLES = ("user", "assistant", "system")
 
 
 # --------------------------------------------------------------------------------------------------------------- copies
+def readable_chat(reader: User, chat_id: uuid.UUID) -> Chat | None:
+    """A chat that the person may read, and so copy."""
+    found: Chat | None = Chat.objects.readable_by(reader).filter(pk=chat_id).first()
+    return found
+
+
 @transaction.atomic
 def clone_chat(source: Chat, *, by: User, title: str = "", leaf: uuid.UUID | None = None) -> Chat:
     """The person's own copy of a chat that they may read: whole, or with `leaf` the one branch that ends there.
@@ -96,6 +102,16 @@ class _Node:
     at: datetime | None = None
     model: str = ""
     more: dict[str, Any] = field(default_factory=dict)
+
+
+@transaction.atomic
+def clone_snapshot(shared: SharedChat, *, by: User) -> Chat:
+    """The person's own copy of a shared chat that they may open: its words, without the documents behind them."""
+    check_stored(by)
+    title = _("Clone of %(title)s") % {"title": shared.title}
+    copy = _import_one({"chat": shared.snapshot, "title": title}, 1, by)
+    record("chat.clone", by=by, object_type="chat", object_id=str(copy.pk), detail={"from_shared": str(shared.pk)})
+    return copy
 
 
 @transaction.atomic

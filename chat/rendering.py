@@ -28,6 +28,7 @@ def can_of(user: Person) -> dict[str, bool]:
         "models": "workspace.models",
         "edit": "chat.edit",
         "delete": "chat.delete",
+        "share": "chat.share",
         "regenerate": "chat.regenerate_response",
         "continue": "chat.continue_response",
         "file_upload": "chat.file_upload",

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from chat.views import files, messages, pages, sources
+from chat.views import files, links, messages, pages, sources
 
 app_name = "chat"
 _message = "c/<uuid:chat_id>/messages/<uuid:message_id>"
@@ -16,6 +16,12 @@ urlpatterns = [
     path("c/<uuid:chat_id>/pin", pages.pin, name="chat-pin"),
     path("c/<uuid:chat_id>/rename", pages.rename, name="chat-rename"),
     path("c/<uuid:chat_id>/delete", pages.delete, name="chat-delete"),
+    path("c/<uuid:chat_id>/archive", pages.archive, name="chat-archive"),
+    path("c/<uuid:chat_id>/clone", links.clone, name="chat-clone"),
+    path("c/<uuid:chat_id>/share", links.share, name="chat-share"),
+    path("c/<uuid:chat_id>/unshare", links.unshare, name="chat-unshare"),
+    path("s/<uuid:share_id>", links.shared_page, name="shared-page"),
+    path("s/<uuid:share_id>/clone", links.shared_clone, name="shared-clone"),
     path("c/<uuid:chat_id>/messages", messages.message_create, name="message-create"),
     path(_message, messages.message, name="message"),
     path(f"{_message}/edit", messages.message_edit, name="message-edit"),

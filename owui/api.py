@@ -25,6 +25,7 @@ from accounts.api.users import router as users
 from chat.api.chats import router as chats
 from chat.api.completions import router as completions
 from chat.api.folders import router as folders
+from chat.api.links import router as links
 from chat.api.notes import router as notes
 from chat.api.organising import router as organising
 from chat.api.prompts import router as prompts
@@ -76,6 +77,7 @@ api.add_router("/api/v1/groups", group_previews)
 api.add_router("/api/v1/models", models)
 # Before the chats themselves: its names would be taken for ids.
 api.add_router("/api/v1/chats", organising)
+api.add_router("/api/v1/chats", links)
 api.add_router("/api/v1/chats", chats)
 api.add_router("/api/v1/files", files)
 api.add_router("/api/v1/knowledge", knowledge)

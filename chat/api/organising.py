@@ -233,7 +233,7 @@ def fork(request: HttpRequest, chat_id: uuid.UUID, form: ForkForm) -> dict[str, 
 
 
 def _readable(request: HttpRequest, chat_id: uuid.UUID) -> Chat:
-    chat = Chat.objects.readable_by(request.user).filter(pk=chat_id).first()  # type: ignore[arg-type]
+    chat = copies.readable_chat(request.user, chat_id)  # type: ignore[arg-type]
     if chat is None:
         raise Missing
-    return chat  # type: ignore[no-any-return]
+    return chat

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from accounts.web import go, signed_in
-from chat import rendering, selectors, services
+from chat import organising, rendering, selectors, services
 from chat.forms import TitleForm
 from chat.models import Chat
 from chat.views.models import model_choices, suggestions
@@ -81,6 +81,13 @@ def search(request: HttpRequest) -> HttpResponse:
 @signed_in
 def pin(request: HttpRequest, chat_id: uuid.UUID) -> HttpResponse:
     services.toggle_pin(by=request.user, chat_id=chat_id)  # type: ignore[arg-type]
+    return _chat_list(request)
+
+
+@require_POST
+@signed_in
+def archive(request: HttpRequest, chat_id: uuid.UUID) -> HttpResponse:
+    organising.toggle_archived(by=request.user, chat_id=chat_id)  # type: ignore[arg-type]
     return _chat_list(request)
 
 

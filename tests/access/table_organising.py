@@ -63,3 +63,45 @@ ROWS = [
         for verb in ("clone", "fork")
     ),
 ]
+
+
+@thing("share_id")
+def _link(world: World) -> Any:
+    chat = Chat.objects.create(owner=world.owner, title="Shared")
+    return world.share(make_shared("shared_chat", world.owner, chat=chat, title="Shared")).pk
+
+
+@thing("linked_chat_id")
+def _linked_chat(world: World) -> Any:
+    chat = Chat.objects.create(owner=world.owner, title="Linked")
+    make_shared("shared_chat", world.owner, chat=chat, title="Linked")
+    return chat.pk
+
+
+_LINK = {"out": 401, "pending": 401, "outsider": 401, "reader": 200, "writer": 200, "owner": 200, "admin": 200}
+_LINK_PAGE = {"out": 302, "pending": 404, "outsider": 404, "reader": 200, "writer": 200, "owner": 200, "admin": 200}
+_COPY = {"out": 302, "pending": 302, "outsider": 404, "reader": 302, "writer": 302, "owner": 302, "admin": 302}
+_OWN_PAGE = {"out": 302, "pending": 302, "outsider": 404, "reader": 404, "writer": 404, "owner": 200, "admin": 404}
+_WRITE = {"out": 401, "pending": 401, "outsider": 404, "reader": 404, "writer": 200, "owner": 200, "admin": 200}
+ROWS += [
+    lists("shared"),
+    lists("share/all", "DELETE"),
+    own("POST", "share"),
+    own("DELETE", "share", fill={"chat_id": "linked_chat_id"}),
+    Row("GET", f"{_C}/share/{{share_id}}", **_LINK),
+    Row("GET", f"{_C}/shared/{{share_id}}/access", **_WRITE),
+    Row("POST", f"{_C}/shared/{{share_id}}/access/update", json={"access_grants": []}, **_WRITE),
+    Row("POST", f"{_C}/{{share_id}}/clone/shared", **_READ),
+    Row("GET", "/s/{share_id}", **_LINK_PAGE),
+    Row("POST", "/s/{share_id}/clone", **_COPY),
+    Row("GET", "/c/{chat_id}/share", **_OWN_PAGE),
+    Row("POST", "/c/{chat_id}/share", **_OWN_PAGE),
+    Row("POST", "/c/{chat_id}/unshare", fill={"chat_id": "linked_chat_id"}, **_OWN_PAGE),
+    Row("POST", "/c/{chat_id}/archive", **_OWN_PAGE),
+    Row(
+        "POST",
+        "/c/{chat_id}/clone",
+        fill={"chat_id": "read_chat_id"},
+        **_COPY,
+    ),
+]
