@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from accounts.models import User
+from chat.config import ChatConfig
 from chat.engine.prompt import system_prompt
 from chat.models import Folder
 from chat.variables import fill, values_for
@@ -33,6 +34,12 @@ class Background:
     capabilities: Mapping[str, Any] = field(default_factory=dict)
     #: what stands for the variables of the template around passages
     values: Mapping[str, str] = field(default_factory=dict)
+    largest_picture: int = 0
+
+    @property
+    def sees(self) -> bool:
+        """Whether the model can look at pictures; one that says nothing about it can."""
+        return self.capabilities.get("vision") is not False
 
 
 def background_of(
@@ -73,6 +80,7 @@ def background_of(
         items=items,
         capabilities=_capabilities(interface.default_model_metadata) | _capabilities(resolved.meta),
         values=values,
+        largest_picture=ChatConfig.load().max_image_bytes,
     )
 
 

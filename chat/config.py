@@ -16,6 +16,14 @@ class ChatConfig(Section, prefix="chat"):
         stored=True,
         minimum=1000,
     )
+    max_image_bytes: int = setting(
+        10_000_000,
+        env="CHAT_MAX_IMAGE_BYTES",
+        label=_("Largest picture"),
+        help=_("Bytes of one picture in a message."),
+        stored=True,
+        minimum=1000,
+    )
     max_running_turns: int = setting(
         64,
         env="CHAT_MAX_RUNNING_TURNS",

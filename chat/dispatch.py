@@ -15,6 +15,7 @@ from chat.background import Background, background_of
 from chat.engine.events import Status
 from chat.engine.prompt import Message
 from chat.engine.turn import Found, TurnPlan
+from chat.pictures import with_pictures
 from chat.runner import runner
 from chat.services import Started
 from chat.standing import Standing
@@ -26,6 +27,7 @@ from inference.permitted import permitted_for
 from inference.providers.base import ConnectionInfo
 from knowledge.chat import retrieve_for_chat
 from owui.lib.aio import in_thread
+from owui.lib.errors import UserError
 
 _starting: set[asyncio.Task[Started]] = set()
 PARAMETERS_OF_OURS = {
@@ -47,6 +49,7 @@ def make_plan(
     is_page: bool = True,
     connection: ConnectionInfo | None = None,
     about: About = NOTHING,
+    refusal: str = "",
 ) -> TurnPlan:
     """What the engine needs to know.
 
@@ -72,6 +75,7 @@ def make_plan(
         stream=params.get("stream_response") is not False,
         count=background.capabilities.get("usage") is not False,
         limit=ContextLimit(connection, resolved.upstream_id, resolved.live.raw, params) if is_page else None,
+        refusal=refusal,
         model_digest=str(resolved.live.raw.get("digest") or ""),
     )
 
@@ -159,13 +163,30 @@ async def start(user: User, resolved: Resolved, service: Callable[..., Started],
         started, background = await in_thread(commit)()
         about = about_turn(started, resolved)
         connection = await for_person(resolved.connection, user, about)
-        run_started(user, resolved, started, background, connection, about)
+        history, refusal = await _history(started, resolved, background)
+        run_started(user, resolved, started, background, connection, about, history=history, refusal=refusal)
         return started
 
     task = asyncio.create_task(both(), name="start-turn")
     _starting.add(task)
     task.add_done_callback(_starting.discard)
     return await asyncio.shield(task)
+
+
+async def _history(started: Started, resolved: Resolved, background: Background) -> tuple[Sequence[Message], str]:
+    """What was said, with its pictures, and why it cannot be sent. The question is stored by now, so that is said under
+    it."""
+    try:
+        history = await with_pictures(
+            started.history,
+            sees=background.sees,
+            model_name=resolved.name,
+            largest=background.largest_picture,
+            is_page=True,
+        )
+    except UserError as error:
+        return started.history, error.message
+    return history, ""
 
 
 def about_turn(started: Started, resolved: Resolved) -> About:
@@ -181,17 +202,26 @@ def about_turn(started: Started, resolved: Resolved) -> About:
 
 
 def run_started(
-    user: User, resolved: Resolved, started: Started, background: Background, connection: ConnectionInfo, about: About
+    user: User,
+    resolved: Resolved,
+    started: Started,
+    background: Background,
+    connection: ConnectionInfo,
+    about: About,
+    *,
+    history: Sequence[Message],
+    refusal: str = "",
 ) -> uuid.UUID:
     """Runs a turn whose rows are committed. Returns the turn's id."""
     plan = make_plan(
         user,
         resolved,
-        started.history,
+        history,
         started.items,
         background=background,
         connection=connection,
         about=about,
+        refusal=refusal,
     )
     runner.run(
         plan,

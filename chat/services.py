@@ -15,6 +15,7 @@ from accounts.models import User
 from chat.config import ChatConfig
 from chat.engine.prompt import Message as PromptMessage
 from chat.models import Chat, Message, State, Turn
+from chat.pictures import content_of, is_picture
 from chat.tree import branch_to, newest_leaf
 from knowledge.models import Document, KnowledgeBase
 from owui.audit.record import record
@@ -282,7 +283,12 @@ def _branch(chat: Chat, leaf: uuid.UUID) -> list[Message]:
 
 def _history(branch: Sequence[Message]) -> list[PromptMessage]:
     """The branch as the model gets it. Empty answers (failed ones) are left out."""
-    return [{"role": m.author, "content": m.content} for m in branch if m.author in ("user", "assistant") and m.content]
+    out: list[PromptMessage] = []
+    for m in branch:
+        content = content_of(m.content, m.files) if m.author == "user" else m.content
+        if content and m.author in ("user", "assistant"):
+            out.append({"role": m.author, "content": content})
+    return out
 
 
 def attached_items(branch: Sequence[Message]) -> list[dict[str, Any]]:
@@ -290,7 +296,8 @@ def attached_items(branch: Sequence[Message]) -> list[dict[str, Any]]:
     seen: dict[tuple[str, str], dict[str, Any]] = {}
     for message in branch:
         for item in message.files or []:
-            seen.setdefault((item.get("type", ""), item.get("id", "")), item)
+            if not is_picture(item):
+                seen.setdefault((item.get("type", ""), item.get("id", "")), item)
     return list(seen.values())
 
 

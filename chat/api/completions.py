@@ -24,6 +24,7 @@ from chat.engine.events import Outcome, Sources
 from chat.engine.prompt import text_of
 from chat.engine.turn import Event, TurnPlan, run_turn
 from chat.engine.usage import as_json
+from chat.pictures import with_pictures
 from chat.services import check_text
 from chat.standing import TYPES, Standing, used_in
 from inference.catalogue import Resolved, resolve_for
@@ -73,11 +74,18 @@ async def create_completion(request: HttpRequest, form: CompletionForm) -> Any:
         raise UserError("messages must hold at least one message.")
     resolved = await resolve_for(user, form.model, status=400)
     form, background = await in_thread(_admit)(user, resolved, form)
+    messages = await with_pictures(
+        form.messages,
+        sees=background.sees,
+        model_name=resolved.name,
+        largest=background.largest_picture,
+        is_page=False,
+    )
     about = _about(form, resolved)
     plan = make_plan(
         user,
         resolved,
-        form.messages,
+        messages,
         form.files or [],
         background=background,
         tools=form.tools or (),

@@ -62,6 +62,8 @@ class TurnPlan:
     chunk_size: int = 1
     stream: bool = True
     count: bool = True
+    #: why nothing is to be sent at all, for people
+    refusal: str = ""
     #: of the model where its server names one; kept with the usage
     model_digest: str = ""
 
@@ -71,6 +73,9 @@ async def run_turn(plan: TurnPlan) -> AsyncGenerator[Event, None]:
 
     Cancelling the task or `aclose()` closes the connection to the model server at once.
     """
+    if plan.refusal:
+        yield Outcome("failed", plan.refusal, 400)
+        return
     context = ""
     if plan.retrieve is not None:
         yield Status("knowledge_search", "Searching knowledge")
