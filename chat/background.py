@@ -14,10 +14,10 @@ from accounts.models import User
 from chat.config import ChatConfig
 from chat.engine.prompt import system_prompt
 from chat.models import Folder
-from chat.variables import fill, values_for
 from inference.catalogue import Resolved
 from inference.permitted import Permitted, trimmed_params
 from inference.providers.params import cleaned
+from inference.variables import fill, values_for
 from knowledge.config import RagConfig
 from owui.config.sections import UiConfig
 

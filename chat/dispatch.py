@@ -19,12 +19,12 @@ from chat.pictures import with_pictures
 from chat.runner import runner
 from chat.services import Started
 from chat.standing import Standing
-from chat.variables import fill
 from inference.catalogue import Resolved, bases_of
 from inference.forwarding import NOTHING, About, for_person
 from inference.limits import ContextLimit
 from inference.permitted import permitted_for
 from inference.providers.base import ConnectionInfo
+from inference.variables import fill
 from knowledge.chat import retrieve_for_chat
 from owui.lib.aio import in_thread
 from owui.lib.errors import UserError

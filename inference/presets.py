@@ -4,28 +4,39 @@ from __future__ import annotations
 
 from typing import Any
 
+from accounts.models import User
 from inference.catalogue import Resolved
 from inference.providers import params as parameters
 from inference.providers.ollama import OPTIONS, TOP_LEVEL
 from inference.providers.openai import PARAMS
+from inference.variables import fill, values_for
+from owui.lib.aio import in_thread
 
 
-def for_openai(body: dict[str, Any], resolved: Resolved, model_id: str) -> dict[str, Any]:
+async def system_for(user: User, resolved: Resolved, variables: Any = None) -> str:
+    """The preset's system prompt with its variables filled in for the person who asks."""
+    if "{{" not in resolved.system:
+        return resolved.system
+    return fill(resolved.system, await in_thread(values_for)(user, (resolved.system,), variables))
+
+
+def for_openai(body: dict[str, Any], resolved: Resolved, model_id: str, system: str) -> dict[str, Any]:
     """The body for an OpenAI-compatible server; the preset's parameters win over the caller's."""
-    params = resolved.params
+    params = parameters.cleaned(resolved.params)
     out = dict(resolved.connection.config.get("extra_params") or {}) | body | parameters.pick(params, PARAMS)
     if params.get("stop"):
         out["stop"] = parameters.stop_list(params["stop"])
     out |= parameters.custom(params)
     out["model"] = model_id
-    if resolved.system and isinstance(out.get("messages"), list):
-        out["messages"] = with_system(out["messages"], resolved.system)
+    if system and isinstance(out.get("messages"), list):
+        out["messages"] = with_system(out["messages"], system)
     return out
 
 
-def for_ollama(body: dict[str, Any], resolved: Resolved, model_id: str) -> dict[str, Any]:
+def for_ollama(body: dict[str, Any], resolved: Resolved, model_id: str, system: str) -> dict[str, Any]:
     """The body for Ollama's own chat and generate."""
-    params = resolved.params
+    params = parameters.cleaned(resolved.params)
+    params |= {"think": parameters.effort_of(params), "format": parameters.format_of(params)}
     out = body | parameters.pick(params, TOP_LEVEL) | {"model": model_id}
     options = dict(out.get("options") or {}) | parameters.pick(params, OPTIONS)
     if params.get("max_tokens") is not None:
@@ -35,11 +46,11 @@ def for_ollama(body: dict[str, Any], resolved: Resolved, model_id: str) -> dict[
     options |= parameters.custom(params)
     if options:
         out["options"] = options
-    if resolved.system:
+    if system:
         if isinstance(out.get("messages"), list):
-            out["messages"] = with_system(out["messages"], resolved.system)
+            out["messages"] = with_system(out["messages"], system)
         elif "prompt" in out:
-            out["system"] = resolved.system
+            out["system"] = system
     return out
 
 

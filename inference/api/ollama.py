@@ -12,7 +12,7 @@ from django.http.response import HttpResponseBase
 from ninja import Router
 
 from inference import live as lists
-from inference.api.openai import as_allowed, as_permitted, is_stream
+from inference.api.openai import as_allowed, as_permitted, is_stream, laid_over
 from inference.api.relay import aadmin, ask, json_body, model_of, relay, right_of
 from inference.catalogue import NOT_FOUND, Resolved, models_for, resolve_for
 from inference.config import OllamaConfig
@@ -130,7 +130,7 @@ async def list_loaded(request: HttpRequest, index: int | None) -> dict[str, Any]
 async def chat(request: HttpRequest, index: int | None) -> HttpResponseBase:
     body = json_body(request)
     resolved = await _resolve(request, model_of(body))
-    sent = for_ollama(await as_allowed(request, body, resolved), resolved, resolved.upstream_id)
+    sent = await laid_over(request, body, resolved, for_ollama)
     right = right_of(request, resolved)
     return await relay(
         _server(resolved, index), "POST", "/api/chat", sent, stream=is_stream(body, default=True), right=right
@@ -141,7 +141,7 @@ async def chat(request: HttpRequest, index: int | None) -> HttpResponseBase:
 async def generate(request: HttpRequest, index: int | None) -> HttpResponseBase:
     body = json_body(request)
     resolved = await _resolve(request, model_of(body))
-    sent = for_ollama(await as_allowed(request, body, resolved), resolved, resolved.upstream_id)
+    sent = await laid_over(request, body, resolved, for_ollama)
     right = right_of(request, resolved)
     return await relay(
         _server(resolved, index), "POST", "/api/generate", sent, stream=is_stream(body, default=True), right=right
@@ -167,7 +167,7 @@ async def show(request: HttpRequest) -> HttpResponseBase:
 async def openai_chat(request: HttpRequest, index: int | None) -> HttpResponseBase:
     body = json_body(request)
     resolved = await _resolve(request, model_of(body))
-    sent = for_openai(await as_allowed(request, body, resolved), resolved, resolved.upstream_id)
+    sent = await laid_over(request, body, resolved, for_openai)
     right = right_of(request, resolved)
     return await relay(
         _server(resolved, index), "POST", "/v1/chat/completions", sent, stream=is_stream(body), right=right

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from django.http import HttpRequest
@@ -14,7 +15,7 @@ from inference.config import OpenAIConfig
 from inference.connections import connection_info, load_setup
 from inference.keys import Kept
 from inference.permitted import passed_on, permitted_for, trimmed
-from inference.presets import for_openai
+from inference.presets import for_openai, system_for
 from inference.schemas import OpenAIConfigForm, VerifyForm, listed_json
 from owui.config.registry import InvalidSetting
 from owui.lib.aio import in_thread
@@ -86,7 +87,7 @@ async def list_models_of(request: HttpRequest, index: int) -> dict[str, Any]:
 async def chat_completions(request: HttpRequest) -> HttpResponseBase:
     body = json_body(request)
     resolved = await _resolve(request, body)
-    sent = for_openai(await as_allowed(request, body, resolved), resolved, resolved.upstream_id)
+    sent = await laid_over(request, body, resolved, for_openai)
     right = right_of(request, resolved)
     return await relay(
         resolved.connection, "POST", _path(resolved, "chat/completions"), sent, stream=is_stream(body), right=right
@@ -116,6 +117,16 @@ async def as_allowed(request: HttpRequest, body: dict[str, Any], resolved: Resol
     """The body of a request for an answer, without what the person may not set."""
     user: Any = request.auth  # type: ignore[attr-defined]
     return await in_thread(passed_on)(user, body, object_id=resolved.model_id, label=resolved.name)
+
+
+async def laid_over(
+    request: HttpRequest, body: dict[str, Any], resolved: Resolved, shape: Callable[..., dict[str, Any]]
+) -> dict[str, Any]:
+    """What goes to the server: the body as the person may send it, with the preset laid over it."""
+    user: Any = request.auth  # type: ignore[attr-defined]
+    allowed = await as_allowed(request, body, resolved)
+    system = await system_for(user, resolved, body.get("variables"))
+    return shape(allowed, resolved, resolved.upstream_id, system)
 
 
 async def as_permitted(request: HttpRequest, body: dict[str, Any]) -> dict[str, Any]:

@@ -15,9 +15,9 @@ from chat.dispatch import start
 from chat.models import Chat, Message
 from chat.runner import runner
 from chat.services import start_turn
-from chat.variables import fill, values_for
 from inference.catalogue import resolve_for
 from inference.permitted import Permitted
+from inference.variables import fill, values_for
 from knowledge.context import apply_template
 from owui.lib.aio import in_thread
 from tests.chat.helpers import until

@@ -138,6 +138,24 @@ def test_preset_is_laid_over_a_request_that_passes_through(
     assert world.ollama.requests[-1].json["system"] == "Be brief."
 
 
+def test_presets_name_who_asks_and_hold_numbers_as_text(
+    world: SimpleNamespace, api_for: Any, base: Any, server: FakeModelServer
+) -> None:
+    params = {"system": "For {{USER_NAME}} in {{place}}.", "temperature": "0.2", "think": "true"}
+    for model_id, below in (("short", "gpt"), ("kurz", "llama")):
+        base(model_id, owner=world.alice, base_model=AIModel.objects.get(model_id=below), params=params)
+    body = {"messages": [{"role": "user", "content": "[[n=1]] {{USER_NAME}}"}], "stream": False}
+    api_for(world.alice).post("/openai/chat/completions", body | {"model": "short", "variables": {"place": "Rome"}})
+    sent = server.requests[-1].json
+    assert sent["messages"][0]["content"] == f"For {world.alice.name} in Rome."
+    assert sent["messages"][1] == body["messages"][0]
+    assert sent["temperature"] == 0.2
+    api_for(world.alice).post("/ollama/api/chat", body | {"model": "kurz"})
+    sent = world.ollama.requests[-1].json
+    assert sent["messages"][0]["content"] == f"For {world.alice.name} in {{{{place}}}}."
+    assert (sent["options"], sent["think"]) == ({"temperature": 0.2}, True)
+
+
 def test_plain_request_arrives_as_it_was_sent(world: SimpleNamespace, api_for: Any, server: FakeModelServer) -> None:
     body = {"model": "gpt", "messages": [{"role": "user", "content": "[[n=1]] ünï"}], "made_up": [1, {"a": None}]}
     api_for(world.bob).post("/openai/chat/completions", body)
