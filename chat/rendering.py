@@ -102,7 +102,8 @@ def usage_text(usage: dict[str, Any] | None) -> str:
     counts = usage or {}
     if not counts.get("completion_tokens"):
         return ""
-    parts = [_("%(count)s tokens") % {"count": f"{counts['completion_tokens']:,}"}]
+    written = _("about %(count)s tokens") if counts.get("estimated") else _("%(count)s tokens")
+    parts = [written % {"count": f"{counts['completion_tokens']:,}"}]
     if speed := counts.get("tokens_per_second"):
         parts.append(_("%(speed)s a second") % {"speed": f"{speed:,.0f}" if speed >= 10 else f"{speed:.1f}"})
     if wait := counts.get("first_token_ms"):

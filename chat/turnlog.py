@@ -91,11 +91,12 @@ def finish(turn_id: uuid.UUID, *, state: str, error: str, added: Transcript, res
     message.reasoning = added.reasoning or message.reasoning
     message.state, message.error = state, error
     message.status_history = added.statuses or message.status_history
-    message.usage = added.usage or message.usage
+    took = added.usage or usage.guessed(added.text, added.reasoning)
+    message.usage = took or message.usage
     if added.sources:
         message.meta = {**message.meta, "sources": added.sources}
     message.save()
-    Turn.objects.filter(pk=turn_id).update(state=state, finished_at=timezone.now(), **usage.columns(added.usage))
+    Turn.objects.filter(pk=turn_id).update(state=state, finished_at=timezone.now(), **usage.columns(took))
     # Never waits for the chat: who deletes it holds its row and waits for ours.
     unlocked = Chat.objects.select_for_update(skip_locked=True, no_key=True).filter(pk=turn.chat_id)
     Chat.objects.filter(pk__in=list(unlocked.values_list("pk", flat=True))).update(updated_at=timezone.now())

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from chat.engine import tokens
 from inference.providers.events import Usage
 
 #: more than any answer has; what a server says beyond it is nonsense that no column holds
@@ -60,6 +61,12 @@ def as_json(usage: Usage) -> dict[str, Any]:
         "input_tokens": usage.prompt_tokens,
         "output_tokens": usage.completion_tokens,
     }
+
+
+def guessed(text: str, reasoning: str) -> dict[str, Any]:
+    """What an answer took that ended before its server could say so."""
+    count = round(tokens.of_text(text) + tokens.of_text(reasoning))
+    return {"completion_tokens": count, "output_tokens": count, "estimated": True} if count else {}
 
 
 def columns(usage: Mapping[str, Any]) -> dict[str, Any]:

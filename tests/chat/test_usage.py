@@ -15,7 +15,7 @@ from inference.providers.base import ConnectionInfo
 from inference.providers.events import Usage
 from owui.lib.aio import in_thread
 from owui.lib.http import close_client
-from tests.chat.helpers import ask, plan_for
+from tests.chat.helpers import ask, end, plan_for
 from tests.fakes.model_server import FakeModelServer
 
 
@@ -78,6 +78,17 @@ async def test_turn_and_message_keep_it(runner: Any, server: FakeModelServer, al
     message = await in_thread(Message.objects.get)(pk=started.message.pk)
     assert message.usage["output_tokens"] == 12
     assert "12 tokens" in usage_text(message.usage)
+
+
+def test_an_answer_that_ended_early_is_guessed_and_said_to_be(alice: Any, transactional_db: None) -> None:
+    started = ask(alice)
+    end(started, "word " * 400, state="stopped")
+    turn = Turn.objects.get(pk=started.turn.pk)
+    assert turn.completion_tokens is not None
+    assert 400 <= turn.completion_tokens <= 700
+    usage = Message.objects.get(pk=started.message.pk).usage
+    assert usage["estimated"] is True
+    assert usage_text(usage).startswith("about ")
 
 
 def test_line_under_the_answer_says_only_what_is_known() -> None:
