@@ -29,6 +29,7 @@ from accounts.models import ApiKey, Challenge, ExternalLogin, Session, User
 from accounts.presented import Presented
 from owui.lib.crypto import decrypt, encrypt
 from owui.lib.errors import ACCESS_PROHIBITED, UserError
+from owui.lib.written import Written
 from rbac.permissions import may
 from rbac.sharing import is_verified
 
@@ -128,7 +129,7 @@ def read_token(token: str) -> tuple[User, Session]:
         owner, kind = str(claims["id"]), claims["typ"]
     except (jwt.PyJWTError, KeyError, ValueError) as error:
         raise BadCredential(INVALID_TOKEN) from error
-    session = Session.objects.select_related("user").filter(pk=key, revoked_at=None).first()
+    session: Session | None = _open_session.first(pk=key)
     if (
         session is None
         # Other short-lived tokens may be signed with the same key: none of them is a session.
@@ -232,7 +233,7 @@ def still_valid(identity: Identity) -> User | None:
     For what outlives a request: sockets ask again, so that a revoked session or a lost role closes them.
     """
     if identity.session is not None:
-        session = Session.objects.select_related("user").filter(pk=identity.session.pk, revoked_at=None).first()
+        session: Session | None = _open_session.first(pk=identity.session.pk)
         if session is None or (session.expires_at and session.expires_at <= timezone.now()):
             return None
         user: User | None = session.user
@@ -255,9 +256,19 @@ def _owner_of_key(key: ApiKey) -> User | None:
 def _key_of(key_digest: str) -> Any:
     """A key, its owner, and as `rests` whether a provider has signed the owner out: who left the organisation must not
     go on by a key. Signing in there ends it. One statement."""
+    return _key_with_owner.first(digest=key_digest)
+
+
+def _keys(digest: Any) -> Any:
     signed_out = ExternalLogin.objects.filter(user=OuterRef("user"), signed_out_at__isnull=False)
     keys = ApiKey.objects.select_related("user").annotate(rests=Exists(signed_out))
-    return keys.filter(digest=key_digest).first()
+    return keys.filter(digest=digest).order_by()[:1]
+
+
+_key_with_owner = Written(_keys, digest=str)
+_open_session = Written(
+    lambda pk: Session.objects.select_related("user").filter(pk=pk, revoked_at=None).order_by()[:1], pk=uuid.UUID
+)
 
 
 def note_activity(user: User, session: Session | None = None) -> None:

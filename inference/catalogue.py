@@ -5,9 +5,11 @@ What a person may use is never cached; it is one hop to the database each time.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from types import SimpleNamespace
+from typing import Any, NamedTuple, TypeVar
+from uuid import UUID
 
 from asgiref.sync import async_to_sync
 from django.conf import settings
@@ -17,15 +19,17 @@ from django.db.models.functions import Cast
 from django.utils.translation import gettext as _
 
 from inference.connections import Setup, load_setup
-from inference.live import Lists, LiveModel, current, find
+from inference.live import Lists, LiveModel, at_hand, current, find
 from inference.models import AIModel, in_scope
 from inference.providers.base import ConnectionInfo
 from inference.records import Info, infos_for, stamp_column
 from owui.config.sections import UiConfig
 from owui.lib.aio import in_thread
 from owui.lib.errors import UserError
+from owui.lib.written import Written
 from rbac.sharing import Person, is_verified
 
+T = TypeVar("T")
 NOT_FOUND = "Model not found"
 MAX_HOPS = 3
 CHAIN = "base_model__base_model__base_model"
@@ -59,17 +63,47 @@ async def resolve_for(user: Person, model_id: str, *, status: int = 400) -> Reso
 
     :param status: of the refusal, which is the same for unknown, inactive and not granted models
     """
-    setup, row, is_open = await in_thread(_look_up)(user, model_id)
-    if row is None and not is_open:
-        raise UserError(NOT_FOUND, status=status, code="model")
-    chain = [] if row is None else bases_of(row)
-    base_id = chain[-1].model_id if chain else model_id
-    live = await find(setup, base_id)
+    resolved, _nothing = await resolve_with(user, model_id, lambda _resolved: None, status=status)
+    return resolved
+
+
+async def resolve_with(
+    user: Person, model_id: str, work: Callable[[Resolved], T], *, status: int = 400
+) -> tuple[Resolved, T]:
+    """The same, and what a sync function makes of it: in the one hop to the database that the question takes anyway.
+
+    Only when no server is known to offer the model, the work waits for their lists and is a hop of its own.
+    """
+
+    def ask() -> tuple[Setup, AIModel | None, tuple[Resolved, T] | None]:
+        setup, row, is_open = _look_up(user, model_id)
+        if row is None and not is_open:
+            raise UserError(NOT_FOUND, status=status, code="model")
+        live = at_hand(setup, _base_id(row, model_id))
+        if live is None:
+            return setup, row, None
+        resolved = _resolved(model_id, row, live)
+        return setup, row, (resolved, work(resolved))
+
+    setup, row, done = await in_thread(ask)()
+    live = await find(setup, _base_id(row, model_id))
+    if done is not None:
+        return done
     if live is None:
         if row is None:
             raise UserError(NOT_FOUND, status=status, code="model")
         text = _("The server of “%(name)s” does not offer it at the moment. Choose another model, or try again later.")
         raise UserError(text % {"name": row.name}, status=502, code="model_offline")
+    resolved = _resolved(model_id, row, live)
+    return resolved, await in_thread(work)(resolved)
+
+
+def _base_id(row: AIModel | None, model_id: str) -> str:
+    return bases_of(row)[-1].model_id if row else model_id
+
+
+def _resolved(model_id: str, row: AIModel | None, live: LiveModel) -> Resolved:
+    chain = bases_of(row) if row else []
     return Resolved(
         model_id=model_id,
         name=row.name if row else live.name,
@@ -106,12 +140,35 @@ def bases_of(row: AIModel) -> list[AIModel]:
 def _look_up(user: Person, model_id: str) -> tuple[Setup, AIModel | None, bool]:
     """The settings, the usable row, and whether the bare model may be used without one."""
     setup = load_setup()
-    readable = AIModel.objects.readable_by(user)
-    row = readable.filter(model_id=model_id, is_active=True).select_related(CHAIN).order_by().first()
+    row = _readable(user, model_id)
     if row is not None:
         return setup, row if _bases_usable(user, row) else None, False
     is_open = sees_unregistered(user) and in_scope(user, model_id)
     return setup, None, is_open and not AIModel.objects.filter(model_id=model_id).exists()
+
+
+def _readable(user: Person, model_id: str) -> AIModel | None:
+    """The active row with its bases, if the person may read it with the credential in use."""
+    if not is_verified(user) or not in_scope(user, model_id):
+        return None
+    found: AIModel | None
+    if AIModel.bypass_applies(user):
+        found = _any_row.first(model_id=model_id)
+    else:
+        found = _row_by_rights.first(model_id=model_id, user_id=user.id)
+    return found
+
+
+def _active(rows: Any, model_id: Any) -> Any:
+    return rows.filter(model_id=model_id, is_active=True).select_related(CHAIN).order_by()[:1]
+
+
+_any_row = Written(lambda model_id: _active(AIModel.objects.all(), model_id), model_id=str)
+_row_by_rights = Written(
+    lambda model_id, user_id: _active(AIModel.objects.by_rights(SimpleNamespace(id=user_id), write=False), model_id),
+    model_id=str,
+    user_id=UUID,
+)
 
 
 def _bases_usable(user: Person, row: AIModel) -> bool:

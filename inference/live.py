@@ -105,6 +105,12 @@ async def find(setup: Setup, model_id: str) -> LiveModel | None:
     return (await current(setup, refresh=is_stale)).models.get(model_id)
 
 
+def at_hand(setup: Setup, model_id: str) -> LiveModel | None:
+    """A live model as it was listed last, for threads; None when it would have to be asked for."""
+    known = _lists
+    return known.models.get(model_id) if known is not None and known.setup == setup else None
+
+
 def _ask(setup: Setup) -> asyncio.Task[Lists]:
     """The one question to all servers that is under way in this loop."""
     global _asking

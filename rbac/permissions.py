@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from functools import lru_cache
 from typing import Any
+from uuid import UUID
 
 from owui import env
 from owui.config.sections import UiConfig
 from owui.lib.errors import Refused
+from owui.lib.written import Written
 from rbac.models import Group
 from rbac.permission_table import FEATURES_OF_TYPES, PERMISSIONS, SWITCHES, PermissionKey
 from rbac.sharing import Person, groups_of, is_verified
@@ -62,12 +64,21 @@ def effective_permissions(user: Person) -> Tree:
     if cached is not None:
         return cached  # type: ignore[no-any-return]
     trees: list[Any] = [default_permissions()]
-    trees += (
-        Group.objects.filter(pk__in=groups_of(user.id)).exclude(permissions={}).values_list("permissions", flat=True)
-    )
+    trees += _permissions_of_groups(user_id=user.id)
     answer = nested({key: any(is_true(tree, key) for tree in trees) for key in PERMISSIONS})
     user._effective_permissions = answer  # type: ignore[attr-defined]
     return answer
+
+
+_permissions_of_groups = Written(
+    lambda user_id: (
+        Group.objects.filter(pk__in=groups_of(user_id))
+        .exclude(permissions={})
+        .order_by()
+        .values_list("permissions", flat=True)
+    ),
+    user_id=UUID,
+)
 
 
 def holds(tree: Any, key: str) -> bool:

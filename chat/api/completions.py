@@ -27,12 +27,11 @@ from chat.engine.usage import as_json
 from chat.pictures import with_pictures
 from chat.services import check_text
 from chat.standing import TYPES, Standing, used_in
-from inference.catalogue import Resolved, resolve_for
+from inference.catalogue import Resolved, resolve_with
 from inference.forwarding import About, for_person
 from inference.permitted import permitted_for, refuse_temporary, trimmed
 from inference.providers.events import Finished, ReasoningDelta, TextDelta, ToolCallDelta, Usage
 from owui.audit.record import record
-from owui.lib.aio import in_thread
 from owui.lib.errors import UserError
 from owui.lib.guards import averified
 from rbac.permissions import may
@@ -72,8 +71,7 @@ async def create_completion(request: HttpRequest, form: CompletionForm) -> Any:
     user: User = request.auth  # type: ignore[attr-defined]
     if not form.messages:
         raise UserError("messages must hold at least one message.")
-    resolved = await resolve_for(user, form.model, status=400)
-    form, background = await in_thread(_admit)(user, resolved, form)
+    resolved, (form, background) = await resolve_with(user, form.model, lambda found: _admit(user, found, form))
     messages = await with_pictures(
         form.messages,
         sees=background.sees,

@@ -9,6 +9,7 @@ import pytest
 from asgiref.testing import ApplicationCommunicator
 from django.contrib import messages
 from django.core.handlers.asgi import ASGIHandler
+from django.core.signals import request_finished
 from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import CsrfViewMiddleware, get_token
 from django.urls import path
@@ -37,8 +38,13 @@ async def framed(request: HttpRequest) -> HttpResponse:
     return HttpResponse("framed")
 
 
+async def named(request: HttpRequest, name: str) -> HttpResponse:
+    return HttpResponse(name)
+
+
 urlpatterns = [
     path("page/", page),
+    path("named/<str:name>/", named),
     path("sync/", sync_page),
     path("framed/", framed),
     path("open/", csrf_exempt(sync_page)),
@@ -143,3 +149,43 @@ def test_settings_name_djangos_classes(settings: Any) -> None:
     assert set(ON_LOOP) <= set(before)
     assert settings.SESSION_ENGINE == "django.contrib.sessions.backends.signed_cookies"
     assert settings.MESSAGE_STORAGE == "django.contrib.messages.storage.cookie.CookieStorage"
+
+
+async def test_a_request_without_sync_code_starts_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[str] = []
+    start = threading.Thread.start
+
+    def noted(thread: threading.Thread) -> None:
+        started.append(thread.name)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", noted)
+    assert (await ask(Handler(), "GET", "/page/"))[0] == 200
+    assert not started
+    assert (await ask(Handler(), "GET", "/sync/"))[0] == 200
+    assert started
+
+
+@pytest.mark.parametrize(("where", "own"), [("/page/", False), ("/sync/", True)])
+async def test_the_end_is_told_once_where_the_view_ran(where: str, own: bool) -> None:
+    ends: list[bool] = []
+
+    def ended(**_more: Any) -> None:
+        ends.append(threading.current_thread() is not threading.main_thread())
+
+    request_finished.connect(ended)
+    try:
+        await ask(Handler(), "GET", where)
+    finally:
+        request_finished.disconnect(ended)
+    assert ends == [own]
+
+
+async def test_a_route_found_once_is_found_again_with_its_own_arguments() -> None:
+    handler = Handler()
+    assert [(await ask(handler, "GET", where))[2] for where in ("/named/a/", "/page/", "/named/b/", "/page/")] == [
+        b"a",
+        b"en 64",
+        b"b",
+        b"en 64",
+    ]
