@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,7 @@ from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.auth.models import AnonymousUser
 from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
 
 from accounts.models import User
@@ -19,7 +21,10 @@ from accounts.trusted import asserted_of, check_same
 from owui.audit.middleware import client_ip
 from owui.lib.aio import in_thread
 from owui.lib.errors import UserError
+from rbac.watch import Known, watch
 
+#: seconds after which what was to end has ended
+_MOMENT = 0.05
 #: what a sign-in provider's session left beside ours
 _OF_PROVIDER = ("oauth_id_token", "oauth_session_id")
 
@@ -36,6 +41,21 @@ def identity_of(request: HttpRequest) -> Identity | None:
         except UserError as error:
             request.auth_failure = error  # type: ignore[attr-defined]
     return request._identity  # type: ignore[attr-defined, no-any-return]
+
+
+def known_of(request: HttpRequest, rights_end: float | None) -> Known | None:
+    """What an answer to the request stands on, for the watch: who asks, and rights read since.
+
+    :param rights_end: when, by `time.monotonic`, the first of these rights ends
+    """
+    mark, identity = getattr(request, "rights_mark", None), identity_of(request)
+    if mark is None or identity is None:
+        return None
+    ends = [] if rights_end is None else [rights_end]
+    if identity.expires_at is not None:
+        left = (identity.expires_at - timezone.now()).total_seconds()
+        ends.append(time.monotonic() + max(0.0, left) + _MOMENT)
+    return Known(mark, min(ends, default=None))
 
 
 def _raw_path(request: HttpRequest) -> str:
@@ -62,6 +82,8 @@ class TokenAuthenticationMiddleware(AuthenticationMiddleware):
         request.user = SimpleLazyObject(lambda: _user(request))  # type: ignore[assignment]
 
         async def auser() -> User | AnonymousUser:
+            if not hasattr(request, "rights_mark"):
+                request.rights_mark = watch.mark()  # type: ignore[attr-defined]
             return await in_thread(_user)(request)
 
         request.auser = auser

@@ -5,6 +5,7 @@ What a person may use is never cached; it is one hop to the database each time.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -28,6 +29,7 @@ from owui.lib.aio import in_thread
 from owui.lib.errors import UserError
 from owui.lib.written import Written
 from rbac.sharing import Person, is_verified
+from rbac.watch import seconds_to_end
 
 T = TypeVar("T")
 NOT_FOUND = "Model not found"
@@ -51,6 +53,8 @@ class Resolved:
     params: Mapping[str, Any]
     meta: Mapping[str, Any]
     row: AIModel | None
+    #: when, by `time.monotonic`, the next of the person's grants on models ends
+    rights_end: float | None = None
 
     @property
     def system(self) -> str:
@@ -113,6 +117,7 @@ def _resolved(model_id: str, row: AIModel | None, live: LiveModel) -> Resolved:
         params=_merged([r.params for r in chain]),
         meta=_merged([r.meta for r in chain]),
         row=row,
+        rights_end=getattr(row, "rights_end", None),
     )
 
 
@@ -151,12 +156,14 @@ def _readable(user: Person, model_id: str) -> AIModel | None:
     """The active row with its bases, if the person may read it with the credential in use."""
     if not is_verified(user) or not in_scope(user, model_id):
         return None
-    found: AIModel | None
+    found: Any
     if AIModel.bypass_applies(user):
         found = _any_row.first(model_id=model_id)
     else:
         found = _row_by_rights.first(model_id=model_id, user_id=user.id)
-    return found
+        if found is not None and found.rights_end is not None:
+            found.rights_end = time.monotonic() + float(found.rights_end)
+    return found  # type: ignore[no-any-return]
 
 
 def _active(rows: Any, model_id: Any) -> Any:
@@ -164,11 +171,16 @@ def _active(rows: Any, model_id: Any) -> Any:
 
 
 _any_row = Written(lambda model_id: _active(AIModel.objects.all(), model_id), model_id=str)
-_row_by_rights = Written(
-    lambda model_id, user_id: _active(AIModel.objects.by_rights(SimpleNamespace(id=user_id), write=False), model_id),
-    model_id=str,
-    user_id=UUID,
-)
+
+
+def _by_rights(model_id: Any, user_id: Any) -> Any:
+    """With the seconds until a grant ends: an answer is asked about again at that moment."""
+    person: Any = SimpleNamespace(id=user_id)
+    found = _active(AIModel.objects.by_rights(person, write=False), model_id)
+    return found.annotate(rights_end=seconds_to_end(AIModel, person))
+
+
+_row_by_rights = Written(_by_rights, model_id=str, user_id=UUID)
 
 
 def _bases_usable(user: Person, row: AIModel) -> bool:

@@ -3,6 +3,9 @@
 Each is a `Hold` here. It is asked again when somebody says that rights changed (`doubt`), and at the moment at which a
 grant that it may stand on ends. Nothing is asked per second and nothing per token: a process with a thousand quiet
 sockets asks nothing. Who listens to the other processes calls `doubt_all` each second while they cannot be heard.
+
+A change is told after it was committed. So whoever notes `watch.mark()` before reading rights, and hands it over with
+the hold, has read what every change up to the mark left, and is asked again only if one was told of since.
 """
 
 from __future__ import annotations
@@ -11,17 +14,18 @@ import asyncio
 import contextlib
 import logging
 import uuid
+from collections import deque
 from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Iterator
-from contextlib import aclosing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from django.db import InterfaceError, OperationalError
-from django.db.models import Min
-from django.db.models.functions import Extract, Now
+from django.db.models import Min, Subquery
+from django.db.models.functions import Extract, Least, Now
 
 from owui.lib.aio import in_thread
-from rbac.sharing import resource_types
+from rbac.sharing import Person, SharedResource, groups_of, resource_types
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -33,8 +37,8 @@ RETRY_SECONDS, FAULT_SECONDS = 0.25, 1.0
 GATHER_SECONDS = 0.1
 #: questions of one round go on in so many threads at once, so that they leave connections to others
 THREADS = 3
-#: what a stream's reader may be behind its source
-_AHEAD = 8
+#: so many changes are remembered for holds whose rights were read before them
+_REMEMBERED = 1000
 #: what a database that is away raises
 AWAY = (OperationalError, InterfaceError)
 
@@ -64,6 +68,18 @@ class Hold:
         return resource_type in self.types or resource_type not in resource_types()
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Rights that were read just now, for a hold that need not ask for them again.
+
+    :param mark: `watch.mark()` from before they were read
+    :param ends_at: when, by `time.monotonic`, a grant among them ends, or the credential they were read for
+    """
+
+    mark: int
+    ends_at: float | None = None
+
+
 class Watch:
     """The holds of this process and the one task that asks for all of them; the task lives as long as there are any."""
 
@@ -74,6 +90,12 @@ class Watch:
         self._news = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._said = 0
+        self._changes: deque[tuple[int, str, frozenset[str] | None]] = deque(maxlen=_REMEMBERED)
+
+    def mark(self) -> int:
+        """The number of changes told so far."""
+        return self._said
 
     @contextmanager
     def holding(
@@ -83,9 +105,10 @@ class Watch:
         tell: Callable[[Any], None],
         *,
         types: Iterable[str] = (),
+        known: Known | None = None,
     ) -> Iterator[Hold]:
         """`with watch.holding([user.pk], check, tell): …`: asked again for as long as the block runs."""
-        hold = self.add(people, check, tell, types=types)
+        hold = self.add(people, check, tell, types=types, known=known)
         try:
             yield hold
         finally:
@@ -98,6 +121,7 @@ class Watch:
         tell: Callable[[Any], None],
         *,
         types: Iterable[str] = (),
+        known: Known | None = None,
     ) -> Hold:
         """The same for what is no block; its owner releases it."""
         loop = asyncio.get_running_loop()
@@ -108,8 +132,12 @@ class Watch:
             self._doubted.clear()
         hold = Hold(frozenset(p for p in people if p is not None), check, tell, frozenset(types))
         self._holds.add(hold)
-        # Asked once soon: what changed between the caller's own question and now was told to nobody.
-        self._ask_for(hold)
+        if known is None or self._changed(hold, known.mark):
+            # Asked once soon: what changed between the caller's own question and now was told to nobody.
+            self._ask_for(hold)
+        elif known.ends_at is not None:
+            hold.due_at = known.ends_at
+            self._news.set()
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._keep(), name="rights-watch")
         return hold
@@ -133,6 +161,8 @@ class Watch:
 
     def doubt(self, resource_type: str, user_ids: Collection[str] | None) -> None:
         """Rights changed, here or elsewhere: who may be touched is asked for."""
+        self._said += 1
+        self._changes.append((self._said, resource_type, None if user_ids is None else frozenset(user_ids)))
         concerned = {hold for hold in self._holds if hold.concerns(resource_type, user_ids)}
         if concerned:
             self._doubted |= concerned
@@ -140,8 +170,17 @@ class Watch:
 
     def doubt_all(self) -> None:
         """News may have been missed."""
+        self._said += 1
+        self._changes.clear()  # nobody's mark is good for anything now
         self._doubted |= self._holds
         self._news.set()
+
+    def _changed(self, hold: Hold, mark: int) -> bool:
+        """Whether something was told since the mark that touches the hold, or may have been."""
+        missed = self._said - mark
+        if missed > len(self._changes):
+            return True
+        return any(hold.concerns(kind, people) for number, kind, people in self._changes if number > mark)
 
     def _ask_for(self, hold: Hold) -> None:
         self._doubted.add(hold)
@@ -258,43 +297,70 @@ def next_ends(people: Collection[uuid.UUID], types: Collection[str]) -> dict[uui
     return found
 
 
+def seconds_to_end(model: type[SharedResource], person: Person) -> Extract:
+    """The same of one person and one type, as a column for a statement that is asked anyway; NULL when none ends."""
+    of_user = model.user_grant_model()._default_manager.filter(user_id=person.id)
+    of_group = model.group_grant_model()._default_manager.filter(group_id__in=groups_of(person.id))
+    ends = [
+        Subquery(grants.filter(expires_at__gt=Now()).order_by("expires_at").values("expires_at")[:1])
+        for grants in (of_user, of_group)
+    ]
+    return Extract(Least(*ends) - Now(), "epoch")
+
+
 class Lost(Exception):
     """A right went while something was being delivered; the text is for the person."""
 
 
 async def while_allowed(
-    source: AsyncGenerator[T, None], people: Iterable[uuid.UUID | None], check: Callable[[], str], types: Iterable[str]
+    source: AsyncGenerator[T, None],
+    people: Iterable[uuid.UUID | None],
+    check: Callable[[], str],
+    types: Iterable[str],
+    *,
+    known: Known | None = None,
 ) -> AsyncGenerator[T, None]:
-    """Passes on what a source gives. When a right goes the source is closed at once, nothing more comes, and `Lost` is
-    raised. A task of its own reads the source, so that a silent one is closed too; that costs nothing per second."""
-    queue: asyncio.Queue[tuple[T] | BaseException | None] = asyncio.Queue(_AHEAD)
-
-    async def feed() -> None:
-        try:
-            async with aclosing(source):
-                async for item in source:
-                    await queue.put((item,))
-        except Exception as error:
-            await queue.put(error)
-        else:
-            await queue.put(None)
+    """Passes on what a source gives. When a right goes the source is closed at once, also a silent one and one whose
+    reader asks for nothing, nothing more comes, and `Lost` is raised. Costs nothing per second, and no task."""
+    lost, is_over = "", False
+    waiting: asyncio.Task[Any] | None = None
+    stopped: asyncio.Task[Any] | None = None
+    closing: asyncio.Task[None] | None = None
 
     def end(reason: str) -> None:
-        feeder.cancel()
-        while not queue.empty():
-            queue.get_nowait()
-        queue.put_nowait(Lost(reason))
+        nonlocal lost, stopped, closing
+        if lost:
+            return
+        lost, stopped = reason, waiting
+        if waiting is not None:
+            waiting.cancel()
+        else:
+            closing = asyncio.create_task(source.aclose(), name="lost-stream")
 
-    feeder = asyncio.create_task(feed(), name="allowed-stream")
     try:
-        with watch.holding(people, check, end, types=types):
-            while (found := await queue.get()) is not None:
-                if isinstance(found, BaseException):
-                    raise found
-                yield found[0]
+        with watch.holding(people, check, end, types=types, known=known):
+            while not lost and not is_over:
+                waiting = asyncio.current_task()
+                try:
+                    item = await anext(source)
+                except StopAsyncIteration:
+                    is_over = True
+                except BaseException:
+                    if not lost:
+                        raise
+                finally:
+                    waiting = None
+                if not lost and not is_over:
+                    yield item
+        # The cancellation was ours and ends here; the reader may have been cancelled as well.
+        if stopped is not None and stopped.uncancel():
+            raise asyncio.CancelledError
     finally:
-        feeder.cancel()
-        await asyncio.gather(feeder, return_exceptions=True)
+        if closing is not None:
+            await asyncio.wait((closing,))
+        await source.aclose()
+    if lost:
+        raise Lost(lost)
 
 
 watch = Watch()

@@ -15,6 +15,7 @@ from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from ninja import Router
 from pydantic import BaseModel, ConfigDict
 
+from accounts.middleware import known_of
 from accounts.models import User
 from accounts.tokens import INVALID_TOKEN, Identity, still_valid
 from chat.api.upstream import Upstream, error_of
@@ -35,7 +36,7 @@ from owui.audit.record import record
 from owui.lib.errors import UserError
 from owui.lib.guards import averified
 from rbac.permissions import may
-from rbac.watch import Lost, while_allowed
+from rbac.watch import Known, Lost, while_allowed
 
 router = Router(tags=["completions"])
 #: proxies give up on silence; comments in between keep the line open
@@ -91,7 +92,10 @@ async def create_completion(request: HttpRequest, form: CompletionForm) -> Any:
         connection=await for_person(resolved.connection, user, about),
         about=about,
     )
-    events = _allowed(plan, standing_of(user, resolved, form.files or []), request._identity)  # type: ignore[attr-defined]
+    standing = standing_of(user, resolved, form.files or [])
+    # With knowledge there is more to ask for than what was read here.
+    known = known_of(request, resolved.rights_end) if plan.retrieve is None else None
+    events = _allowed(plan, standing, request._identity, known)  # type: ignore[attr-defined]
     if form.stream:
         return await _streamed(events, form.model)
     return await _whole(events, form.model)
@@ -104,14 +108,16 @@ def _about(form: CompletionForm, resolved: Resolved) -> About:
     return About(model_id=resolved.model_id, **{name: text for name, text in texts.items() if isinstance(text, str)})
 
 
-async def _allowed(plan: TurnPlan, standing: Standing, identity: Identity) -> AsyncGenerator[Event, None]:
+async def _allowed(
+    plan: TurnPlan, standing: Standing, identity: Identity, known: Known | None
+) -> AsyncGenerator[Event, None]:
     """The answer's events for as long as the caller may have them."""
     used: set[tuple[str, str]] = set()
 
     def lost() -> str:
         return INVALID_TOKEN if still_valid(identity) is None else standing.lost(frozenset(used))
 
-    async with aclosing(while_allowed(run_turn(plan), standing.people, lost, TYPES)) as events:
+    async with aclosing(while_allowed(run_turn(plan), standing.people, lost, TYPES, known=known)) as events:
         try:
             async for event in events:
                 if isinstance(event, Sources):

@@ -12,6 +12,7 @@ from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 
+from accounts.middleware import known_of
 from accounts.models import User
 from accounts.tokens import INVALID_TOKEN, Identity, still_valid
 from inference.catalogue import NOT_FOUND, Resolved, still_usable
@@ -22,7 +23,7 @@ from inference.providers.errors import ProviderError, SignInNeeded
 from inference.providers.params import allowed
 from owui.lib.errors import UserError
 from owui.lib.guards import AsyncGuard
-from rbac.watch import Lost, while_allowed
+from rbac.watch import Known, Lost, while_allowed
 
 aadmin = AsyncGuard("admin")
 UPSTREAM_DOWN = 502
@@ -35,6 +36,7 @@ class Right:
 
     identity: Identity
     model_id: str
+    known: Known | None = None
 
     def lost(self) -> str:
         """Why the stream may not go on, empty while it may. For a thread."""
@@ -45,7 +47,8 @@ class Right:
 
 
 def right_of(request: HttpRequest, resolved: Resolved) -> Right:
-    return Right(request._identity, resolved.model_id)  # type: ignore[attr-defined]
+    known = known_of(request, resolved.rights_end)
+    return Right(request._identity, resolved.model_id, known)  # type: ignore[attr-defined]
 
 
 def json_body(request: HttpRequest) -> dict[str, Any]:
@@ -150,7 +153,7 @@ def _about(right: Right | None, said: Mapping[str, Any]) -> About:
 async def _allowed(answer: PassthroughResponse, right: Right | None) -> AsyncIterator[bytes]:
     pieces = _pieces(answer)
     if right is not None:
-        pieces = while_allowed(pieces, [right.identity.user.id], right.lost, ("model",))
+        pieces = while_allowed(pieces, [right.identity.user.id], right.lost, ("model",), known=right.known)
     async with aclosing(pieces):
         try:
             async for piece in pieces:
