@@ -1,5 +1,7 @@
 """Stored settings of this app."""
 
+from typing import Any
+
 from django.utils.translation import gettext_lazy as _
 
 from owui.config.registry import Section, setting
@@ -32,3 +34,61 @@ class ChatConfig(Section, prefix="chat"):
         stored=True,
         minimum=1,
     )
+
+
+def _on(default: bool, env: str, label: Any) -> Any:
+    return setting(default, env=env, label=label)
+
+
+def _template(env: str, label: Any) -> Any:
+    return setting("", env=env, label=label, help=_("Empty: the built-in prompt."), multiline=True)
+
+
+class TaskConfig(Section, prefix="task", label=_("Task model")):
+    """Small jobs beside the conversation: titles, tags, follow-up questions, search queries."""
+
+    model: str = setting(
+        "",
+        env="TASK_MODEL",
+        label=_("Task model for local models"),
+        help=_("Id of the model that does these jobs where the conversation's is Ollama's. Empty: the same model."),
+    )
+    model_external: str = setting(
+        "",
+        env="TASK_MODEL_EXTERNAL",
+        label=_("Task model for other models"),
+        help=_("The same where the conversation's model is on an OpenAI-compatible server."),
+    )
+    model_params: dict[str, Any] = setting({}, env="TASK_MODEL_PARAMS", label=_("Parameters of the task model"))
+    title: bool = _on(True, "ENABLE_TITLE_GENERATION", _("Titles of chats"))
+    title_template: str = _template("TITLE_GENERATION_PROMPT_TEMPLATE", _("Prompt for titles"))
+    tags: bool = _on(True, "ENABLE_TAGS_GENERATION", _("Tags of chats"))
+    tags_template: str = _template("TAGS_GENERATION_PROMPT_TEMPLATE", _("Prompt for tags"))
+    follow_up: bool = _on(True, "ENABLE_FOLLOW_UP_GENERATION", _("Follow-up questions"))
+    follow_up_template: str = _template("FOLLOW_UP_GENERATION_PROMPT_TEMPLATE", _("Prompt for follow-up questions"))
+    search_queries: bool = _on(True, "ENABLE_SEARCH_QUERY_GENERATION", _("Queries for web search"))
+    retrieval_queries: bool = _on(True, "ENABLE_RETRIEVAL_QUERY_GENERATION", _("Queries for knowledge"))
+    queries_template: str = _template("QUERY_GENERATION_PROMPT_TEMPLATE", _("Prompt for queries"))
+    auto: bool = _on(False, "ENABLE_AUTOCOMPLETE_GENERATION", _("Completion while one writes"))
+    autocomplete_max_length: int = setting(
+        -1,
+        env="AUTOCOMPLETE_GENERATION_INPUT_MAX_LENGTH",
+        label=_("Longest text to complete"),
+        help=_("Characters; -1: no limit."),
+        minimum=-1,
+    )
+    auto_template: str = _template("AUTOCOMPLETE_GENERATION_PROMPT_TEMPLATE", _("Prompt for completions"))
+    image_prompt_template: str = _template("IMAGE_PROMPT_GENERATION_PROMPT_TEMPLATE", _("Prompt for pictures"))
+
+    def template(self, kind: str) -> str:
+        """The administrator's prompt for a kind of job, empty for the built-in one."""
+        return str(getattr(self, f"{kind}_template", "")).strip()
+
+    def is_on(self, kind: str, purpose: str = "") -> bool:
+        """Whether a kind of job is done at all.
+
+        :param purpose: of queries: web_search or retrieval
+        """
+        if kind == "queries":
+            return self.search_queries if purpose == "web_search" else self.retrieval_queries
+        return bool(getattr(self, kind, True))

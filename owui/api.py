@@ -29,6 +29,7 @@ from chat.api.links import router as links
 from chat.api.notes import router as notes
 from chat.api.organising import router as organising
 from chat.api.prompts import router as prompts
+from chat.api.task_model import router as task_model
 from chat.api.tasks import router as tasks
 from inference.api.models import listing as model_listing
 from inference.api.models import router as models
@@ -74,6 +75,7 @@ api.add_router("/api/v1/users", users)
 api.add_router("/api/v1/groups", groups)
 api.add_router("/api/v1/users", user_previews)
 api.add_router("/api/v1/groups", group_previews)
+api.add_router("/api/v1/tasks", task_model)
 api.add_router("/api/v1/models", models)
 # Before the chats themselves: its names would be taken for ids.
 api.add_router("/api/v1/chats", organising)
