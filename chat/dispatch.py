@@ -22,7 +22,7 @@ from chat.standing import Standing
 from inference.catalogue import Resolved, bases_of
 from inference.forwarding import NOTHING, About, for_person
 from inference.limits import ContextLimit
-from inference.permitted import permitted_for
+from inference.permitted import Permitted, permitted_for
 from inference.providers.base import ConnectionInfo
 from inference.variables import fill
 from knowledge.chat import retrieve_for_chat
@@ -154,23 +154,31 @@ async def start(user: User, resolved: Resolved, service: Callable[..., Started],
 
     def commit() -> tuple[Started, Background]:
         started = service(by=user, runner_id=runner.id, **arguments)
-        chat = started.chat
-        return started, background_of(
-            user, resolved, permitted_for(user), chat_params=chat.params, folder_id=chat.folder_id
-        )
+        return started, _behind(user, resolved, started, permitted_for(user))
 
     async def both() -> Started:
         started, background = await in_thread(commit)()
-        about = about_turn(started, resolved)
-        connection = await for_person(resolved.connection, user, about)
-        history, refusal = await _history(started, resolved, background)
-        run_started(user, resolved, started, background, connection, about, history=history, refusal=refusal)
+        await _begin(user, resolved, started, background)
         return started
 
     task = asyncio.create_task(both(), name="start-turn")
     _starting.add(task)
     task.add_done_callback(_starting.discard)
     return await asyncio.shield(task)
+
+
+def _behind(user: User, resolved: Resolved, started: Started, permitted: Permitted) -> Background:
+    """For a thread."""
+    chat = started.chat
+    return background_of(user, resolved, permitted, chat_params=chat.params, folder_id=chat.folder_id)
+
+
+async def _begin(user: User, resolved: Resolved, started: Started, background: Background) -> None:
+    """Runs a turn that is committed."""
+    about = about_turn(started, resolved)
+    connection = await for_person(resolved.connection, user, about)
+    history, refusal = await _history(started, resolved, background)
+    run_started(user, resolved, started, background, connection, about, history=history, refusal=refusal)
 
 
 async def _history(started: Started, resolved: Resolved, background: Background) -> tuple[Sequence[Message], str]:
