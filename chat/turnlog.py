@@ -31,6 +31,50 @@ JOIN chat_turn ON chat_turn.id = new.turn_id
 ON CONFLICT (turn_id, first_seq) DO UPDATE SET last_seq = excluded.last_seq, events = excluded.events
 WHERE excluded.last_seq > chat_turnevent.last_seq
 """
+# A turn that runs is its runner's alone, so its end is one statement: log, message, turn, age of the chat. The chat is
+# not waited for: who deletes it holds its row and waits for ours.
+_FINISH = """
+WITH ours AS (
+  SELECT id, message_id, chat_id, prefix_length FROM chat_turn
+  WHERE id = %(turn)s AND state = 'running' FOR NO KEY UPDATE
+), logged AS (
+  INSERT INTO chat_turnevent (turn_id, first_seq, last_seq, events)
+  SELECT id, %(first)s::int, %(last)s::int, %(events)s::jsonb FROM ours WHERE %(events)s::jsonb IS NOT NULL
+  ON CONFLICT (turn_id, first_seq) DO UPDATE SET last_seq = excluded.last_seq, events = excluded.events
+  WHERE excluded.last_seq > chat_turnevent.last_seq
+), said AS (
+  UPDATE chat_message AS m SET
+    content = left(m.content, ours.prefix_length) || %(text)s::text,
+    reasoning = COALESCE(NULLIF(%(reasoning)s::text, ''), m.reasoning),
+    state = %(state)s, error = %(error)s,
+    status_history = COALESCE(%(statuses)s::jsonb, m.status_history),
+    usage = COALESCE(%(usage)s::jsonb, m.usage),
+    meta = m.meta || COALESCE(%(meta)s::jsonb, '{}'),
+    updated_at = STATEMENT_TIMESTAMP()
+  FROM ours WHERE m.id = ours.message_id
+), ended AS (
+  UPDATE chat_turn AS t SET
+    state = %(state)s, finished_at = STATEMENT_TIMESTAMP(),
+    prompt_tokens = %(prompt_tokens)s::int, completion_tokens = %(completion_tokens)s::int,
+    first_token_ms = %(first_token_ms)s::int, tokens_per_second = %(tokens_per_second)s::float8,
+    model_digest = COALESCE(%(model_digest)s::text, ''), timings = %(timings)s::jsonb
+  FROM ours WHERE t.id = ours.id RETURNING t.id
+), unlocked AS (
+  SELECT chat_chat.id FROM chat_chat JOIN ours ON ours.chat_id = chat_chat.id
+  FOR NO KEY UPDATE OF chat_chat SKIP LOCKED
+), touched AS (
+  UPDATE chat_chat SET updated_at = STATEMENT_TIMESTAMP() FROM unlocked WHERE chat_chat.id = unlocked.id
+)
+SELECT count(*) FROM ended
+"""
+_BEAT = """
+INSERT INTO chat_runner (id, host, pid, started_at, heartbeat_at)
+VALUES (%s, %s, %s, STATEMENT_TIMESTAMP(), STATEMENT_TIMESTAMP())
+ON CONFLICT (id) DO UPDATE SET host = excluded.host, pid = excluded.pid, heartbeat_at = excluded.heartbeat_at
+"""
+_COLUMNS = (
+    "prompt_tokens", "completion_tokens", "first_token_ms", "tokens_per_second", "model_digest", "timings",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +115,43 @@ def transcript(turn_id: uuid.UUID) -> Transcript:
     return Transcript().add([event for _seq, event in events])
 
 
-@transaction.atomic
 def finish(turn_id: uuid.UUID, *, state: str, error: str, added: Transcript, rest: Batch | None = None) -> None:
     """Saves the end of a turn: the message whole, and the turn. Safe to repeat. Citations were saved before the first
     word, so an interrupted answer keeps them too.
 
     :param rest: the end of the log, so that readers in other processes find it complete
     """
+    took = added.usage or usage.guessed(added.text, added.reasoning)
+    found = usage.columns(took)
+    values: dict[str, Any] = {name: found.get(name) for name in _COLUMNS} | {
+        "turn": turn_id,
+        "state": state,
+        "error": error,
+        "text": added.text,
+        "reasoning": added.reasoning,
+        "first": rest.first_seq if rest else None,
+        "last": rest.first_seq + len(rest.events) - 1 if rest else None,
+        "events": _json(list(rest.events)) if rest and rest.events else None,
+        "statuses": _json(added.statuses),
+        "usage": _json(took),
+        "meta": _json({"sources": added.sources} if added.sources else None),
+        "timings": _json(found.get("timings")),
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_FINISH, values)
+        (ended,) = cursor.fetchone()
+    if not ended:
+        _finish_late(turn_id, state=state, error=error, added=added, rest=rest)
+
+
+def _json(value: Any) -> str | None:
+    """For a jsonb parameter; what is empty is null, and leaves what is there."""
+    return orjson.dumps(value, default=str).decode() if value else None
+
+
+@transaction.atomic
+def _finish_late(turn_id: uuid.UUID, *, state: str, error: str, added: Transcript, rest: Batch | None) -> None:
+    """The same for a turn that does not run any more: one that was held for dead, or whose end is saved again."""
     turn = Turn.objects.select_for_update(no_key=True).filter(pk=turn_id).first()
     if turn is None:
         return
@@ -104,7 +178,8 @@ def finish(turn_id: uuid.UUID, *, state: str, error: str, added: Transcript, res
 
 def beat(runner_id: uuid.UUID, *, host: str, pid: int) -> None:
     """Says that this process lives. By the database's clock, the one that all nodes share."""
-    Runner.objects.update_or_create(pk=runner_id, defaults={"host": host, "pid": pid, "heartbeat_at": Now()})
+    with connection.cursor() as cursor:
+        cursor.execute(_BEAT, [runner_id, host, pid])
 
 
 def sign_off(runner_id: uuid.UUID) -> None:
