@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from django.conf import settings
 
@@ -29,12 +29,13 @@ from knowledge.chat import retrieve_for_chat
 from owui.lib.aio import in_thread
 from owui.lib.errors import UserError
 
-_starting: set[asyncio.Task[Started]] = set()
+_starting: set[asyncio.Task[Any]] = set()
 PARAMETERS_OF_OURS = {
     "system", "stream_response", "function_calling", "reasoning_tags", "stream_delta_chunk_size",
     "compact_token_threshold", "tool_approval_mode", "model_controls",
 }  # fmt: skip
 LARGEST_CHUNK = 200
+T = TypeVar("T")
 
 
 def make_plan(
@@ -161,7 +162,31 @@ async def start(user: User, resolved: Resolved, service: Callable[..., Started],
         await _begin(user, resolved, started, background)
         return started
 
-    task = asyncio.create_task(both(), name="start-turn")
+    return await _as_one_step(both(), "start-turn")
+
+
+async def start_all(
+    user: User, resolved: Sequence[Resolved], service: Callable[..., list[Started]], **arguments: Any
+) -> list[Started]:
+    """The same for several models that answer one question: all of them begin, or none."""
+
+    def commit() -> list[tuple[Resolved, Started, Background]]:
+        committed = service(by=user, runner_id=runner.id, **arguments)
+        permitted = permitted_for(user)
+        pairs = zip(resolved, committed, strict=True)
+        return [(model, started, _behind(user, model, started, permitted)) for model, started in pairs]
+
+    async def every() -> list[Started]:
+        committed = await in_thread(commit)()
+        for model, started, background in committed:
+            await _begin(user, model, started, background)
+        return [started for _model, started, _background in committed]
+
+    return await _as_one_step(every(), "start-turns")
+
+
+async def _as_one_step(work: Coroutine[Any, Any, T], name: str) -> T:
+    task = asyncio.create_task(work, name=name)
     _starting.add(task)
     task.add_done_callback(_starting.discard)
     return await asyncio.shield(task)
@@ -170,7 +195,8 @@ async def start(user: User, resolved: Resolved, service: Callable[..., Started],
 def _behind(user: User, resolved: Resolved, started: Started, permitted: Permitted) -> Background:
     """For a thread."""
     chat = started.chat
-    return background_of(user, resolved, permitted, chat_params=chat.params, folder_id=chat.folder_id)
+    params = {**chat.params, **started.params}
+    return background_of(user, resolved, permitted, chat_params=params, folder_id=chat.folder_id)
 
 
 async def _begin(user: User, resolved: Resolved, started: Started, background: Background) -> None:

@@ -6,7 +6,9 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
-from chat.models import Chat, Message, State
+from chat import turnlog
+from chat.engine.events import Transcript
+from chat.models import Chat, Message, State, Turn
 from chat.passages import documents_in, readable_ids, shown_sources
 from chat.tree import branch_to, children_of
 from rbac.sharing import Person
@@ -27,6 +29,7 @@ def item_json(chat: Chat) -> dict[str, Any]:
 def chat_json(chat: Chat, messages: Sequence[Message], *, reader: Person) -> dict[str, Any]:
     """A chat whole: the tree under `history`, the shown branch again as the legacy flat list. Sources quote only what
     the reader may read: one statement for all of them."""
+    _fill_in(chat, messages)
     children = children_of(messages)
     readable = readable_ids(reader, documents_in([source for m in messages for source in _sources(m)]))
     nodes = {m.pk: m for m in messages}
@@ -45,6 +48,20 @@ def chat_json(chat: Chat, messages: Sequence[Message], *, reader: Person) -> dic
         "meta": chat.meta or {"tags": []},
         "folder_id": _text(chat.folder_id),
     }
+
+
+def _fill_in(chat: Chat, messages: Sequence[Message]) -> None:
+    """Gives answers that are being written the text they have so far; never to be saved."""
+    by_id = {message.pk: message for message in messages if message.state == State.RUNNING}
+    if not by_id:
+        return
+    running = Turn.objects.filter(chat=chat, state=State.RUNNING, message_id__in=by_id)
+    for turn_id, message_id, prefix in running.values_list("pk", "message_id", "prefix_length"):
+        so_far: Transcript = turnlog.transcript(turn_id)
+        message = by_id[message_id]
+        message.content = message.content[:prefix] + so_far.text
+        message.reasoning = so_far.reasoning or message.reasoning
+        message.status_history = so_far.statuses or message.status_history
 
 
 def _text(value: uuid.UUID | None) -> str | None:
@@ -74,7 +91,27 @@ def _message_json(message: Message, children: list[str], readable: set[str]) -> 
             "statusHistory": message.status_history,
             "sources": shown_sources(_sources(message), readable),
             "usage": message.usage or None,
+            "output": _output(message),
         }
+        if isinstance(message.meta.get("modelIdx"), int):
+            out["modelIdx"] = message.meta["modelIdx"]
         if message.error:
             out["error"] = {"content": message.error}
     return out
+
+
+def _output(message: Message) -> list[dict[str, Any]]:
+    """Thoughts and answer as the items that newer clients read."""
+    status = "in_progress" if message.state == State.RUNNING else "completed"
+    parts = [("reasoning", message.reasoning), ("message", message.content)]
+    return [
+        {
+            "type": kind,
+            "id": f"{kind}-{message.pk}",
+            "status": status,
+            **({"role": "assistant"} if kind == "message" else {}),
+            "content": [{"type": "output_text", "text": text}],
+        }
+        for kind, text in parts
+        if text
+    ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -42,6 +42,8 @@ class Started:
     history: list[PromptMessage]
     items: list[dict[str, Any]]
     is_new_chat: bool = False
+    #: parameters of this one request, over the chat's
+    params: dict[str, Any] = field(default_factory=dict)
 
 
 def check_text(text: str) -> str:
@@ -126,8 +128,8 @@ def _answer(
     turn = Turn.objects.create(chat=chat, message=answer, user=by, runner_id=runner_id)
     chat.current, chat.model_ids = answer, [model_id]
     chat.save(update_fields=["current", "model_ids", "updated_at"])
-    branch = _branch(chat, question.pk)
-    return Started(chat, answer, turn, question, _history(branch), attached_items(branch), is_new)
+    branch = branch_of(chat, question.pk)
+    return Started(chat, answer, turn, question, history_of(branch), attached_items(branch), is_new)
 
 
 @transaction.atomic
@@ -179,8 +181,8 @@ def continue_answer(*, by: User, runner_id: uuid.UUID, message_id: uuid.UUID) ->
         raise UserError(_("This answer is being written already."), status=409, code="still_answering") from error
     answer.state, answer.error = State.RUNNING, ""
     answer.save(update_fields=["state", "error", "updated_at"])
-    branch = _branch(answer.chat, answer.pk)
-    history = _history(branch)
+    branch = branch_of(answer.chat, answer.pk)
+    history = history_of(branch)
     if answer.content and not answer.content.strip():
         history = history[:-1]
     return Started(answer.chat, answer, turn, None, history, attached_items(branch))
@@ -192,6 +194,20 @@ def request_stop(*, by: User, chat_id: uuid.UUID) -> list[uuid.UUID]:
     running = list(Turn.objects.filter(chat=chat, state=State.RUNNING).values_list("pk", flat=True))
     Turn.objects.filter(pk__in=running).update(stop_requested=True)
     return running
+
+
+def running_for(user: User) -> list[uuid.UUID]:
+    """The turns being written for a person; for administrators everybody's."""
+    turns = Turn.objects.filter(state=State.RUNNING).order_by("started_at")
+    turns = turns if user.role == "admin" else turns.filter(user=user)
+    return list(turns.values_list("pk", flat=True)[:1000])
+
+
+def request_stop_of(*, by: User, turn_id: uuid.UUID) -> None:
+    """Asks one running turn to stop: the person's own, or anybody's for an administrator. 404 for any other."""
+    turns = Turn.objects.filter(pk=turn_id, state=State.RUNNING)
+    if not (turns if by.role == "admin" else turns.filter(user=by)).update(stop_requested=True):
+        raise Missing(_("This answer is not being written."))
 
 
 @transaction.atomic
@@ -276,12 +292,12 @@ def own_message(user: User, message_id: uuid.UUID, *, lock: bool = False) -> Mes
     return message  # type: ignore[no-any-return]
 
 
-def _branch(chat: Chat, leaf: uuid.UUID) -> list[Message]:
+def branch_of(chat: Chat, leaf: uuid.UUID) -> list[Message]:
     nodes = {m.pk: m for m in chat.messages.only("id", "parent_id", "author", "content", "files", "chat_id")}
     return branch_to(nodes, leaf)
 
 
-def _history(branch: Sequence[Message]) -> list[PromptMessage]:
+def history_of(branch: Sequence[Message]) -> list[PromptMessage]:
     """The branch as the model gets it. Empty answers (failed ones) are left out."""
     out: list[PromptMessage] = []
     for m in branch:

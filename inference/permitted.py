@@ -28,7 +28,8 @@ PLAIN = frozenset({
     "logprobs", "top_logprobs", "encoding_format", "dimensions", "truncate", "user", "metadata", "store",
     "files", "params", "features", "tool_ids", "skill_ids", "filter_ids", "terminal_id", "tool_servers",
     "web_search_options", "variables", "chat_variables", "background_tasks", "chat_id", "id", "session_id",
-    "message_id", "message_ids", "parent_id", "user_message", "folder_id",
+    "message_id", "message_ids", "parent_id", "user_message", "folder_id", "assistant_message_id",
+    "regeneration_message_id",
 })  # fmt: skip
 #: what the controls of a chat set, under the names of both protocols and of the usual servers
 PARAMETERS = frozenset({

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict
 from accounts.middleware import known_of
 from accounts.models import User
 from accounts.tokens import INVALID_TOKEN, Identity, still_valid
+from chat.api.sessions import answer_bound, is_bound
 from chat.api.upstream import Upstream, error_of
 from chat.background import Background, background_of
 from chat.dispatch import make_plan, standing_of
@@ -28,13 +29,14 @@ from chat.engine.usage import as_json
 from chat.pictures import with_pictures
 from chat.services import check_text
 from chat.standing import TYPES, Standing, used_in
+from inference.api.relay import json_body
 from inference.catalogue import Resolved, resolve_with
 from inference.forwarding import About, for_person
 from inference.permitted import permitted_for, refuse_temporary, trimmed
 from inference.providers.events import Finished, ReasoningDelta, TextDelta, ToolCallDelta, Usage
 from owui.audit.record import record
 from owui.lib.errors import UserError
-from owui.lib.guards import averified
+from owui.lib.guards import averified, verified
 from rbac.permissions import may
 from rbac.watch import Known, Lost, while_allowed
 
@@ -70,6 +72,8 @@ class CompletionForm(BaseModel):
 async def create_completion(request: HttpRequest, form: CompletionForm) -> Any:
     """An answer in OpenAI's shape. The caller going away closes the connection to the model server at once."""
     user: User = request.auth  # type: ignore[attr-defined]
+    if is_bound(form.model_extra or {}):
+        return await answer_bound(user, {**form.__dict__, **(form.model_extra or {})}, SAMPLING)
     if not form.messages:
         raise UserError("messages must hold at least one message.")
     resolved, (form, background) = await resolve_with(user, form.model, lambda found: _admit(user, found, form))
@@ -99,6 +103,12 @@ async def create_completion(request: HttpRequest, form: CompletionForm) -> Any:
     if form.stream:
         return await _streamed(events, form.model)
     return await _whole(events, form.model)
+
+
+@router.post("/chat/completed", auth=verified)
+def complete(request: HttpRequest) -> dict[str, Any]:
+    """What older clients send when an answer is over, to have it looked through; it goes back as it came."""
+    return json_body(request)
 
 
 def _about(form: CompletionForm, resolved: Resolved) -> About:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from chat.models import Chat, Message, Prompt
+from chat.models import Chat, Message, Prompt, Turn
 from tests.access.rows import WS, Row, World, task, thing
 from tests.access.table_accounts import admins, governance, page, verified
 from tests.factories.rbac import make_shared
@@ -22,6 +22,13 @@ def _message(world: World) -> Any:
     answer = Message.objects.create(chat=chat, author="assistant", parent=question, content="Answer", model_id="none")
     Chat.objects.filter(pk=chat.pk).update(current=answer)
     return question.pk
+
+
+@thing("task_id")
+def _turn(world: World) -> Any:
+    chat = Chat.objects.create(owner=world.owner, title="Signals")
+    answer = Message.objects.create(chat=chat, author="assistant", state="running")
+    return Turn.objects.create(chat=chat, message=answer, user=world.owner).pk
 
 
 @thing("number")
@@ -67,6 +74,9 @@ REST = [
     Row("DELETE", "/api/v1/chats/{chat_id}", out=401, pending=401, owner=200, admin=404, **_NOT_MINE),
     verified("GET", "/api/tasks/chat/{chat_id}"),
     Row("POST", "/api/tasks/chat/{chat_id}/stop", out=401, pending=401, owner=200, admin=404, **_NOT_MINE),
+    verified("GET", "/api/tasks"),
+    Row("POST", "/api/tasks/stop/{task_id}", out=401, pending=401, owner=200, admin=200, **_NOT_MINE),
+    *(verified("POST", f"{base}/chat/completed", json={}) for base in ("/api", "/api/v1", "/v1")),
     *(
         Row(
             "POST",

@@ -127,7 +127,7 @@ def test_a_signed_token_takes_the_place_of_the_four_headers(
     )
     set_config("auth_api_key.enable", True)
     set_config("user.permissions", {"features": {"api_keys": True}})
-    call(Api(services.create_api_key(zoe)), "/api/chat/completions", ASK | {"chat_id": "c1", "id": "m1"})
+    call(Api(services.create_api_key(zoe)), "/api/chat/completions", ASK | {"chat_id": "c1", "message_id": "m1"})
     got = asked(server).headers
     claims = jwt.decode(got["x-openwebui-user-jwt"], secret, algorithms=["HS256"], issuer="open-webui")
     assert (claims["sub"], claims["name"], claims["email"], claims["role"]) == (str(zoe.pk), NAME, MAIL, "user")
