@@ -13,6 +13,7 @@ from django.utils import timezone
 from chat.background import background_of
 from chat.dispatch import start
 from chat.models import Chat, Message
+from chat.rendering import message_view
 from chat.runner import runner
 from chat.services import start_turn
 from inference.catalogue import resolve_for
@@ -213,3 +214,41 @@ def test_stop_texts_of_programs_are_taken_as_they_are(small: Any, server: FakeMo
     body = {"model": "fake-small", "messages": [{"role": "user", "content": "[[n=2]]"}], "stop": "a,b\\n"}
     assert Api(token_for(alice)).post("/api/chat/completions", body).status_code == 200
     assert server.requests[-1].json["stop"] == ["a,b\\n"]
+
+
+# ---------------------------------------------------------------------------------------------------------- length
+async def test_a_chat_that_outgrew_its_model_says_so_above_the_answer_and_keeps_it(
+    process: Any, small: Any, server: FakeModelServer, alice: Any
+) -> None:
+    small.params = {"num_ctx": 1024}
+    await in_thread(small.save)()
+    chat = await in_thread(long_chat)(alice)
+    body = await asked(server, alice, chat)
+    assert len(body["messages"]) < 21
+    answer = await in_thread(Message.objects.filter(chat=chat, author="assistant").latest)("created_at")
+    (status,) = answer.status_history
+    assert status["action"] == "context_trimmed"
+    assert status["count"] == 21 - len(body["messages"])
+    view = message_view(answer)
+    assert view["status_list"] == [status["description"]]
+    assert "no longer fit into the model's memory" in status["description"]
+
+
+def test_what_programs_send_is_never_cut(small: Any, server: FakeModelServer, alice: Any) -> None:
+    small.params = {"num_ctx": 1024}
+    small.save()
+    messages = [{"role": "user", "content": "word " * 300} for _ in range(20)]
+    body = {"model": "fake-small", "messages": messages}
+    assert Api(token_for(alice)).post("/api/chat/completions", body).status_code == 200
+    assert server.requests[-1].json["messages"] == messages
+
+
+def long_chat(user: Any) -> Chat:
+    """Ten questions with answers, 250 tokens and more each."""
+    chat, parent = Chat.objects.create(owner=user), None
+    for number in range(20):
+        author = "assistant" if number % 2 else "user"
+        parent = Message.objects.create(chat=chat, parent=parent, author=author, content="word " * 170)
+    chat.current = parent
+    chat.save()
+    return chat
