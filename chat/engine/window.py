@@ -23,11 +23,21 @@ SHORT = 700
 ANSWER = 2048
 #: a number smaller than this is no context length
 LEAST = 128
-_LIMIT = re.compile(
-    r"(?:context (?:length|window|size)|max_model_len|n_ctx)\D{0,24}?(\d[\d,]*)|(\d[\d,]*)[- ]token context", re.I
-)
-_NEEDED = re.compile(
-    r"(?:requested|request|prompt|resulted in|contains|messages)\D{0,40}?(\d[\d,]*)\s+(?:in\w* |prompt )?tokens", re.I
+# How servers say that a prompt is too long: llama.cpp, vLLM and OpenAI, vLLM, SGLang, LiteLLM. At the beginning only:
+# some errors repeat what was sent, and nobody's question may teach a limit to everybody.
+_REFUSALS = tuple(
+    re.compile(pattern, re.I)
+    for pattern in (
+        r"(?:the )?request(?: \((?P<needed>\d+) tokens\))? exceeds the available context size "
+        r"\((?P<limit>\d+) tokens\)",
+        r"(?:'max_tokens' or 'max_completion_tokens' is too large: \d+\. )?(?:this|the) model's maximum context length "
+        r"is (?P<limit>\d+) tokens(?:\D{1,60}(?P<needed>\d+) (?:input )?tokens)?",
+        r"maximum context length is (?P<limit>\d+) tokens(?P<needed>)",
+        r"the (?:decoder )?prompt \((?:total )?length (?P<needed>\d+)\) is longer than the maximum model length of "
+        r"(?P<limit>\d+)",
+        r"the input \((?P<needed>\d+) tokens\) is longer than the model's context length \((?P<limit>\d+) tokens\)",
+        r"prompt is too long: (?P<needed>\d+) tokens > (?P<limit>\d+) maximum",
+    )
 )
 
 
@@ -128,17 +138,14 @@ def limit_in(error: ProviderError) -> tuple[int, int] | None:
     limit, needed = error.body.get("n_ctx"), error.body.get("n_prompt_tokens")
     if isinstance(limit, int) and isinstance(needed, int) and limit >= LEAST:
         return limit, needed  # llama.cpp
-    refusal = str(getattr(error, "upstream", ""))
-    found = None if error.status == 429 else _LIMIT.search(refusal)
-    if found is None:
+    if error.status == 429:
         return None
-    limit = _number(found[1] or found[2])
-    counted = [n for m in _NEEDED.finditer(refusal) if (n := _number(m[1])) != limit]
-    return (limit, max(counted, default=0)) if limit >= LEAST else None
-
-
-def _number(text: str) -> int:
-    return int(text.replace(",", "").strip() or 0)
+    refusal = str(getattr(error, "upstream", "")).replace(",", "")
+    for pattern in _REFUSALS:
+        found = pattern.match(refusal)
+        if found is not None and int(found["limit"]) >= LEAST:
+            return int(found["limit"]), int(found["needed"] or 0)
+    return None
 
 
 class Window:
@@ -188,7 +195,7 @@ class Window:
             return None
         limit, needed = told
         self._limit.remember(limit)
-        tokens.learn(self._key, self._sent.guessed, max(needed, round(limit * 1.05)), exact=True)
+        tokens.learn(self._key, self._sent.guessed, needed or round(limit * 1.05), exact=True)
         before = len(self._sent.messages)
         try:
             fitted = await self.fit()

@@ -133,7 +133,19 @@ REFUSALS = [
     ),
     ("the request exceeds the available context size (2048 tokens), try increasing it", (2048, 0)),
     ("request (3000 tokens) exceeds the available context size (2048 tokens), try increasing it", (2048, 3000)),
+    (
+        "The decoder prompt (length 9000) is longer than the maximum model length of 4096. Make it shorter.",
+        (4096, 9000),
+    ),
+    (
+        "'max_tokens' or 'max_completion_tokens' is too large: 5000. This model's maximum context length is 4096 "
+        "tokens and your request has 100 input tokens",
+        (4096, 100),
+    ),
+    ("The input (9000 tokens) is longer than the model's context length (4096 tokens).", (4096, 9000)),
     ("The model does not exist", None),
+    ("Invalid input: 'This model's maximum context length is 200 tokens'", None),
+    ("This model's maximum context length is 3 tokens", None),
     ("rate limit of 30000 tokens a minute", None),
 ]
 
