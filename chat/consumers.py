@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import uuid
 from contextlib import aclosing
@@ -21,40 +22,67 @@ from chat.nodes import Message, nodes
 from chat.rendering import TurnView
 from chat.runner import AWAY
 from owui.lib.aio import in_thread
-from owui.sockets import UNAUTHORISED
-from rbac.watch import watch
+from owui.sockets import TOO_MANY, UNAUTHORISED
+from rbac.watch import Hold, watch
 
 log = logging.getLogger(__name__)
 MAX_TURNS = 24
+#: sockets of one person in one process; more are no tabs but a program that forgot to close them
+MAX_SOCKETS = 100
 RETRY_SECONDS = 1.0
 
 
+class Gone(Exception):
+    """Nobody reads any more."""
+
+
 class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
-    """Frames in: `attach {turn, seq}`, `ping`. Frames out: `{turn, seq, ops}`, `{type: chat, ops}`, `pong`."""
+    """Frames in: `attach {turn, seq}`, `ping`. Frames out: `{turn, seq, after, ops}`, `{type: chat, ops}`, `pong`.
+
+    Operations with `after` are for a page that is at this number; a page that is elsewhere (its answer was drawn anew
+    while the frame was under way) attaches again. Without it they make any page that has less what it is at `seq`.
+    """
 
     # No broker subscription per socket: `nodes` holds one for the whole process, and a socket works without a broker.
     channel_layer_alias = "none"
 
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        self.readers: dict[uuid.UUID, asyncio.Task[None]] = {}
+        self.closing: asyncio.Task[None] | None = None
+        self.hold: Hold | None = None
+        self.looking = asyncio.Lock()
+        try:
+            await super().__call__(scope, receive, send)
+        except Gone:
+            pass
+        finally:
+            # However it ends: a peer that is gone while something is sent to it is told by no disconnect.
+            await self._leave()
+
     async def connect(self) -> None:
         self.identity: Identity = self.scope["identity"]
         self.user_id: uuid.UUID = self.identity.user.id
-        self.readers: dict[uuid.UUID, asyncio.Task[None]] = {}
-        self.closing: asyncio.Task[None] | None = None
         await self.accept()
+        if nodes.count(self.user_id) >= MAX_SOCKETS:
+            await self.close(TOO_MANY)
+            return
         nodes.join(self)
         self.hold = watch.add([self.user_id], self._look, self._lose)
         if (end := self.identity.expires_at) is not None:
             watch.due(self.hold, (end - timezone.now()).total_seconds())
 
-    async def disconnect(self, code: int) -> None:
-        nodes.leave(self)
-        watch.release(self.hold)
+    async def _leave(self) -> None:
+        if self.hold is not None:
+            nodes.leave(self)
+            watch.release(self.hold)
         tasks = [*self.readers.values(), *([self.closing] if self.closing else [])]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        if self.hold is None:  # refused
+            return
         try:
             frame = orjson.loads(text_data or "")
             kind = frame["type"]
@@ -68,7 +96,8 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
     async def hear(self, message: Message) -> None:
         """News of this person or of a chat, from whatever process."""
         if message["kind"] == "chat.message":
-            await self._send({"type": "chat", "ops": message["ops"]})
+            with contextlib.suppress(Gone):
+                await self._send({"type": "chat", "ops": message["ops"]})
 
     # ------------------------------------------------------------------------------------------------------- reading
     def _attach(self, turn_id: uuid.UUID, seq: int) -> None:
@@ -92,20 +121,25 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             except AWAY as error:
                 log.warning("turn %s cannot be read yet: %s", turn_id, error)
                 await asyncio.sleep(RETRY_SECONDS)
+            except Gone:
+                return
             except Exception:
                 log.exception("reading turn %s", turn_id)
-                await self._send({"turn": str(turn_id), "seq": shown[0], "error": "failed", "ops": []})
+                with contextlib.suppress(Gone):
+                    await self._send({"turn": str(turn_id), "seq": shown[0], "error": "failed", "ops": []})
                 return
             else:
                 return
 
     async def _show(self, turn_id: uuid.UUID, shown: list[int]) -> None:
         """One try. `shown` holds the number the page is at, for the next."""
-        turn = await in_thread(selectors.attachable_turn)(self.identity.user, turn_id)
+        # One after the other: a page that attaches without end must not take every connection to the database.
+        async with self.looking:
+            turn = await in_thread(selectors.attachable_turn)(self.identity.user, turn_id)
         if turn is None:
             await self._send({"turn": str(turn_id), "seq": shown[0], "error": "missing", "ops": []})
             return
-        if turn.user_id != self.user_id:
+        if turn.user_id != self.user_id and self.hold is not None:
             # What one reads of others by a grant that ends, ends with it.
             watch.stands_on(self.hold, ("folder",))
         view, is_caught_up = TurnView(turn.message_id, turn.prefix), False
@@ -116,13 +150,18 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
                     break
                 if view.seq < shown[0]:
                     continue
-                if not is_caught_up:
-                    is_caught_up = True
+                frame: dict[str, Any] = {"turn": str(turn_id), "seq": view.seq}
+                if is_caught_up:
+                    frame["after"] = shown[0]
+                elif view.seq != shown[0]:
                     # The page has exactly this much when the numbers are equal; otherwise it gets everything once.
-                    ops = [] if view.seq == shown[0] else view.full()
-                shown[0] = view.seq
+                    ops = view.full()
+                else:
+                    ops = []
+                is_caught_up = True
                 if ops:
-                    await self._send({"turn": str(turn_id), "seq": view.seq, "ops": ops})
+                    shown[0] = view.seq
+                    await self._send({**frame, "ops": ops})
         ops = await in_thread(self._final)(turn.message_id)
         await self._send({"turn": str(turn_id), "seq": max(view.seq, shown[0]) + 1, "ops": ops})
 
@@ -156,4 +195,7 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             self.closing = asyncio.create_task(self.close(UNAUTHORISED), name="socket-close")
 
     async def _send(self, frame: dict[str, Any]) -> None:
-        await self.send(text_data=orjson.dumps(frame, default=str).decode())
+        try:
+            await self.send(text_data=orjson.dumps(frame, default=str).decode())
+        except OSError as error:
+            raise Gone from error

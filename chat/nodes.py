@@ -53,6 +53,10 @@ class Nodes:
     def join(self, listener: Listener) -> None:
         self._listeners[str(listener.user_id)].add(listener)
 
+    def count(self, user_id: uuid.UUID) -> int:
+        """How many sockets a person has in this process."""
+        return len(self._listeners.get(str(user_id), ()))
+
     def leave(self, listener: Listener) -> None:
         group = self._listeners.get(str(listener.user_id))
         if group is not None:

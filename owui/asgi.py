@@ -11,10 +11,12 @@ import django
 django.setup(set_prefix=False)
 
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
+from django.conf import settings  # noqa: E402
 
 import owui.urls  # noqa: E402, F401  (a fault in any route stops the start, and no first request waits for imports)
 from accounts.trusted import TrustedHeaders, keep_peers  # noqa: E402
 from chat.routing import websocket_urlpatterns  # noqa: E402
+from owui.lib.patience import Patience  # noqa: E402
 from owui.lifespan import Lifespan  # noqa: E402
 from owui.middleware import Handler  # noqa: E402
 from owui.sockets import TokenAuthSocket  # noqa: E402
@@ -27,4 +29,4 @@ router = ProtocolTypeRouter(
         "lifespan": Lifespan(),
     }
 )
-application = TrustedHeaders(router)
+application = Patience(TrustedHeaders(router), settings.BOOT.slow_reader_timeout)

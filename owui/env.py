@@ -116,6 +116,8 @@ class Boot(BaseSettings):
     database_pool_size: int = 20
     # The field's default is 30; a person should not look at a dead page for that long.
     database_pool_timeout: int = 10
+    # How long a connection may take nothing of what is sent to it.
+    slow_reader_timeout: float = Field(60, gt=0)
     global_log_level: str = "INFO"
     bypass_admin_access_control: bool = Field(
         True,

@@ -16,7 +16,7 @@ from owui.lib.aio import in_thread
 from owui.lib.errors import UserError
 from rbac.sharing import is_verified
 
-UNAUTHORISED, FOREIGN_ORIGIN = 4401, 4403
+UNAUTHORISED, FOREIGN_ORIGIN, TOO_MANY = 4401, 4403, 4429
 
 
 def _origin_allowed(headers: dict[str, str]) -> bool:

@@ -12,6 +12,7 @@
   let over = false;
 
   const SIGNED_OUT = 4401;
+  const TOO_MANY = 4429;
 
   const isOpen = () => socket?.readyState === WebSocket.OPEN;
   const running = () => document.querySelectorAll("[data-turn]");
@@ -29,7 +30,9 @@
     const article = document.querySelector(`[data-turn="${CSS.escape(frame.turn)}"]`);
     if (!article) return undefined;
     if (frame.error) return poll(article); // the turn is over or gone: the message knows how it ended
-    if (frame.seq <= Number(article.dataset.seq || 0)) return undefined;
+    const seq = Number(article.dataset.seq || 0);
+    if (frame.seq <= seq) return undefined;
+    if (frame.after !== undefined && frame.after !== seq) return attach(article); // drawn anew meanwhile
     article.dataset.seq = frame.seq;
     owui.apply(frame.ops);
     article.dispatchEvent(new CustomEvent("owui:text", { bubbles: true }));
@@ -59,6 +62,7 @@
     socket.onclose = ({ code }) => {
       lostSince ||= Date.now();
       if (code === SIGNED_OUT) return signedOut();
+      if (code === TOO_MANY) wait = 10000;
       retry = setTimeout(open, wait * (0.75 + Math.random() / 2));
       wait = Math.min(wait * 2, 10000);
     };
