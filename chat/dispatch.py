@@ -196,7 +196,9 @@ def _behind(user: User, resolved: Resolved, started: Started, permitted: Permitt
     """For a thread."""
     chat = started.chat
     params = {**chat.params, **started.params}
-    return background_of(user, resolved, permitted, chat_params=params, folder_id=chat.folder_id)
+    return background_of(
+        user, resolved, permitted, chat_params=params, folder_id=chat.folder_id, variables=started.variables
+    )
 
 
 async def _begin(user: User, resolved: Resolved, started: Started, background: Background) -> None:

@@ -44,6 +44,8 @@ class Started:
     is_new_chat: bool = False
     #: parameters of this one request, over the chat's
     params: dict[str, Any] = field(default_factory=dict)
+    #: prompt variables of the request, which win over ours
+    variables: dict[str, Any] = field(default_factory=dict)
 
 
 def check_text(text: str) -> str:

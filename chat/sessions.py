@@ -59,6 +59,7 @@ class Binding:
     messages: Sequence[PromptMessage] = ()
     items: Sequence[dict[str, Any]] = ()
     params: dict[str, Any] = field(default_factory=dict)
+    variables: dict[str, Any] = field(default_factory=dict)
 
 
 @transaction.atomic
@@ -220,6 +221,7 @@ def _continued(by: User, runner_id: uuid.UUID, chat: Chat, binding: Binding, pla
         [*_system(binding), *started.history],
         [*started.items, *binding.items],
         params=binding.params,
+        variables=binding.variables,
     )
 
 
@@ -231,7 +233,9 @@ def _started(chat: Chat, answer: Message, turn: Turn, question: Message, binding
         history[-1] = dict(last)  # pictures are in the request only
     items = [*services.attached_items(branch), *binding.items]
     history = [*_system(binding), *history]
-    return Started(chat, answer, turn, question, history, items, is_new, params=binding.params)
+    return Started(
+        chat, answer, turn, question, history, items, is_new, params=binding.params, variables=binding.variables
+    )
 
 
 def _system(binding: Binding) -> list[PromptMessage]:

@@ -119,6 +119,7 @@ def _binding(body: Mapping[str, Any], sampling: Sequence[str]) -> Binding:
         messages=body.get("messages") or [],
         items=[item for item in files if isinstance(item, dict)],
         params={**(body.get("params") or {}), **{k: body[k] for k in sampling if body.get(k) is not None}},
+        variables=body["variables"] if isinstance(body.get("variables"), dict) else {},
     )
 
 

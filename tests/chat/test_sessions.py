@@ -314,6 +314,28 @@ async def test_what_the_person_may_not_set_is_left_out(
     assert [m["role"] for m in upstream["messages"]] == ["user"]
 
 
+async def test_variables_parameters_and_pictures_of_the_request_reach_the_model(
+    process: Any, alice: Any, small: Any, server: FakeModelServer
+) -> None:
+    small.params = {"system": "{{USER_NAME}} in {{place}}"}
+    await in_thread(small.save)()
+    picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
+    content = [{"type": "text", "text": "What is it? [[n=2]]"}, picture]
+    answer_id = new_id()
+    await begun(
+        alice,
+        "What is it? [[n=2]]",
+        id=answer_id,
+        messages=[{"role": "user", "content": content}],
+        params={"temperature": "0.5"},
+        variables={"{{USER_NAME}}": "Zed", "{{place}}": "Rome"},
+    )
+    await ended(answer_id)
+    sent = server.requests[-1].json
+    assert sent["messages"] == [{"role": "system", "content": "Zed in Rome"}, {"role": "user", "content": content}]
+    assert sent["temperature"] == 0.5
+
+
 async def test_what_old_clients_send_at_the_end_goes_back_as_it_came(process: Any, alice: Any) -> None:
     body = {"chat_id": new_id(), "messages": [{"id": "1", "content": "x"}], "session_id": "s"}
     assert await send(alice, "/api/chat/completed", body) == (200, body)
