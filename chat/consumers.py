@@ -30,6 +30,8 @@ MAX_TURNS = 24
 #: sockets of one person in one process; more are no tabs but a program that forgot to close them
 MAX_SOCKETS = 100
 RETRY_SECONDS = 1.0
+#: what the log's numbers fit into
+MAX_SEQ = 2**31 - 1
 
 
 class Gone(Exception):
@@ -87,7 +89,7 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             frame = orjson.loads(text_data or "")
             kind = frame["type"]
             if kind == "attach":
-                self._attach(uuid.UUID(frame["turn"]), int(frame.get("seq") or 0))
+                self._attach(uuid.UUID(frame["turn"]), min(max(int(frame.get("seq") or 0), 0), MAX_SEQ))
             elif kind == "ping":
                 await self._send({"type": "pong"})
         except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, OverflowError, AttributeError):

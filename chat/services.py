@@ -138,7 +138,7 @@ def _answer(
 def regenerate(*, by: User, runner_id: uuid.UUID, message_id: uuid.UUID, model_id: str, model_name: str) -> Started:
     """Another answer to the same question, beside the first. 401 without the permission."""
     require(by, "chat.regenerate_response")
-    answer = own_message(by, message_id)
+    answer = own_message(by, message_id, lock=True)
     if answer.author != "assistant" or answer.parent is None:
         raise UserError(_("Only an answer can be asked for again."))
     return _answer(answer.chat, answer.parent, by, runner_id, model_id, model_name)
@@ -149,17 +149,17 @@ def edit_question(
     *, by: User, runner_id: uuid.UUID, message_id: uuid.UUID, text: str, model_id: str, model_name: str
 ) -> Started:
     """The question in other words, as a sibling, and an answer to it; the former stays. 401 without the permission."""
-    former = editable_question(by, message_id)
+    former = editable_question(by, message_id, lock=True)
     question = Message.objects.create(
         chat=former.chat, parent_id=former.parent_id, author="user", content=check_text(text), files=former.files
     )
     return _answer(former.chat, question, by, runner_id, model_id, model_name)
 
 
-def editable_question(user: User, message_id: uuid.UUID) -> Message:
+def editable_question(user: User, message_id: uuid.UUID, *, lock: bool = False) -> Message:
     """A question the person may ask in other words. 401 without the permission."""
     require(user, "chat.edit")
-    message = own_message(user, message_id)
+    message = own_message(user, message_id, lock=lock)
     if message.author != "user":
         raise UserError(_("Only a question can be asked in other words."))
     return message
@@ -215,7 +215,7 @@ def request_stop_of(*, by: User, turn_id: uuid.UUID) -> None:
 @transaction.atomic
 def select_branch(*, by: User, message_id: uuid.UUID) -> Chat:
     """Shows the branch that a sibling lies on, down to its newest leaf."""
-    message = own_message(by, message_id)
+    message = own_message(by, message_id, lock=True)
     chat = message.chat
     nodes = list(chat.messages.only("id", "parent_id", "created_at").order_by("created_at"))
     chat.current_id = newest_leaf(nodes, message.pk)
@@ -287,7 +287,11 @@ def own_chat(user: User, chat_id: uuid.UUID, *, lock: bool = True) -> Chat:
 
 def own_message(user: User, message_id: uuid.UUID, *, lock: bool = False) -> Message:
     messages = Message.objects.writable_by(user).select_related("chat", "parent")
-    messages = messages.select_for_update(of=("self",)) if lock else messages
+    if lock:
+        # The chat first, as who sends and who deletes do: two orders would lock each other out.
+        chats = Chat.objects.writable_by(user).filter(pk__in=Message.objects.filter(pk=message_id).values("chat_id"))
+        chats.select_for_update(of=("self",)).first()
+        messages = messages.select_for_update(of=("self",))
     message = messages.filter(pk=message_id).first()
     if message is None:
         raise Missing(_("This message does not exist."))
