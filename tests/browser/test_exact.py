@@ -1,0 +1,108 @@
+"""The page in Python that the property tests use makes of frames what the real scripts make of them in a browser."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser
+
+from chat.engine.events import FINISH, REASONING, TEXT, Logged
+from chat.rendering import TurnView, final_ops
+from tests.browser.conftest import MARKS
+from tests.chat.page import PARTS
+from tests.chat.page import Page as Twin
+from tests.chat.test_exact import CAN, PIECES, Turn
+
+pytestmark = MARKS
+SCRIPTS = Path(__file__).resolve().parents[2] / "static" / "owui"
+
+# Neither server nor htmx: frames come from here.
+STUBS = """
+window.htmx = { process() {}, trigger() {}, onLoad(handler) { window.loaded = handler; } };
+window.owui = {};
+window.sent = [];
+window.WebSocket = class {
+  static OPEN = 1;
+  constructor() { this.readyState = 1; window.socket = this; }
+  send(text) { window.sent.push(JSON.parse(text)); }
+};
+"""
+# Both sides are written out by the browser, without blank text between blocks.
+COMPARE = """([id, wanted]) => {
+  const tidy = (node) => {
+    for (const child of [...node.childNodes])
+      if (child.nodeType === Node.TEXT_NODE && !child.nodeValue.trim()) child.remove();
+    node.normalize();
+    const box = document.createElement("div");
+    box.append(node);
+    for (const element of box.querySelectorAll("*")) {
+      const attributes = [...element.attributes].sort((a, b) => (a.name < b.name ? -1 : 1));
+      for (const { name } of attributes) element.removeAttribute(name);
+      for (const one of attributes) element.setAttribute(one.name, one.value);
+    }
+    return box.innerHTML;
+  };
+  const template = document.createElement("template");
+  template.innerHTML = wanted;
+  const copy = document.createDocumentFragment();
+  copy.append(...document.getElementById(id).cloneNode(true).childNodes);
+  return [tidy(copy), tidy(template.content)];
+}"""
+
+
+def a_log(chance: random.Random) -> list[Logged]:
+    events: list[Logged] = [(REASONING, "I *think*\n\n")] if chance.random() < 0.5 else []
+    events += [(TEXT, "".join(chance.choices(PIECES, k=chance.randint(1, 3)))) for _ in range(8)]
+    return [*events, (FINISH, {"state": "done", "error": ""})]
+
+
+def frames_of(turn: Turn, chance: random.Random) -> list[dict[str, Any]]:
+    """What a reader is sent: changes, everything once after a break, changes from elsewhere, the end."""
+    view, told, frames = TurnView(turn.answer.pk), 0, []
+    for seq, event in enumerate(turn.events[:-1], start=1):
+        ops = view.feed([(seq, event)])
+        frame: dict[str, Any] = {"turn": str(turn.id), "seq": seq, "after": told, "ops": ops}
+        if chance.random() < 0.2:
+            frame = {"turn": str(turn.id), "seq": seq, "ops": view.full()}
+        elif chance.random() < 0.2:
+            frames.append({**frame, "after": told + 100})  # for a page that is elsewhere
+        frames += [frame, frame] if chance.random() < 0.2 else [frame]
+        told = seq
+    return [*frames, {"turn": str(turn.id), "seq": told + 2, "ops": final_ops(turn.final(), CAN)}]
+
+
+@pytest.fixture
+def _plain_files(settings: Any) -> None:
+    plain = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+    settings.STORAGES = settings.STORAGES | {"staticfiles": plain}
+
+
+@pytest.mark.usefixtures("_plain_files")
+def test_twin_and_browser_agree_after_every_frame(chromium: Browser) -> None:
+    page = chromium.new_page()
+    try:
+        for seed in range(12):
+            chance = random.Random(seed)  # noqa: S311
+            turn = Turn(a_log(chance), "")
+            twin = Twin(turn.answer.pk, turn.article(0))
+            page.goto("about:blank")
+            page.set_content(f'<p id="connection" hidden></p><main>{turn.article(0)}</main>')
+            page.add_script_tag(content=STUBS)
+            for name in ("morph.js", "ops.js", "socket.js"):
+                page.add_script_tag(content=(SCRIPTS / name).read_text())
+            for frame in frames_of(turn, chance):
+                page.evaluate("sent.length = 0")
+                again = twin.receive(frame)
+                page.evaluate("(frame) => socket.onmessage({ data: JSON.stringify(frame) })", frame)
+                assert (page.evaluate("sent.map((one) => one.type)") == ["attach"]) == again
+                for part in PARTS:
+                    name = f"message-{turn.answer.pk}-{part}"
+                    shown, wanted = page.evaluate(COMPARE, [name, twin.html[part]])
+                    assert shown == wanted, (seed, part, frame)
+            assert twin.turn is None
+            assert page.locator("[data-turn]").count() == 0
+    finally:
+        page.close()
