@@ -35,6 +35,7 @@ from inference.forwarding import About, for_person
 from inference.permitted import permitted_for, refuse_temporary, trimmed
 from inference.providers.events import Finished, ReasoningDelta, TextDelta, ToolCallDelta, Usage
 from owui.audit.record import record
+from owui.lib.aio import begun
 from owui.lib.errors import UserError
 from owui.lib.guards import averified, verified
 from rbac.permissions import may
@@ -215,6 +216,7 @@ async def _streamed(events: AsyncGenerator[Event, None], model: str) -> HttpResp
     try:
         await asyncio.wait({opening}, timeout=KEEP_ALIVE_SECONDS)
         frames = _frames(opening.result(), events, model) if opening.done() else _late(opening, events, model)
+        frames = await begun(frames)
     except BaseException:
         await _abandon(opening, events)
         raise
@@ -238,9 +240,10 @@ async def _opening(events: AsyncGenerator[Event, None]) -> list[Event]:
 
 async def _late(
     opening: asyncio.Task[list[Event]], events: AsyncGenerator[Event, None], model: str
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes, None]:
     """Comments until the first word, then the answer."""
     try:
+        yield b""
         while not opening.done():
             yield b": keep-alive\n\n"
             await asyncio.wait({opening}, timeout=KEEP_ALIVE_SECONDS)
@@ -251,7 +254,7 @@ async def _late(
             yield _frame({"error": said})
             yield b"data: [DONE]\n\n"
             return
-        async for frame in _frames(first, events, model):
+        async for frame in await begun(_frames(first, events, model)):
             yield frame
     finally:
         await _abandon(opening, events)
@@ -272,10 +275,11 @@ async def _chain(first: list[Event], events: AsyncGenerator[Event, None]) -> Asy
             yield event
 
 
-async def _frames(first: list[Event], events: AsyncGenerator[Event, None], model: str) -> AsyncIterator[bytes]:
+async def _frames(first: list[Event], events: AsyncGenerator[Event, None], model: str) -> AsyncGenerator[bytes, None]:
     head = _head(f"chatcmpl-{uuid.uuid4().hex}", model, "chat.completion.chunk")
-    reason, usage, begun = "stop", None, False
+    reason, usage, is_begun = "stop", None, False
     async with aclosing(events):
+        yield b""
         async for event in _chain(first, events):
             delta: dict[str, Any] | None = None
             if isinstance(event, TextDelta):
@@ -299,8 +303,8 @@ async def _frames(first: list[Event], events: AsyncGenerator[Event, None], model
                 yield b"data: [DONE]\n\n"
                 return
             if delta is not None:
-                if not begun:
-                    begun, delta = True, {"role": "assistant", **delta}
+                if not is_begun:
+                    is_begun, delta = True, {"role": "assistant", **delta}
                 yield _frame(head | {"choices": [{"index": 0, "delta": delta, "finish_reason": None}]})
         last = head | {"choices": [{"index": 0, "delta": {}, "finish_reason": reason}]}
         yield _frame(last)

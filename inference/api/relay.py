@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +21,7 @@ from inference.providers import get_provider
 from inference.providers.base import ConnectionInfo, PassthroughResponse
 from inference.providers.errors import ProviderError, SignInNeeded
 from inference.providers.params import allowed
+from owui.lib.aio import begun
 from owui.lib.errors import UserError
 from owui.lib.guards import AsyncGuard
 from rbac.watch import Known, Lost, while_allowed
@@ -98,10 +99,13 @@ async def relay(
         answer = await get_provider(connection.kind).passthrough(called, method, path, payload, stream)
     except ProviderError as error:
         raise unavailable(error) from error
+    if 300 <= answer.status < 400:
+        await answer.aclose()
+        text = "The model server redirects to another address. Its final address must be entered in the connection."
+        raise UserError(text, status=UPSTREAM_DOWN, code="upstream")
     if stream and answer.status < 400:
-        response = StreamingHttpResponse(
-            _allowed(answer, right), status=answer.status, content_type=answer.content_type
-        )
+        pieces = await begun(_allowed(answer, right))
+        response = StreamingHttpResponse(pieces, status=answer.status, content_type=answer.content_type)
         response["X-Accel-Buffering"] = "no"
         response["Cache-Control"] = "no-cache"
         return response
@@ -150,16 +154,20 @@ def _about(right: Right | None, said: Mapping[str, Any]) -> About:
     return About(model_id=right.model_id if right is not None else "", **texts)
 
 
-async def _allowed(answer: PassthroughResponse, right: Right | None) -> AsyncIterator[bytes]:
+async def _allowed(answer: PassthroughResponse, right: Right | None) -> AsyncGenerator[bytes, None]:
     pieces = _pieces(answer)
     if right is not None:
         pieces = while_allowed(pieces, [right.identity.user.id], right.lost, ("model",), known=right.known)
-    async with aclosing(pieces):
-        try:
-            async for piece in pieces:
-                yield piece
-        except Lost as gone:
-            yield _said(answer, str(gone))
+    try:
+        yield b""  # begun: see `begun`
+        async with aclosing(pieces):
+            try:
+                async for piece in pieces:
+                    yield piece
+            except Lost as gone:
+                yield _said(answer, str(gone))
+    finally:
+        await answer.aclose()
 
 
 def _said(answer: PassthroughResponse, message: str) -> bytes:

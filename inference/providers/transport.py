@@ -70,6 +70,8 @@ class Answer:
             async with asyncio.timeout_at(self._deadline):
                 return await self._read()
         except http.FAULTS as error:
+            if rest := http.unread(self.response):
+                return rest  # the next read meets the fault again
             raise_fault(self._connection, error, self._deadline, during_answer=True)
 
     async def read_all(self) -> bytes:

@@ -7,7 +7,7 @@ this hop none. Six consumers doing 0.3 s of ORM each took 1.8 s in Django's thre
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import Any, ParamSpec, TypeVar
@@ -34,6 +34,16 @@ def in_thread(function: Callable[P, R]) -> Callable[P, Coroutine[Any, Any, R]]:
         function, thread_sensitive=False, executor=_executor()
     )
     return hop
+
+
+async def begun(generator: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    """Starts a generator whose first item is empty, and gives it back.
+
+    Who leaves between a view and its response takes the response with them unread. Python ends a generator that was
+    dropped, and runs its `finally`, only if it had been started; one that was not leaves open what it was to close.
+    """
+    await anext(generator)
+    return generator
 
 
 async def end(tasks: Iterable[asyncio.Task[Any]]) -> None:

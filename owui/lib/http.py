@@ -178,6 +178,14 @@ def body_reader(response: httpx.Response) -> Callable[[], Awaitable[bytes]]:
     return read_decoded
 
 
+def unread(response: httpx.Response) -> bytes:
+    """What had arrived before a fault and was not read yet: aiohttp raises the fault first, and would lose it."""
+    raw = response.extensions.get("aiohttp_response")
+    if isinstance(raw, aiohttp.ClientResponse) and "content-encoding" not in response.headers:
+        return raw.content._read_nowait(-1)
+    return b""
+
+
 class Fault(enum.Enum):
     """What went wrong between us and another server."""
 

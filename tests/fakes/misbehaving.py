@@ -86,7 +86,7 @@ WHOLE = delta("Grüezi ") + END
 async def for_ever() -> AsyncIterator[Step]:
     yield BEGUN
     while True:
-        yield delta("word ") * 50
+        yield delta("word " * 200)
         await asyncio.sleep(0)
 
 
@@ -269,6 +269,7 @@ class MisbehavingServer:
     def __init__(self) -> None:
         self.open = 0
         self.begun = 0
+        self.sent = 0  # bytes that the other side has taken, or that wait in this machine's buffers
         self._ready = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), name="misbehaving", daemon=True)
 
@@ -299,6 +300,7 @@ class MisbehavingServer:
                     await asyncio.Event().wait()
                 elif isinstance(step, bytes):
                     exchange.transport.write(step)
+                    self.sent += len(step)
                     await exchange.writable.wait()
                     await asyncio.sleep(0)
         finally:
