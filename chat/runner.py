@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from contextlib import aclosing
 from typing import Any
 
+from django.conf import settings
 from django.db import DatabaseError, InterfaceError, OperationalError
 
 from chat import turnlog
@@ -47,7 +48,6 @@ from rbac.watch import watch
 log = logging.getLogger(__name__)
 SAVE_EVERY = 0.5
 SWEEP_EVERY = 2.0
-DRAIN_SECONDS = 8.0
 #: rounds of the keeper further apart than this mean that something stood still
 STALL = 2.0
 STEADY_AFTER = 5.0
@@ -62,6 +62,7 @@ class Runner:
         self.id = uuid.uuid4()
         self.turns: dict[uuid.UUID, LiveTurn] = {}
         self.draining = False
+        self._drained_at = 0.0
         self._tasks: list[asyncio.Task[None]] = []
         self._round = (0.0, 0.0)
         self._steady_since = 0.0
@@ -74,11 +75,16 @@ class Runner:
         self._tasks = [asyncio.create_task(self._keep(), name="turn-keeper")]
         nodes.on("turn.stop", self._on_stop)
 
+    def drain(self) -> None:
+        """From now on running turns have SHUTDOWN_DRAIN_SECONDS to finish."""
+        if not self.draining:
+            self.draining = True
+            self._drained_at = time.monotonic() + settings.BOOT.shutdown_drain_seconds
+
     async def stop(self) -> None:
         """Lets running turns finish for a while, then stops them with their text kept."""
-        self.draining = True
-        deadline = time.monotonic() + DRAIN_SECONDS
-        while self.turns and time.monotonic() < deadline:  # noqa: ASYNC110  turns end one by one
+        self.drain()
+        while self.turns and time.monotonic() < self._drained_at:  # noqa: ASYNC110  turns end one by one
             await asyncio.sleep(0.05)
         for turn in list(self.turns.values()):
             self._cancel(turn, "interrupted")

@@ -17,7 +17,7 @@ import owui.urls  # noqa: E402, F401  (a fault in any route stops the start, and
 from accounts.trusted import TrustedHeaders, keep_peers  # noqa: E402
 from chat.routing import websocket_urlpatterns  # noqa: E402
 from owui.lib.patience import Patience  # noqa: E402
-from owui.lifespan import Lifespan  # noqa: E402
+from owui.lifespan import Draining, Lifespan  # noqa: E402
 from owui.middleware import Handler  # noqa: E402
 from owui.sockets import TokenAuthSocket  # noqa: E402
 
@@ -29,4 +29,4 @@ router = ProtocolTypeRouter(
         "lifespan": Lifespan(),
     }
 )
-application = Patience(TrustedHeaders(router), settings.BOOT.slow_reader_timeout)
+application = Draining(Patience(TrustedHeaders(router), settings.BOOT.slow_reader_timeout))

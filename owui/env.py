@@ -12,10 +12,10 @@ import sys
 from functools import lru_cache
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal, Self, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from pydantic import AliasChoices, Field, ValidationError, field_validator, model_validator
+from pydantic import AliasChoices, Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -81,6 +81,17 @@ def boot_names() -> set[str]:
 def truth(text: str | None, default: bool = False) -> bool:
     """The field's rule: `true` in any letter case is true, everything else false; unset keeps the default."""
     return default if text is None or text == "" else text.strip().lower() == "true"
+
+
+def empty_is_unset(cls: type[BaseSettings], value: object, info: ValidationInfo) -> object:
+    """An empty variable counts as unset; truth values are read as the field reads them."""
+    field = cls.model_fields[str(info.field_name)]
+    if isinstance(value, str) and value.strip() == "" and field.annotation is not str:
+        return field.get_default()
+    return truth(value) if field.annotation is bool and isinstance(value, str) else value
+
+
+S = TypeVar("S", bound=BaseSettings)
 
 
 class Boot(BaseSettings):
@@ -168,6 +179,8 @@ class Boot(BaseSettings):
     aiohttp_client_session_ssl: str = "True"
     rag_system_context: bool = False
     database_user_active_status_update_interval: float = 60
+    #: how long answers that are being written may go on when the process is asked to end
+    shutdown_drain_seconds: int = Field(30, ge=0)
     # Other secrets than WEBUI_SECRET_KEY for what providers give us, where the operator wants them apart.
     oauth_session_token_encryption_key: str = ""
     oauth_client_info_encryption_key: str = ""
@@ -201,19 +214,38 @@ class Boot(BaseSettings):
             )
         return self
 
-    @field_validator("*", mode="before")
+    _empty_is_unset = field_validator("*", mode="before")(classmethod(empty_is_unset))
+
+
+class Serving(BaseSettings):
+    """What `owui.serve` needs before there is Django."""
+
+    model_config = SettingsConfigDict(extra="ignore", populate_by_name=True)
+
+    host: str = "127.0.0.1"
+    port: int = Field(8080, ge=0, le=65535)
+    uvicorn_workers: int = Field(1, ge=1, le=256)
+    # The field's default is True; fragments of a few hundred bytes are not worth a window of memory for every page.
+    uvicorn_ws_per_message_deflate: bool = False
+    shutdown_drain_seconds: int = Field(30, ge=0)
+    global_log_level: str = "INFO"
+    forwarded_allow_ips: str = "127.0.0.1"
+
+    _empty_is_unset = field_validator("*", mode="before")(classmethod(empty_is_unset))
+
     @classmethod
-    def _empty_is_unset(cls, value: object, info: object) -> object:
-        field = cls.model_fields[info.field_name]  # type: ignore[attr-defined]
-        if isinstance(value, str) and value.strip() == "" and field.annotation is not str:
-            return field.get_default()
-        return truth(value) if field.annotation is bool and isinstance(value, str) else value
+    def load(cls) -> Self:
+        return _read(cls)
 
 
 def load() -> Boot:
     """Reads every boot value; exits with one clear sentence when one is unusable."""
+    return _read(Boot)
+
+
+def _read(kind: type[S]) -> S:
     values: dict[str, str] = {}
-    for name, field in Boot.model_fields.items():
+    for name, field in kind.model_fields.items():
         alias = field.validation_alias
         names = [str(c) for c in alias.choices] if isinstance(alias, AliasChoices) else [name.upper()]
         for candidate in names:
@@ -221,7 +253,7 @@ def load() -> Boot:
                 values[name] = text
                 break
     try:
-        return Boot.model_validate(values)
+        return kind.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
         if not first["loc"]:

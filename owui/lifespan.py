@@ -49,6 +49,31 @@ def _warn() -> None:
         log.warning("The sign-in providers could not be looked at: %s", error)
 
 
+def begin_drain() -> None:
+    """The process was asked to end: no load balancer shall send anybody any more, and the time of answers that are
+    being written begins to run. Without it the end of the lifespan does the same, later."""
+    runner.drain()
+
+
+class Draining:
+    """Says with every answer of a process that ends that the connection ends too, so that the next question of the
+    proxy behind it goes to another node."""
+
+    def __init__(self, application: Any) -> None:
+        self.application = application
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        if not runner.draining or scope["type"] != "http":
+            return await self.application(scope, receive, send)
+
+        async def last(message: dict[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": [*message.get("headers", ()), (b"connection", b"close")]}
+            await send(message)
+
+        return await self.application(scope, receive, last)
+
+
 class Lifespan:
     """The ASGI lifespan protocol."""
 

@@ -200,17 +200,14 @@ def _web(plan: Plan, host: str, port: int, workers: int) -> Service:
         name="web",
         title="The web server",
         argv=[
-            *(sys.executable, "-m", "uvicorn", "owui.asgi:application"),
+            *(sys.executable, "-m", "owui.serve"),
             *("--host", host, "--port", str(port), "--workers", str(workers)),
-            *("--loop", "uvloop", "--http", "httptools", "--ws", "websockets-sansio", "--no-server-header"),
-            # Frames that pages send are a hundred bytes; the default is 16 MB for each of them.
-            *("--ws-max-size", "65536"),
-            *("--timeout-graceful-shutdown", "10", "--no-access-log"),
         ],
         env=plan.env,
         cwd=PROJECT_ROOT,
         is_ready=lambda: answers(probe, port),
-        stop_patience=11.0,
+        # What is being written has that long, its saving and the farewell of pages a few seconds more.
+        stop_patience=_number(plan.env, "SHUTDOWN_DRAIN_SECONDS", 30, 0, 3600) + 8.0,
         start_patience=90.0,
         # uvicorn starts workers again for ever when the application cannot be imported.
         hopeless_mark="] died",

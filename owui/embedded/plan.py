@@ -63,6 +63,8 @@ def make_plan(home: Home, *, with_models: bool) -> Plan:
     else:
         plan.valkey = Valkey(home)
         given["REDIS_URL"] = plan.valkey.url
+    # On one's own machine nobody takes over, and whoever stops it waits for it.
+    given["SHUTDOWN_DRAIN_SECONDS"] = "8"
     if not any(_value(env, name) for name in ("ENABLE_SIGNUP", "WEBUI_ADMIN_EMAIL")):
         # On one's own machine the form stays open after the first account: colleagues sign up and wait for approval.
         given["ENABLE_SIGNUP"] = "True"

@@ -13,6 +13,7 @@
 
   const SIGNED_OUT = 4401;
   const TOO_MANY = 4429;
+  const GOES_ON_ELSEWHERE = 1012; // the server process is being stopped; another one, or its next, takes over
 
   const isOpen = () => socket?.readyState === WebSocket.OPEN;
   const running = () => document.querySelectorAll("[data-turn]");
@@ -63,6 +64,8 @@
       lostSince ||= Date.now();
       if (code === SIGNED_OUT) return signedOut();
       if (code === TOO_MANY) wait = 10000;
+      // not all pages of a server at the same moment
+      if (code === GOES_ON_ELSEWHERE) wait = 200 + Math.random() * 1300;
       retry = setTimeout(open, wait * (0.75 + Math.random() / 2));
       wait = Math.min(wait * 2, 10000);
     };

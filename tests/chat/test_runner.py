@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -240,9 +241,9 @@ async def test_after_a_stall_nobody_is_held_for_dead(monkeypatch: Any) -> None:
 
 
 async def test_end_of_the_process_keeps_the_text(
-    runner: Runner, alice: Any, server: FakeModelServer, monkeypatch: Any
+    runner: Runner, alice: Any, server: FakeModelServer, boot: Callable[..., None]
 ) -> None:
-    monkeypatch.setattr(runner_module, "DRAIN_SECONDS", 0.3)
+    boot(shutdown_drain_seconds=0)
     _started, live = await begin(runner, alice, server, "[[n=3000 tps=50]]")
     await until(lambda: len(live.log) > 2)
     await runner.stop()

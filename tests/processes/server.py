@@ -72,6 +72,7 @@ def environment(database: str, redis: str, prefix: str, **more: str) -> dict[str
         "ENABLE_OLLAMA_API": "False",
         "DATABASE_POOL_SIZE": "10",
         "DATABASE_POOL_TIMEOUT": "5",
+        "SHUTDOWN_DRAIN_SECONDS": "5",
         **more,
     }
 
@@ -177,17 +178,17 @@ class Site:
             raise
 
     def _begin(self, celery: bool) -> None:
-        self.web = self.start(
-            "web",
-            "-m", "uvicorn", "owui.asgi:application", "--host", "127.0.0.1", "--port", str(self.port),
-            "--workers", str(self.workers), "--ws", "websockets-sansio", "--timeout-graceful-shutdown", "5",
-        )  # fmt: skip
+        self.web = self.start_node("web", self.port)
         if celery:
             self.start("celery", "-m", "celery", "-A", "owui.celery", "worker", "-B", "-c", "1", "-P", "solo",
                        "-s", str(self.directory / "beat"), "--without-mingle", "--without-gossip")  # fmt: skip
         until(self.is_healthy, 90, f"the site ({self.log('web')})")
         # All workers: each beats as soon as it can run turns.
         until(lambda: len(self.runners()) >= self.workers, 90, "the start of every worker")
+
+    def start_node(self, name: str, port: int) -> subprocess.Popen[bytes]:
+        """A web server with its workers; a site may have several, on one database and one broker."""
+        return self.start(name, "-m", "owui.serve", "--port", str(port), "--workers", str(self.workers))
 
     def start(self, name: str, *arguments: str) -> subprocess.Popen[bytes]:
         with (self.directory / f"{name}.log").open("ab") as log:
