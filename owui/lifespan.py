@@ -64,14 +64,15 @@ class Draining:
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         if not runner.draining or scope["type"] != "http":
-            return await self.application(scope, receive, send)
+            await self.application(scope, receive, send)
+            return
 
         async def last(message: dict[str, Any]) -> None:
             if message["type"] == "http.response.start":
                 message = {**message, "headers": [*message.get("headers", ()), (b"connection", b"close")]}
             await send(message)
 
-        return await self.application(scope, receive, last)
+        await self.application(scope, receive, last)
 
 
 class Lifespan:
