@@ -15,7 +15,7 @@ from accounts.config import ApiKeyConfig, OAuthConfig, SignInConfig
 from accounts.middleware import identity_of
 from accounts.oauth_web import providers
 from accounts.services import directory_is_on, has_users, signup_open
-from chat.runner import runner
+from owui.lib import ending
 from owui.lib.errors import UserError
 from owui.lib.redis import ping
 from rbac.permissions import default_permissions
@@ -41,7 +41,7 @@ def health_db(request: HttpRequest) -> dict[str, bool]:
 
 @router.get("/ready", auth=None)
 def ready(request: HttpRequest) -> dict[str, bool]:
-    if runner.draining:
+    if ending.is_asked():
         raise UserError("This server is being stopped.", status=503, code="draining")
     try:
         executor = MigrationExecutor(connection)

@@ -14,6 +14,7 @@ from accounts.services import check_alone, ensure_configured_admin
 from chat.nodes import nodes
 from chat.runner import runner
 from owui.audit.sealer import seal_forever
+from owui.lib import ending
 from owui.lib.aio import in_thread
 from owui.lib.errors import UserError
 from owui.lib.http import close_client
@@ -52,6 +53,7 @@ def _warn() -> None:
 def begin_drain() -> None:
     """The process was asked to end: no load balancer shall send anybody any more, and the time of answers that are
     being written begins to run. Without it the end of the lifespan does the same, later."""
+    ending.begin()
     runner.drain()
 
 
@@ -63,7 +65,7 @@ class Draining:
         self.application = application
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
-        if not runner.draining or scope["type"] != "http":
+        if not ending.is_asked() or scope["type"] != "http":
             await self.application(scope, receive, send)
             return
 
