@@ -32,9 +32,10 @@ class OllamaProvider:
         connection = at_root(connection)
         body = chat_body(connection, request)
         async with answer_to(connection, "POST", "/api/chat", body) as answer:
-            state = _Stream(connection)
-            while not state.is_done and (piece := await answer.read()):
+            state, has_spoken = _Stream(connection), False
+            while not state.is_done and (piece := await (answer.read_on() if has_spoken else answer.read())):
                 events, fault = state.feed(piece)
+                has_spoken = has_spoken or bool(events)
                 for event in events:
                     yield event
                 if fault is not None:

@@ -38,9 +38,10 @@ class OpenAIProvider:
         while True:
             try:
                 async with answer_to(connection, "POST", "/chat/completions", body) as answer:
-                    state = _Stream(connection)
-                    while not state.is_done and (piece := await answer.read()):
+                    state, has_spoken = _Stream(connection), False
+                    while not state.is_done and (piece := await (answer.read_on() if has_spoken else answer.read())):
                         events, fault = state.feed(piece)
+                        has_spoken = has_spoken or bool(events)
                         for event in events:
                             yield event
                         if fault is not None:

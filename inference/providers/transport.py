@@ -21,6 +21,7 @@ from inference.providers.errors import (
     ServerUnreachable,
     SignInNeeded,
 )
+from inference.providers.pace import Pace
 from inference.providers.said import (
     USER_INFO,
     bad_answer,
@@ -57,6 +58,7 @@ class Answer:
         self._deadline = deadline
         self._idle = connection.idle_timeout
         self._now: Callable[[], float] = asyncio.get_running_loop().time
+        self.pace = Pace(http.end_of(response))
 
     async def read(self) -> bytes:
         """Await the next bytes, `b""` at the end; raises `ServerTimeout` or `StreamCutOff`."""
@@ -65,14 +67,24 @@ class Answer:
                 return await self._read()
             # A timer for each token is dear; while the total limit is further off than the idle one, the idle one
             # (which the transport keeps) is the first to strike.
-            if self._idle is not None and self._deadline - self._now() > self._idle:
+            left = self._deadline - self._now()
+            if self._idle is not None and left > self._idle:
                 return await self._read()
+            if left <= 0:  # no timer strikes while bytes are at hand
+                raise_fault(self._connection, TimeoutError(), self._deadline, during_answer=True)
             async with asyncio.timeout_at(self._deadline):
                 return await self._read()
         except http.FAULTS as error:
             if rest := http.unread(self.response):
                 return rest  # the next read meets the fault again
             raise_fault(self._connection, error, self._deadline, during_answer=True)
+
+    async def read_on(self) -> bytes:
+        """`read` for what follows the first words: no sooner than the pace of all open answers allows."""
+        await self.pace.rest()
+        piece = await self.read()
+        self.pace.looked()
+        return piece
 
     async def read_all(self) -> bytes:
         """Read the rest of the body; raises `BadAnswer` for one that does not end."""
@@ -138,9 +150,10 @@ async def answer_to(
     """Like `open_answer`, closed on leaving; raises `ServerRejected` or `ServerFailed` for statuses of errors."""
     answer = await open_answer(connection, method, path, payload, total=total)
     try:
-        if answer.response.status_code != 200:
-            await _raise_for_status(connection, answer)
-        yield answer
+        with answer.pace:
+            if answer.response.status_code != 200:
+                await _raise_for_status(connection, answer)
+            yield answer
     finally:
         await answer.response.aclose()
 

@@ -186,6 +186,12 @@ def unread(response: httpx.Response) -> bytes:
     return b""
 
 
+def end_of(response: httpx.Response) -> Callable[[Callable[[], None]], None] | None:
+    """A function that takes one to be called when all bytes of a body are at hand; None where nobody can tell."""
+    raw = response.extensions.get("aiohttp_response")
+    return raw.content.on_eof if isinstance(raw, aiohttp.ClientResponse) else None
+
+
 class Fault(enum.Enum):
     """What went wrong between us and another server."""
 

@@ -1,0 +1,69 @@
+"""How often a running answer is read: several tokens at once cost little more than one.
+
+What all readers of tokens pay for each look (a wake-up, parsing, a frame, a system call) is paid for each token when
+tokens come one by one. So after its first words an answer is read again only some time after the last look, the longer
+the more answers are open in this process. Until then the bytes wait in the transport, whose buffer is bounded: a server
+that is faster is held back. The end of an answer is never waited for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Self
+
+#: seconds between two looks: with nothing else to do, for each open answer, and at most
+SHORTEST, EACH, LONGEST = 0.04, 0.0003, 0.1
+_open = 0
+
+
+def gap() -> float:
+    """Seconds between two looks at an answer now."""
+    return min(LONGEST, SHORTEST + EACH * _open)
+
+
+class Pace:
+    """The pace of one answer, open within a `with` block.
+
+    :param on_end: takes a function to be called when all bytes are there; None when nobody can tell
+    """
+
+    def __init__(self, on_end: Callable[[Callable[[], None]], None] | None) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._looked_at = 0.0
+        self._rest: asyncio.Future[None] | None = None
+        self._is_over = False
+        if on_end is not None:
+            on_end(self._end)
+
+    async def rest(self) -> None:
+        """Waits until it is time for the next look."""
+        left = self._looked_at + gap() - self._loop.time()
+        if left > 0 and not self._is_over:
+            self._rest = self._loop.create_future()
+            timer = self._loop.call_later(left, self._wake)
+            try:
+                await self._rest
+            finally:
+                timer.cancel()
+                self._rest = None
+
+    def looked(self) -> None:
+        self._looked_at = self._loop.time()
+
+    def __enter__(self) -> Self:
+        global _open
+        _open += 1
+        return self
+
+    def __exit__(self, *_fault: object) -> None:
+        global _open
+        _open -= 1
+
+    def _end(self) -> None:
+        self._is_over = True
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._rest is not None and not self._rest.done():
+            self._rest.set_result(None)
