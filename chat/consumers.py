@@ -16,11 +16,12 @@ from django.utils import timezone
 
 from accounts.tokens import Identity, still_valid
 from chat import rendering, selectors
+from chat.engine.events import Transcript
 from chat.follow import follow
-from chat.models import Chat
 from chat.nodes import Message, nodes
 from chat.rendering import TurnView
 from chat.runner import AWAY
+from chat.turnlog import set_end
 from owui.lib.aio import in_thread
 from owui.sockets import TOO_MANY, UNAUTHORISED
 from rbac.watch import Hold, watch
@@ -144,7 +145,10 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         if turn.user_id != self.user_id and self.hold is not None:
             # What one reads of others by a grant that ends, ends with it.
             watch.stands_on(self.hold, ("folder",))
-        view, is_caught_up = TurnView(turn.message_id, turn.prefix), False
+        view = TurnView(turn.message.pk, turn.prefix)
+        # A page at the beginning of a new answer shows what the view does: nothing. Any other is looked at below.
+        is_caught_up = shown[0] == 0 and not turn.prefix
+        blocks = 0 if is_caught_up else None
         async with aclosing(follow(turn_id)) as batches:
             async for batch in batches:
                 ops = view.feed(batch)
@@ -159,24 +163,36 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
                     # The page has exactly this much when the numbers are equal; otherwise it gets everything once.
                     ops = view.full()
                 else:
-                    ops = []
+                    ops, blocks = [], view.block_count
                 is_caught_up = True
                 if ops:
-                    shown[0] = view.seq
                     await self._send({**frame, "ops": ops})
-        ops = await in_thread(self._final)(turn.message_id)
-        await self._send({"turn": str(turn_id), "seq": max(view.seq, shown[0]) + 1, "ops": ops})
+                    shown[0], blocks = view.seq, view.block_count
+        ops, is_rest = await in_thread(self._final)(turn, view, blocks)
+        last: dict[str, Any] = {"turn": str(turn_id), "seq": max(view.seq, shown[0]) + 1, "ops": ops}
+        await self._send(last | ({"after": shown[0]} if is_rest else {}))
 
-    def _final(self, message_id: uuid.UUID) -> list[Any]:
-        user = self.identity.user
-        chat = Chat.objects.readable_by(user).filter(messages=message_id).first()
-        if chat is None:
-            return []
-        branch = selectors.load_branch(chat, reader=user, only=message_id)
-        if not branch.messages:
-            return []
-        view = rendering.branch_views(branch.messages, branch.everything, branch.citations, branch.running)[0]
-        return rendering.final_ops(view, rendering.can_of(user))
+    def _final(self, turn: selectors.Attached, view: TurnView, blocks: int | None) -> tuple[list[Any], bool]:
+        """The end, by the right of this moment. What was read is all there is, unless somebody else ended the turn.
+
+        :param blocks: how many blocks of the view the page has; None for a page that may have anything
+        :returns: the operations, and whether they are for a page that has just this
+        """
+        user, message = self.identity.user, turn.message
+        end: dict[str, Any] = view.events[-1][1] if view.finished else {"elsewhere": True}
+        siblings = selectors.siblings_of(user, turn)
+        if message.pk not in {sibling.pk for sibling in siblings}:
+            return [], False
+        if end.get("elsewhere"):
+            blocks = None
+            message.refresh_from_db()
+        else:
+            added = Transcript().add(view.events)
+            set_end(message, turn.prefix, state=end["state"], error=end["error"], added=added)
+        citations = selectors.citations_of(message, user)
+        final = rendering.message_view(message, siblings=siblings, citations=citations)
+        shown = None if blocks is None else view.blocks(blocks)
+        return rendering.final_ops(final, rendering.can_of(user), shown), shown is not None
 
     # -------------------------------------------------------------------------------------------------------- rights
     def _look(self) -> dict[str, Any]:

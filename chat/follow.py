@@ -58,7 +58,8 @@ async def _remote(turn_id: uuid.UUID, after: int) -> AsyncGenerator[list[Numbere
                 if saved[-1][1][0] == FINISH:
                     return
             if state != State.RUNNING:
-                yield [(after + 1, (FINISH, {"state": state, "error": ""}))]
+                # Somebody else ended it: what is in the message is not all in the log.
+                yield [(after + 1, (FINISH, {"state": state, "error": "", "elsewhere": True}))]
                 return
             # While the news fit on seamlessly the database is not asked at all.
             while True:

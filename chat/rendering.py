@@ -199,6 +199,7 @@ class TurnView:
     statuses: list[dict[str, Any]] = field(default_factory=list)
     reasoning: str = ""
     citations: int = 0
+    events: list[Logged] = field(default_factory=list)
     _body: _Body | None = None
 
     def feed(self, batch: Sequence[Numbered]) -> list[Op]:
@@ -214,6 +215,7 @@ class TurnView:
                 self.citations = source_count(event[1])
             elif event[0] == FINISH:
                 self.finished = True
+        self.events += events
         added.add(events)
         ops: list[Op] = []
         if any(kind == STATUS for kind, _value in events):
@@ -242,6 +244,15 @@ class TurnView:
             ["replace", f"message-{self.message_id}-tail", body.tail],
         ]
 
+    @property
+    def block_count(self) -> int:
+        """How many times finished blocks were appended."""
+        return len(self._body.blocks) if self._body is not None else 0
+
+    def blocks(self, count: int) -> str:
+        """The first of them."""
+        return "".join(self._body.blocks[:count]) if self._body is not None else ""
+
     def _text(self) -> _Body:
         # Made with the first text: by then the sources are known, and with them which [n] are citations.
         if self._body is None:
@@ -263,16 +274,28 @@ class TurnView:
         return ["replace", f"message-{self.message_id}-reasoning", html]
 
 
-def final_ops(view: dict[str, Any], can: dict[str, bool]) -> list[Op]:
-    """The last operations of a turn, from the saved message: exactly what a reload would show."""
-    name, context = f"message-{view['id']}", {"message": view, "can": can}
+def final_ops(view: dict[str, Any], can: dict[str, bool], shown: str | None = None) -> list[Op]:
+    """The last operations of a turn, from the saved message: the page has then exactly what a reload would show.
+
+    :param shown: the blocks of a page that followed the answer from its beginning; then only what is new is sent
+    """
+    name, context, html = f"message-{view['id']}", {"message": view, "can": can}, view["html"]
     parts = {
-        "status": "chat/_status.html",
-        "reasoning": "chat/_reasoning.html",
-        "error": "chat/_message_error.html",
-        "sources": "chat/_source_list.html",
-        "foot": "chat/_message_actions.html",
+        "status": ("chat/_status.html", view["status_list"]),
+        "reasoning": ("chat/_reasoning.html", view["reasoning_html"]),
+        "error": ("chat/_message_error.html", view["state"] != State.DONE),
+        "sources": ("chat/_source_list.html", view["source_list"] or view["no_evidence"]),
+        "foot": ("chat/_message_actions.html", True),
     }
-    ops: list[Op] = [["replace", f"{name}-blocks", view["html"]], ["replace", f"{name}-tail", ""]]
-    ops += [["replace", f"{name}-{part}", render_to_string(template, context)] for part, template in parts.items()]
+    if shown is not None and html.startswith(shown):
+        rest = html[len(shown) :]
+        ops: list[Op] = [["append", f"{name}-blocks", rest]] if rest else []
+    else:
+        ops = [["replace", f"{name}-blocks", html]]
+    ops.append(["replace", f"{name}-tail", ""])
+    ops += [
+        ["replace", f"{name}-{part}", render_to_string(template, context)]
+        for part, (template, has_any) in parts.items()
+        if shown is None or has_any
+    ]
     return [*ops, ["attr", name, "aria-busy", None], ["attr", name, "data-turn", None]]

@@ -142,8 +142,9 @@ class Runner:
             with self._watched(turn, standing):
                 outcome = await self._outcome(turn)
             turn.flush()
-            end = (FINISH, {"state": outcome.state, "error": outcome.error})
-            await self._save_end(turn, outcome, end)
+            end: Logged = (FINISH, {"state": outcome.state, "error": outcome.error})
+            if not await self._save_end(turn, outcome, end):
+                end[1]["elsewhere"] = True
             turn.add(end)
         except Exception:
             log.exception("turn %s could not be ended; the sweep will mark it", turn.turn_id)
@@ -208,13 +209,14 @@ class Runner:
         except (DatabaseError, InterfaceError):
             log.exception("the citations of turn %s are not saved", turn.turn_id)
 
-    async def _save_end(self, turn: LiveTurn, outcome: Outcome, end: Logged) -> None:
-        """Saves the finished message; waits for the database as long as it takes."""
+    async def _save_end(self, turn: LiveTurn, outcome: Outcome, end: Logged) -> bool:
+        """Saves the finished message; waits for the database as long as it takes. False when it is not this turn's any
+        more."""
         added, wait = Transcript().add(turn.log), 0.2
         while True:
             rest = turnlog.Batch(turn.turn_id, turn.saved + 1, [*turn.after(turn.saved), end])
             try:
-                await in_thread(turnlog.finish)(
+                is_saved = await in_thread(turnlog.finish)(
                     turn.turn_id, state=outcome.state, error=outcome.error, added=added, rest=rest
                 )
             except AWAY as error:
@@ -223,7 +225,7 @@ class Runner:
                 wait = min(5.0, wait * 2)
             else:
                 turn.saved = len(turn.log) + 1
-                return
+                return is_saved
 
     async def _publish(self, turn: LiveTurn) -> None:
         """Sends the turn's news to readers on other processes, in order, as fast as the broker takes them."""

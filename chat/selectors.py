@@ -14,7 +14,8 @@ from chat.engine.events import Logged, Transcript
 from chat.models import Chat, Citation, Message, State, Turn, TurnEvent
 from chat.passages import blank_unreadable
 from chat.tree import branch_to
-from rbac.sharing import Person
+from owui.lib.written import Written
+from rbac.sharing import Person, is_verified
 
 SIDEBAR = 40
 
@@ -61,6 +62,25 @@ def _running(messages: list[Message]) -> dict[uuid.UUID, tuple[uuid.UUID, int, T
     return out
 
 
+# LATERAL with OFFSET: each parent is looked up by its key, whatever the planner thinks of the number of messages. UNION
+# lets a loop in bad data end.
+_BRANCH = """
+WITH RECURSIVE branch (id, parent_id) AS (
+    SELECT id, parent_id FROM chat_message WHERE id = %s AND chat_id = %s
+    UNION SELECT above.id, above.parent_id FROM branch CROSS JOIN LATERAL (
+        SELECT id, parent_id FROM chat_message WHERE id = branch.parent_id AND chat_id = %s OFFSET 0) AS above)
+SELECT m.id, m.parent_id, m.chat_id, m.author, m.content, m.files, m.state
+FROM branch CROSS JOIN LATERAL (SELECT * FROM chat_message WHERE id = branch.id OFFSET 0) AS m
+"""
+
+
+def branch_of(chat_id: uuid.UUID, leaf: uuid.UUID | None) -> list[Message]:
+    """The branch that ends in a message of the chat, its siblings unread: one statement. Empty if it is not there."""
+    if leaf is None:
+        return []
+    return branch_to({m.pk: m for m in Message.objects.raw(_BRANCH, [leaf, chat_id, chat_id])}, leaf)
+
+
 def sidebar_of(user: Person, current: uuid.UUID | None = None, query: str = "") -> dict[str, Any]:
     """The person's chats: pinned ones, then by age. Two statements."""
     chats = Chat.objects.filter(owner_id=user.id, archived=False)
@@ -93,29 +113,62 @@ def age_of(moment: datetime) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Attached:
-    """What a socket needs to show a turn: the message, its text before this turn, and whether it still runs."""
+    """What a socket needs to show a turn: the message as it was, its text before this turn, whether it still runs."""
 
-    chat_id: uuid.UUID
-    message_id: uuid.UUID
+    message: Message
     prefix: str
     running: bool
     user_id: uuid.UUID
+    is_own: bool
+
+
+def _with_message(turns: Any) -> Any:
+    return turns.order_by().select_related("message")
+
+
+_own_turns = Written(
+    lambda turn_id, owner_id: _with_message(
+        Turn.objects.filter(pk=turn_id, chat__in=Chat.objects.order_by().of_owner(owner_id))
+    ),
+    turn_id=uuid.UUID,
+    owner_id=uuid.UUID,
+)
+_own_siblings = Written(
+    lambda parent_id, owner_id: (
+        Message.objects.filter(parent_id=parent_id, chat__in=Chat.objects.order_by().of_owner(owner_id))
+        .order_by("created_at")
+        .only("id")
+    ),
+    parent_id=uuid.UUID,
+    owner_id=uuid.UUID,
+)
 
 
 def attachable_turn(user: Person, turn_id: uuid.UUID) -> Attached | None:
-    """The turn, if the person may read its chat."""
-    turn = (
-        Turn.objects.filter(pk=turn_id, chat__in=Chat.objects.readable_by(user))
-        .select_related("message")
-        .only("chat_id", "message_id", "prefix_length", "state", "user_id", "message__content")
-        .first()
-    )
+    """The turn, if the person may read its chat: one statement for one's own, two for those of others."""
+    turn = _own_turns.first(turn_id=turn_id, owner_id=user.id) if is_verified(user) else None
+    is_own = turn is not None
+    if turn is None:
+        turn = _with_message(Turn.objects.filter(pk=turn_id, chat__in=Chat.objects.readable_by(user))).first()
     if turn is None:
         return None
-    return Attached(
-        turn.chat_id,
-        turn.message_id,
-        turn.message.content[: turn.prefix_length],
-        turn.state == State.RUNNING,
-        turn.user_id,
-    )
+    prefix = turn.message.content[: turn.prefix_length]
+    return Attached(turn.message, prefix, turn.state == State.RUNNING, turn.user_id, is_own)
+
+
+def siblings_of(user: Person, attached: Attached) -> list[Message]:
+    """The answers beside one that is shown, itself among them, by age; none when it may not be read any more."""
+    message = attached.message
+    if attached.is_own and is_verified(user) and message.parent_id:
+        return _own_siblings(parent_id=message.parent_id, owner_id=user.id)
+    beside = Message.objects.readable_by(user).filter(chat_id=message.chat_id, parent_id=message.parent_id)
+    return list(beside.order_by("created_at").only("id"))
+
+
+def citations_of(message: Message, reader: Person) -> list[Citation]:
+    """What an answer stands on; an answer for which nothing was searched costs no statement."""
+    if not message.status_history and not message.meta.get("sources"):
+        return []
+    citations = list(Citation.objects.filter(message_id=message.pk))
+    blank_unreadable(citations, reader)
+    return citations

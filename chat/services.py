@@ -8,18 +8,22 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
+from psycopg.types.json import Jsonb
 
 from accounts.models import User
 from chat.config import ChatConfig
 from chat.engine.prompt import Message as PromptMessage
 from chat.models import Chat, Message, State, Turn
 from chat.pictures import content_of, is_picture
-from chat.tree import branch_to, newest_leaf
+from chat.selectors import branch_of
+from chat.tree import newest_leaf
 from knowledge.models import Document, KnowledgeBase
 from owui.audit.record import record
 from owui.lib.errors import Missing, Refused, UserError
+from owui.lib.together import Statement, insert_together
 from rbac.history import acting
 from rbac.permissions import is_bound, require
 
@@ -29,6 +33,8 @@ ONLY_TEMPORARY = gettext_lazy(
 )
 #: Markdown signs that would only be noise in a list of titles
 _MARKS = str.maketrans("", "", "*_`#")
+_RUNNING = "SELECT count(*) FROM chat_turn WHERE user_id = %s AND state = 'running'"
+_MOVED = "UPDATE chat_chat SET current_id = %s, model_ids = %s, updated_at = %s WHERE id = %s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +79,10 @@ def check_stored(user: User) -> None:
         raise Refused(ONLY_TEMPORARY, code="only_temporary")
 
 
-def check_running(user: User) -> None:
+def check_running(running: int) -> None:
     """429 when a person has many answers being written already: one account must not fill the model servers."""
     limit = ChatConfig.load().max_running_turns
-    if Turn.objects.filter(user=user, state=State.RUNNING).count() >= limit:
+    if running >= limit:
         text = _("%(limit)s of your answers are being written already. Wait for one, or stop it, and send again.")
         raise UserError(text % {"limit": limit}, status=429, code="too_many_turns")
 
@@ -100,26 +106,27 @@ def start_turn(
     :raises UserError: 400 empty, 413 too long, 404 no such chat, 409 while the branch is still being answered
     """
     text = check_text(text)
+    check_stored(by)
     items = attachable(by, knowledge_ids, file_ids)
     if chat_id is None:
-        chat, is_new = Chat.objects.create(owner=by, title=title_of(text), model_ids=[model_id]), True
+        chat, branch = Chat(owner=by, title=title_of(text), model_ids=[model_id]), []
     else:
-        chat, is_new = own_chat(by, chat_id), False
-    parent = parent_id or chat.current_id
-    if parent_id and not Message.objects.filter(chat=chat, pk=parent_id).exists():
+        chat = own_chat(by, chat_id)
+        branch = branch_of(chat.pk, parent_id or chat.current_id)
+    if parent_id and not branch:
         raise Missing(_("This message does not exist."))
-    if parent and Message.objects.filter(chat=chat, pk=parent, state=State.RUNNING).exists():
+    if branch and branch[-1].state == State.RUNNING:
         raise UserError(_("Wait for the answer, or stop it, before you write on."), status=409, code="still_answering")
-    question = Message.objects.create(chat=chat, parent_id=parent, author="user", content=text, files=items)
-    return _answer(chat, question, by, runner_id, model_id, model_name, is_new)
+    question = Message(chat=chat, parent_id=parent_id or chat.current_id, author="user", content=text, files=items)
+    return _answer(chat, [*branch, question], by, runner_id, model_id, model_name)
 
 
 def _answer(
-    chat: Chat, question: Message, by: User, runner_id: uuid.UUID, model_id: str, model_name: str, is_new: bool = False
+    chat: Chat, branch: list[Message], by: User, runner_id: uuid.UUID, model_id: str, model_name: str
 ) -> Started:
-    check_stored(by)
-    check_running(by)
-    answer = Message.objects.create(
+    """Writes what is new of a chat and the branch, an empty answer at its end, and the turn: one statement."""
+    question, is_new_chat = branch[-1], chat._state.adding
+    answer = Message(
         chat=chat,
         parent=question,
         author="assistant",
@@ -127,11 +134,16 @@ def _answer(
         model_name=model_name,
         state=State.RUNNING,
     )
-    turn = Turn.objects.create(chat=chat, message=answer, user=by, runner_id=runner_id)
+    turn = Turn(chat=chat, message=answer, user=by, runner_id=runner_id)
     chat.current, chat.model_ids = answer, [model_id]
-    chat.save(update_fields=["current", "model_ids", "updated_at"])
-    branch = branch_of(chat, question.pk)
-    return Started(chat, answer, turn, question, history_of(branch), attached_items(branch), is_new)
+    rows = [row for row in (chat, question, answer, turn) if row._state.adding]
+    moved: list[Statement] = []
+    if not is_new_chat:
+        chat.updated_at = timezone.now()
+        moved.append((_MOVED, [answer.pk, Jsonb(chat.model_ids), chat.updated_at, chat.pk]))
+    (running,) = insert_together(rows, also=moved, asking=(_RUNNING, [by.pk]))
+    check_running(running)
+    return Started(chat, answer, turn, question, history_of(branch), attached_items(branch), is_new_chat)
 
 
 @transaction.atomic
@@ -141,7 +153,9 @@ def regenerate(*, by: User, runner_id: uuid.UUID, message_id: uuid.UUID, model_i
     answer = own_message(by, message_id, lock=True)
     if answer.author != "assistant" or answer.parent is None:
         raise UserError(_("Only an answer can be asked for again."))
-    return _answer(answer.chat, answer.parent, by, runner_id, model_id, model_name)
+    check_stored(by)
+    branch = branch_of(answer.chat_id, answer.parent_id)
+    return _answer(answer.chat, branch, by, runner_id, model_id, model_name)
 
 
 @transaction.atomic
@@ -150,10 +164,12 @@ def edit_question(
 ) -> Started:
     """The question in other words, as a sibling, and an answer to it; the former stays. 401 without the permission."""
     former = editable_question(by, message_id, lock=True)
-    question = Message.objects.create(
+    check_stored(by)
+    question = Message(
         chat=former.chat, parent_id=former.parent_id, author="user", content=check_text(text), files=former.files
     )
-    return _answer(former.chat, question, by, runner_id, model_id, model_name)
+    branch = [*branch_of(former.chat_id, former.parent_id), question]
+    return _answer(former.chat, branch, by, runner_id, model_id, model_name)
 
 
 def editable_question(user: User, message_id: uuid.UUID, *, lock: bool = False) -> Message:
@@ -183,7 +199,7 @@ def continue_answer(*, by: User, runner_id: uuid.UUID, message_id: uuid.UUID) ->
         raise UserError(_("This answer is being written already."), status=409, code="still_answering") from error
     answer.state, answer.error = State.RUNNING, ""
     answer.save(update_fields=["state", "error", "updated_at"])
-    branch = branch_of(answer.chat, answer.pk)
+    branch = branch_of(answer.chat_id, answer.pk)
     history = history_of(branch)
     if answer.content and not answer.content.strip():
         history = history[:-1]
@@ -254,12 +270,13 @@ def delete_chat(*, by: User, chat_id: uuid.UUID) -> None:
 
 def attachable(user: User, knowledge_ids: Sequence[str], file_ids: Sequence[str]) -> list[dict[str, Any]]:
     """The knowledge and files of a message, in the field's form. What the person may not read is 404."""
-    bases = KnowledgeBase.objects.readable_by(user).filter(pk__in=uuids(knowledge_ids))
-    documents = (
-        Document.objects.readable_by(user).filter(pk__in=uuids(file_ids)) if file_ids else Document.objects.none()
-    )
-    items = [{"type": "collection", "id": str(b.pk), "name": b.name} for b in bases] if knowledge_ids else []
-    items += [{"type": "file", "id": str(d.pk), "name": d.filename} for d in documents]
+    items: list[dict[str, Any]] = []
+    if knowledge_ids:
+        bases = KnowledgeBase.objects.readable_by(user).filter(pk__in=uuids(knowledge_ids))
+        items += [{"type": "collection", "id": str(b.pk), "name": b.name} for b in bases]
+    if file_ids:
+        documents = Document.objects.readable_by(user).filter(pk__in=uuids(file_ids))
+        items += [{"type": "file", "id": str(d.pk), "name": d.filename} for d in documents]
     if len(items) < len(set(knowledge_ids)) + len(set(file_ids)):
         raise Missing(
             _("Some of the attached knowledge does not exist or is not shared with you. Remove it and send again.")
@@ -296,11 +313,6 @@ def own_message(user: User, message_id: uuid.UUID, *, lock: bool = False) -> Mes
     if message is None:
         raise Missing(_("This message does not exist."))
     return message  # type: ignore[no-any-return]
-
-
-def branch_of(chat: Chat, leaf: uuid.UUID) -> list[Message]:
-    nodes = {m.pk: m for m in chat.messages.only("id", "parent_id", "author", "content", "files", "chat_id")}
-    return branch_to(nodes, leaf)
 
 
 def history_of(branch: Sequence[Message]) -> list[PromptMessage]:

@@ -15,7 +15,7 @@ from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
 from accounts.models import User
-from chat import services
+from chat import selectors, services
 from chat.engine.prompt import Message as PromptMessage
 from chat.engine.prompt import text_of
 from chat.folders import check_folders
@@ -226,7 +226,7 @@ def _continued(by: User, runner_id: uuid.UUID, chat: Chat, binding: Binding, pla
 
 
 def _started(chat: Chat, answer: Message, turn: Turn, question: Message, binding: Binding, is_new: bool) -> Started:
-    branch = services.branch_of(chat, question.pk)
+    branch = selectors.branch_of(chat.pk, question.pk)
     history = services.history_of(branch)
     last = binding.messages[-1] if binding.messages else {}
     if history and last.get("role") == "user" and isinstance(last.get("content"), list):

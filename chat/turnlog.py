@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from chat.engine import usage
 from chat.engine.events import Logged, Transcript
-from chat.models import Chat, Citation, Message, Runner, State, Turn, TurnEvent
+from chat.models import Chat, Citation, Message, Runner, State, Turn
 
 #: a runner that has not been seen for this long is dead
 DEAD_AFTER = timedelta(seconds=4)
@@ -31,8 +31,15 @@ JOIN chat_turn ON chat_turn.id = new.turn_id
 ON CONFLICT (turn_id, first_seq) DO UPDATE SET last_seq = excluded.last_seq, events = excluded.events
 WHERE excluded.last_seq > chat_turnevent.last_seq
 """
-# A turn that runs is its runner's alone, so its end is one statement: log, message, turn, age of the chat. The chat is
-# not waited for: who deletes it holds its row and waits for ours.
+# State and events of one moment: a turn that has ended has its whole log.
+_READ = """
+SELECT turn.state, log.first_seq, log.events::text FROM chat_turn AS turn
+LEFT JOIN chat_turnevent AS log ON log.turn_id = turn.id AND log.last_seq > %s
+WHERE turn.id = %s ORDER BY log.first_seq
+"""
+# A turn that runs is its runner's alone, so its end is one statement: log, message, turn, age of the chat. The message
+# comes before the turn: who continues the answer holds the message and looks at the turn. The chat is not waited for:
+# who deletes it holds its row and waits for ours.
 _FINISH = """
 WITH ours AS (
   SELECT id, message_id, chat_id, prefix_length FROM chat_turn
@@ -51,14 +58,14 @@ WITH ours AS (
     usage = COALESCE(%(usage)s::jsonb, m.usage),
     meta = m.meta || COALESCE(%(meta)s::jsonb, '{}'),
     updated_at = STATEMENT_TIMESTAMP()
-  FROM ours WHERE m.id = ours.message_id
+  FROM ours WHERE m.id = ours.message_id RETURNING m.id
 ), ended AS (
   UPDATE chat_turn AS t SET
     state = %(state)s, finished_at = STATEMENT_TIMESTAMP(),
     prompt_tokens = %(prompt_tokens)s::int, completion_tokens = %(completion_tokens)s::int,
     first_token_ms = %(first_token_ms)s::int, tokens_per_second = %(tokens_per_second)s::float8,
     model_digest = COALESCE(%(model_digest)s::text, ''), timings = %(timings)s::jsonb
-  FROM ours WHERE t.id = ours.id RETURNING t.id
+  FROM ours JOIN said ON said.id = ours.message_id WHERE t.id = ours.id RETURNING t.id
 ), unlocked AS (
   SELECT chat_chat.id FROM chat_chat JOIN ours ON ours.chat_id = chat_chat.id
   FOR NO KEY UPDATE OF chat_chat SKIP LOCKED
@@ -101,12 +108,15 @@ def append(batches: Iterable[Batch]) -> None:
 
 def read(turn_id: uuid.UUID, after: int) -> tuple[list[tuple[int, Logged]], str]:
     """The saved events after a position, numbered, and the turn's state."""
-    state = Turn.objects.filter(pk=turn_id).values_list("state", flat=True).first() or State.INTERRUPTED
-    rows = TurnEvent.objects.filter(turn_id=turn_id, last_seq__gt=after).order_by("first_seq")
-    out = []
-    for first, events in rows.values_list("first_seq", "events"):
-        out += [(seq, (e[0], e[1])) for seq, e in enumerate(events, start=first) if seq > after]
-    return out, state
+    with connection.cursor() as cursor:
+        cursor.execute(_READ, [after, turn_id])
+        rows = cursor.fetchall()
+    out: list[tuple[int, Logged]] = []
+    for _state, first, events in rows:
+        if first is not None:
+            batch = orjson.loads(events)
+            out += [(seq, (e[0], e[1])) for seq, e in enumerate(batch, start=first) if seq > after]
+    return out, rows[0][0] if rows else State.INTERRUPTED
 
 
 def transcript(turn_id: uuid.UUID) -> Transcript:
@@ -115,13 +125,14 @@ def transcript(turn_id: uuid.UUID) -> Transcript:
     return Transcript().add([event for _seq, event in events])
 
 
-def finish(turn_id: uuid.UUID, *, state: str, error: str, added: Transcript, rest: Batch | None = None) -> None:
+def finish(turn_id: uuid.UUID, *, state: str, error: str, added: Transcript, rest: Batch | None = None) -> bool:
     """Saves the end of a turn: the message whole, and the turn. Safe to repeat. Citations were saved before the first
     word, so an interrupted answer keeps them too.
 
     :param rest: the end of the log, so that readers in other processes find it complete
+    :returns: whether the message is now as this turn left it
     """
-    took = added.usage or usage.guessed(added.text, added.reasoning)
+    took = _taken(added)
     found = usage.columns(took)
     values: dict[str, Any] = {name: found.get(name) for name in _COLUMNS} | {
         "turn": turn_id,
@@ -140,8 +151,25 @@ def finish(turn_id: uuid.UUID, *, state: str, error: str, added: Transcript, res
     with connection.cursor() as cursor:
         cursor.execute(_FINISH, values)
         (ended,) = cursor.fetchone()
-    if not ended:
-        _finish_late(turn_id, state=state, error=error, added=added, rest=rest)
+    return bool(ended) or _finish_late(turn_id, state=state, error=error, added=added, rest=rest)
+
+
+def set_end(message: Message, kept: str, *, state: str, error: str, added: Transcript) -> None:
+    """What the end of a turn makes of its message, as `_FINISH` says it.
+
+    :param kept: the text that the answer had before the turn
+    """
+    message.content = kept + added.text
+    message.reasoning = added.reasoning or message.reasoning
+    message.state, message.error = state, error
+    message.status_history = added.statuses or message.status_history
+    message.usage = _taken(added) or message.usage
+    if added.sources:
+        message.meta = {**message.meta, "sources": added.sources}
+
+
+def _taken(added: Transcript) -> dict[str, Any]:
+    return added.usage or usage.guessed(added.text, added.reasoning)
 
 
 def _json(value: Any) -> str | None:
@@ -150,30 +178,24 @@ def _json(value: Any) -> str | None:
 
 
 @transaction.atomic
-def _finish_late(turn_id: uuid.UUID, *, state: str, error: str, added: Transcript, rest: Batch | None) -> None:
+def _finish_late(turn_id: uuid.UUID, *, state: str, error: str, added: Transcript, rest: Batch | None) -> bool:
     """The same for a turn that does not run any more: one that was held for dead, or whose end is saved again."""
     turn = Turn.objects.select_for_update(no_key=True).filter(pk=turn_id).first()
     if turn is None:
-        return
+        return False
     later = Turn.objects.filter(message_id=turn.message_id, started_at__gt=turn.started_at)
     if turn.state != State.RUNNING and later.exists():
-        return  # it was held for dead, and somebody has continued the answer since
+        return False  # it was held for dead, and somebody has continued the answer since
     if rest is not None:
         append([rest])
     message = Message.objects.select_for_update(no_key=True).get(pk=turn.message_id)
-    message.content = message.content[: turn.prefix_length] + added.text
-    message.reasoning = added.reasoning or message.reasoning
-    message.state, message.error = state, error
-    message.status_history = added.statuses or message.status_history
-    took = added.usage or usage.guessed(added.text, added.reasoning)
-    message.usage = took or message.usage
-    if added.sources:
-        message.meta = {**message.meta, "sources": added.sources}
+    set_end(message, message.content[: turn.prefix_length], state=state, error=error, added=added)
     message.save()
-    Turn.objects.filter(pk=turn_id).update(state=state, finished_at=timezone.now(), **usage.columns(took))
+    Turn.objects.filter(pk=turn_id).update(state=state, finished_at=timezone.now(), **usage.columns(_taken(added)))
     # Never waits for the chat: who deletes it holds its row and waits for ours.
     unlocked = Chat.objects.select_for_update(skip_locked=True, no_key=True).filter(pk=turn.chat_id)
     Chat.objects.filter(pk__in=list(unlocked.values_list("pk", flat=True))).update(updated_at=timezone.now())
+    return True
 
 
 def beat(runner_id: uuid.UUID, *, host: str, pid: int) -> None:

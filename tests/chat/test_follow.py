@@ -187,5 +187,5 @@ async def test_reader_that_leaves_leaves_no_subscription(turn: Any, monkeypatch:
 
 async def test_unknown_turn_is_over_at_once(transactional_db: None) -> None:
     batches = [batch async for batch in follow(uuid.uuid4())]
-    assert batches == [[(1, (FINISH, {"state": "interrupted", "error": ""}))]]
+    assert batches == [[(1, (FINISH, {"state": "interrupted", "error": "", "elsewhere": True}))]]
     await forget_connections()
