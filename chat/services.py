@@ -79,8 +79,13 @@ def check_stored(user: User) -> None:
         raise Refused(ONLY_TEMPORARY, code="only_temporary")
 
 
-def check_running(running: int) -> None:
-    """429 when a person has many answers being written already: one account must not fill the model servers."""
+def check_running(user: User, running: int | None = None) -> None:
+    """429 when a person has many answers being written already: one account must not fill the model servers.
+
+    :param running: how many there are, where that is known
+    """
+    if running is None:
+        running = Turn.objects.filter(user=user, state=State.RUNNING).count()
     limit = ChatConfig.load().max_running_turns
     if running >= limit:
         text = _("%(limit)s of your answers are being written already. Wait for one, or stop it, and send again.")
@@ -142,7 +147,7 @@ def _answer(
         chat.updated_at = timezone.now()
         moved.append((_MOVED, [answer.pk, Jsonb(chat.model_ids), chat.updated_at, chat.pk]))
     (running,) = insert_together(rows, also=moved, asking=(_RUNNING, [by.pk]))
-    check_running(running)
+    check_running(by, running)
     return Started(chat, answer, turn, question, history_of(branch), attached_items(branch), is_new_chat)
 
 

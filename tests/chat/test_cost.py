@@ -48,7 +48,7 @@ async def answered(page: Any, wire: Any, address: str) -> str:
     await wire.send_to(text_data=orjson.dumps({"type": "attach", "turn": turn, "seq": 0}).decode())
     while '"data-turn",null' not in await wire.receive_from(20):
         pass
-    return re.findall(r'data-url="/c/([0-9a-f-]{36})', sent.content.decode())[0]
+    return str(re.findall(r'data-url="/c/([0-9a-f-]{36})', sent.content.decode())[0])
 
 
 @pytest.mark.django_db(transaction=True)
