@@ -29,7 +29,7 @@ status:
 
 test:
 	$(call bootstrap,embedded dev)
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint:
 	$(call bootstrap,embedded dev)

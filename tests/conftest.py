@@ -11,9 +11,11 @@ import pytest
 from django.core.cache import cache
 from django.test import Client
 
+from tests import flush
 from tests.factories.accounts import PASSWORD, UserFactory
 from tests.plugin import THROWN_AWAY
 
+flush.install()
 PEOPLE = ("dana", "alice", "bob", "carol", "mallory", "pending")
 
 

@@ -245,7 +245,7 @@ def test_caller_who_leaves_closes_the_connection_to_the_model(site: Site, stream
         for _ in answer.iter_bytes():
             if time.monotonic() - began > 0.5:
                 raise httpx.ReadTimeout("enough")
-    until(lambda: site.models.stats()["cancelled"] == before["cancelled"] + 1, 2, "the end of the upstream answer")
+    until(lambda: site.models.stats()["cancelled"] == before["cancelled"] + 1, 20, "the end of the upstream answer")
     assert site.models.stats()["active"] == 0
 
 

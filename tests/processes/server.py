@@ -37,7 +37,7 @@ PASSWORD = "Correct-horse-7"
 _RUN = Path(environ.get("OWUI_TEST_RUN") or tempfile.gettempdir())
 
 
-def until(condition: Callable[[], Any], seconds: float = 10.0, what: str = "it") -> Any:
+def until(condition: Callable[[], Any], seconds: float = 30.0, what: str = "it") -> Any:
     """What the condition gives as soon as that is true."""
     deadline = time.monotonic() + seconds
     while True:
@@ -121,7 +121,7 @@ class OwnValkey:
         binary = Valkey(home).binary
         arguments = [str(binary), "--port", str(self.port), "--save", "", "--appendonly", "no", "--bind", "127.0.0.1"]
         self._process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        until(lambda: not _is_closed(self.port), 5, "Valkey")
+        until(lambda: not _is_closed(self.port), 30, "Valkey")
 
     def kill(self) -> None:
         assert self._process is not None

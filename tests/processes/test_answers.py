@@ -126,8 +126,8 @@ def test_browser_that_leaves_while_it_sends_leaves_no_answer_behind_that_nobody_
             time.sleep(wait)
     running = "SELECT count(*) FROM chat_message WHERE state = 'running'"
     questions = "SELECT count(*) FROM chat_message WHERE content LIKE 'leaving%%'"
-    until(lambda: site.rows(questions)[0][0] >= 1, 5, "a question that arrived")
-    until(lambda: site.rows(running)[0][0] == 0, 8, "the end of every answer")
+    until(lambda: site.rows(questions)[0][0] >= 1, 30, "a question that arrived")
+    until(lambda: site.rows(running)[0][0] == 0, 30, "the end of every answer")
 
 
 async def test_fifty_sockets_get_every_word_once(site: Site) -> None:
