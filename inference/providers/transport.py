@@ -34,6 +34,8 @@ from inference.providers.said import (
 )
 from owui.lib import http
 
+#: a connection that a server had closed while it was kept breaks this soon; its request is sent once more
+AT_ONCE = 0.5
 DRAIN_SECONDS = 0.5
 WHOLE_LIMIT = 128 * 1024 * 1024  # bytes of an answer that is not streamed
 
@@ -126,8 +128,14 @@ async def open_answer(
         request = client.build_request(
             method, url_of(connection, path), content=body, headers=headers_of(connection), timeout=timeout
         )
+        began = asyncio.get_running_loop().time()
         async with asyncio.timeout_at(deadline):
-            response = await client.send(request, stream=True)
+            try:
+                response = await client.send(request, stream=True)
+            except http.FAULTS as error:
+                if not http.was_closed_unasked(error) or asyncio.get_running_loop().time() > began + AT_ONCE:
+                    raise
+                response = await client.send(request, stream=True)
     except http.FAULTS as error:
         raise_fault(connection, error, deadline)
     except ValueError:  # a header or address with characters that cannot be sent

@@ -205,6 +205,14 @@ class Fault(enum.Enum):
 FAULTS: tuple[type[Exception], ...] = (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, TimeoutError, OSError)
 
 
+def was_closed_unasked(error: BaseException) -> bool:
+    """Whether a server let go of a connection before it said a word: of a kept one, most likely, as it was used."""
+    cause = error if isinstance(error, aiohttp.ClientError) else error.__cause__
+    return isinstance(cause, (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)) and not isinstance(
+        cause, aiohttp.ClientConnectorError
+    )
+
+
 def fault_of(error: BaseException) -> Fault:
     """Name the kind of fault behind one of `FAULTS`.
 
