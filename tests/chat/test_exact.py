@@ -110,14 +110,20 @@ class Turn:
     def final(self) -> dict[str, Any]:
         """The stored message, as a reload shows it."""
         added, end = Transcript().add(self.events), self.events[-1][1]
-        saved = Message(
-            pk=self.answer.pk, chat_id=self.answer.chat_id, author="assistant", model_name="Fake",
-            content=self.prefix + added.text, reasoning=added.reasoning, state=end["state"], error=end["error"],
-            status_history=added.statuses, usage=added.usage,
-        )  # fmt: skip
-        saved.created_at = None  # type: ignore[assignment]
-        cited = [Citation(message=saved, number=1, document_name="SOP-17.pdf", text="x")] if added.sources else []
-        return rendering.message_view(saved, citations=cited)
+        saved = self.row()
+        turnlog.set_end(saved, self.prefix, state=end["state"], error=end["error"], added=added)
+        return rendering.message_view(saved, citations=self.cited(saved))
+
+    def row(self) -> Message:
+        """The stored message before its end."""
+        row = Message(pk=self.answer.pk, chat_id=self.answer.chat_id, author="assistant", model_name="Fake")
+        row.content, row.state, row.created_at = self.prefix, "running", None  # type: ignore[assignment]
+        return row
+
+    @staticmethod
+    def cited(message: Message) -> list[Citation]:
+        is_cited = bool(message.meta.get("sources"))
+        return [Citation(message=message, number=1, document_name="SOP-17.pdf", text="x")] if is_cited else []
 
     def live(self) -> LiveTurn:
         live = LiveTurn(self.id, self.answer.chat_id, self.answer.pk, self.user_id, interval=lambda: 0.0)
@@ -134,7 +140,6 @@ class Socket:
         self.consumer.user_id, self.consumer.identity = turn.user_id, _Somebody()  # type: ignore[assignment]
         self.consumer.looking, self.consumer.readers, self.consumer.hold = asyncio.Lock(), {}, None
         self.consumer.send = self._take  # type: ignore[method-assign]
-        self.consumer._final = lambda message_id: rendering.final_ops(turn.final(), CAN)  # type: ignore[method-assign]
         self.attach()
 
     def attach(self) -> None:
@@ -149,8 +154,11 @@ class Socket:
             reader.cancel()
 
     async def over(self) -> None:
-        while self.page.turn is not None:
+        for _ in range(1000):
+            if self.page.turn is None:
+                return
             await asyncio.sleep(0.5)
+        raise AssertionError(f"the page at {self.page.seq} never got the end")
 
 
 class _Somebody:
@@ -173,8 +181,13 @@ def _site(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def attachable(turn: Turn, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = selectors.Attached(turn.answer.chat_id, turn.answer.pk, turn.prefix, True, turn.user_id)
-    monkeypatch.setattr(selectors, "attachable_turn", lambda user, turn_id: found)
+    def found(user: Any, turn_id: uuid.UUID) -> selectors.Attached:
+        return selectors.Attached(turn.row(), turn.prefix, True, turn.user_id, True)
+
+    monkeypatch.setattr(selectors, "attachable_turn", found)
+    monkeypatch.setattr(selectors, "siblings_of", lambda user, attached: [attached.message])
+    monkeypatch.setattr(selectors, "citations_of", lambda message, user: turn.cited(message))
+    monkeypatch.setattr(rendering, "can_of", lambda user: CAN)
 
 
 def whole_page(turn: Turn) -> dict[str, str]:
