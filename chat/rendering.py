@@ -120,6 +120,8 @@ class _Body:
         self.renderer = IncrementalRenderer(citations)
         self.blocks: list[str] = []
         self.tail = ""
+        #: what the last piece put at the end of the open element, where nothing else changed
+        self.grown: str | None = None
         if text:
             self.feed(text)
 
@@ -127,7 +129,7 @@ class _Body:
         patch = self.renderer.feed(text)
         if patch.append:
             self.blocks.append(patch.append)
-        self.tail = patch.tail
+        self.tail, self.grown = patch.tail, patch.grow
         return patch.append
 
 
@@ -230,7 +232,9 @@ class TurnView:
         if body is not None:
             if block := body.feed("".join(text)):
                 ops.append(["append", f"message-{self.message_id}-blocks", block])
-            ops.append(["replace", f"message-{self.message_id}-tail", body.tail])
+            tail = f"message-{self.message_id}-tail"
+            # Long code is sent once, not anew with each line.
+            ops.append(["replace", tail, body.tail] if body.grown is None else ["grow", tail, body.grown])
         return ops
 
     def full(self) -> list[Op]:

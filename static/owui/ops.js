@@ -22,6 +22,12 @@
           adopt(node);
         }
     },
+    // More text of the one element that is still open, such as code: not a word of it is sent twice.
+    grow: (target, html) => {
+      const open = target.querySelector("[data-grow]") ?? target;
+      open.insertAdjacentHTML("beforeend", html); // spaces count here
+      open.normalize();
+    },
     prepend: (target, html) => {
       target.prepend(owui.parse(html));
       htmx.process(target);

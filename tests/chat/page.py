@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from html import escape
 from html.parser import HTMLParser
 from typing import Any
@@ -71,6 +72,8 @@ class Page:
                 self.html[part] += rest[0].strip()
             elif op == "replace":
                 self.html[part] = rest[0].strip()
+            elif op == "grow":
+                self.html[part] = grown(self.html[part], rest[0])
             elif op == "attr":
                 if rest[0] == "data-turn":
                     self.turn = rest[1]
@@ -86,6 +89,13 @@ class Page:
     @property
     def text(self) -> str:
         return "".join(lxml_html.fragment_fromstring(self.html["blocks"] + self.html["tail"], "div").itertext())
+
+
+def grown(html: str, text: str) -> str:
+    """More text (escaped) at the end of the one open element, which holds nothing but text."""
+    opening = re.search(r'data-grow(="")?>', html)
+    end = html.index("</", opening.end()) if opening else len(html)
+    return html[:end] + text + html[end:]
 
 
 def _inner(element: Any) -> str:

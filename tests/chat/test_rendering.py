@@ -15,6 +15,7 @@ from chat.engine.events import FINISH, REASONING, SOURCES, STATUS, TEXT, Logged,
 from chat.models import Citation, Message
 from chat.rendering import TurnView
 from tests.chat.helpers import ask, end
+from tests.chat.page import grown
 
 SOURCE = [{"source": {"id": "k"}, "document": ["x"], "metadata": [{"source": "d1"}], "distances": [0.9]}]
 MARKDOWN = (
@@ -39,6 +40,8 @@ class Dom:
                 self.elements[name] = self.elements.get(name, "") + rest[0]
             elif op == "replace":
                 self.elements[name] = rest[0]
+            elif op == "grow":
+                self.elements[name] = grown(self.elements[name], rest[0])
             elif op == "attr":
                 self.attributes[rest[0]] = rest[1]
             else:
@@ -110,6 +113,20 @@ def test_continued_answer_keeps_its_beginning_on_every_page() -> None:
     assert "First part," in dom.part(message, "tail")
     dom.apply(view.feed([(1, (TEXT, "second part.\n\nThird\n\n"))]))
     assert dom.part(message, "blocks").startswith("<p>First part, second part.</p>")
+
+
+def test_long_code_is_sent_once() -> None:
+    lines = [f"value_{n} = {n} & <tag>\n" for n in range(2000)]
+    message = uuid.uuid4()
+    view, dom, sent = TurnView(message), Dom(), 0
+    for seq, text in enumerate(["```python\n", *lines], start=1):
+        ops = view.feed([(seq, (TEXT, text))])
+        sent += sum(len(str(part)) for op in ops for part in op)
+        dom.apply(ops)
+    whole = Dom()
+    whole.apply(view.full())
+    assert dom.part(message, "tail") == whole.part(message, "tail")
+    assert sent < 6 * sum(map(len, lines))
 
 
 def test_end_is_no_operation_of_its_own() -> None:

@@ -15,6 +15,7 @@ import psutil
 import websockets
 from websockets.asyncio.client import ClientConnection
 
+from tests.chat.page import grown
 from tests.processes.server import Site
 
 MODEL = "fake-small"
@@ -68,6 +69,8 @@ class Page:
                 self.elements[name] = self.elements.get(name, "") + rest[0]
             elif op == "replace":
                 self.elements[name] = rest[0]
+            elif op == "grow":
+                self.elements[name] = grown(self.elements[name], rest[0])
             elif op == "attr":
                 self.attributes[rest[0]] = rest[1]
                 self.over = self.over or rest[0] == "data-turn"
