@@ -4,7 +4,7 @@ Starts a site of its own (embedded database and broker, two web workers, a paced
 takes a few minutes. Figures are worth something on a machine that does nothing else.
 
     make bench                              # the short set
-    make bench ARGS="--long"                # and 30 minutes at 200 streams
+    make bench ARGS="--long"                # with 20 kills instead of 5, and 30 minutes at 200 streams
     make bench ARGS="--only cost --explain" # some runs; --explain lists the SQL statements of a reply
     make bench ARGS="--rbac"                # listings and the administration for people in many groups
 """
@@ -19,20 +19,21 @@ import sys
 
 import uvloop
 
-from tests.bench import streaming
+from tests.bench import faults, streaming
 from tests.bench.common import table
 from tests.bench.rbac_load import PATHS, Listing, rounds, tokens_of
 from tests.bench.report import Report
 from tests.bench.site import ROOT, BenchSite
 
-RUNS = ("single", "burst", "crowd", "cost")
+RUNS = ("single", "burst", "crowd", "cost", "rolling", "kills")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--streaming", action="store_true", help="the streaming runs (the default)")
     parser.add_argument("--only", nargs="+", choices=[*RUNS, "soak"], default=[], help="these runs alone")
-    parser.add_argument("--long", action="store_true", help="also 30 minutes at 200 streams")
+    parser.add_argument("--long", action="store_true", help="20 kills instead of 5, and 30 minutes at 200 streams")
+    parser.add_argument("--kills", type=int, default=0, help="another number of kills")
     parser.add_argument("--minutes", type=float, default=30, help="another length of the long run")
     parser.add_argument("--explain", action="store_true", help="list the SQL statements of a reply")
     parser.add_argument("--rbac", action="store_true", help="listings for people in many groups, and the admin's pages")
@@ -52,6 +53,10 @@ async def run(site: BenchSite, options: argparse.Namespace, report: Report) -> N
     for name in chosen:
         if name == "cost":
             await streaming.cost(site, tokens, report, explain=options.explain)
+        elif name == "rolling":
+            await faults.rolling(site, tokens, report)
+        elif name == "kills":
+            await faults.kills(site, tokens, report, rounds=options.kills or (20 if options.long else 5))
         elif name == "soak":
             await streaming.soak(site, tokens, report, minutes=options.minutes)
         else:
