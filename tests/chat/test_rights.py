@@ -211,7 +211,7 @@ async def test_reader_of_a_shared_folder_is_shown_no_more_when_the_grant_ends(
 ) -> None:
     def shared() -> Any:
         folder = Folder.objects.create(owner=people.alice, name="Shared")
-        ends = timezone.now() + timedelta(seconds=1.2)
+        ends = timezone.now() + timedelta(seconds=4)
         set_grants(folder, [read(people.bob, expires_at=ends)], by=people.dana)
         started = services.start_turn(
             by=people.alice, runner_id=process.id, text="hi", model_id="fake-small", model_name="Fake small"
@@ -224,7 +224,7 @@ async def test_reader_of_a_shared_folder_is_shown_no_more_when_the_grant_ends(
         live = launch(process, started, plan_for(server, "[[n=3000 tps=50]]"))
         await attach(connection, started.turn.pk)
         assert (await frame(connection))["ops"]
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while not await connection.receive_nothing(0.3):
                 await connection.receive_from(1)
         assert timezone.now() >= ends and not live.task.done()
@@ -319,7 +319,10 @@ async def test_stream_of_the_proxies_ends_with_the_right_to_the_model(
     identity = await in_thread(identify)({"authorization": f"Bearer {token}"}, {}, "/openai/chat/completions")
     assert identity is not None
     pieces: Any = relay._allowed(Answer(), relay.Right(identity, "fake-small"))  # type: ignore[arg-type]
-    assert await anext(pieces) == b"first"
+    first = b""
+    while not first:  # an empty one comes before, so that whoever leaves at once is noticed
+        first = await anext(pieces)
+    assert first == b"first"
     await in_thread(set_grants)(small, [read(granted)], by=people.dana)
     last = (await asyncio.wait_for(anext(pieces), 5)).decode()
     assert "Model not found" in last and last.strip().startswith(end)

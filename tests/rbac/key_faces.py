@@ -131,6 +131,16 @@ _SETTINGS = "POST /api/v1/users/user/settings/update"
 _KEYS_ON = {"auth_api_key.enable": True}
 
 
+_LINK_ACCESS = "POST /api/v1/chats/shared/{share_id}/access/update"
+
+
+def open_link(t: Tries, kind: str) -> int:
+    """One more audience for a shared chat, by REST."""
+    grant = {"principal_type": kind, "principal_id": "*", "permission": "read"}
+    path = f"/api/v1/chats/shared/{make_shared('shared_chat', t.alice).pk}/access/update"
+    return int(t.json(path, {"access_grants": [grant]}).status_code)
+
+
 FACES = [
     Face("workspace.models", "PAGE /", lambda t: t.shows("/", 'href="/workspace/models"'), False, True),
     Face(
@@ -177,6 +187,17 @@ FACES = [
     Face("workspace.skills_export", "GET /api/v1/skills/export", lambda t: t.get("/api/v1/skills/export"), 403, 200),
     Face("chat.share", _ACCESS, lambda t: t.share("shared_chat", "user", t.person()), 403, 200, why="saved"),
     Face("chat.share", _ACCESS, lambda t: dialog(t, "shared_chat", 'id="access-search"'), False, True),
+    Face(
+        "chat.share",
+        "POST /api/v1/chats/{chat_id}/share",
+        lambda t: t.json(f"/api/v1/chats/{t.chat()[0].removeprefix('/c/')}/share", {}).status_code,
+        401,
+        200,
+    ),
+    *(
+        Face(key, _LINK_ACCESS, lambda t, k=kind: open_link(t, k), 403, 200)
+        for key, kind in (("sharing.public_chats", "user"), ("sharing.open_chats", "anyone"))
+    ),
     Face("sharing.public_chats", _ACCESS, lambda t: t.share("shared_chat", "user", "*"), 403, 200, why="saved"),
     Face("sharing.public_chats", _ACCESS, lambda t: dialog(t, "shared_chat", 'value="read"'), False, True),
     Face("sharing.open_chats", _ACCESS, lambda t: t.share("shared_chat", "anyone", "*"), 403, 200, why="saved"),
@@ -253,6 +274,18 @@ FACES = [
         "DELETE /api/v1/chats/{chat_id}",
         lambda t: t.client.delete(f"/api/v1/chats/{t.chat()[0].removeprefix('/c/')}").status_code,
         401,
+        200,
+    ),
+    Face("chat.delete", "DELETE /api/v1/chats/", lambda t: t.client.delete("/api/v1/chats/").status_code, 401, 200),
+    *(
+        Face("chat.export", f"GET {path}", lambda t, p=path: t.get(p), 401, 200)
+        for path in ("/api/v1/chats/all", "/api/v1/chats/all/archived")
+    ),
+    Face(
+        "chat.import",
+        "POST /api/v1/chats/import",
+        lambda t: t.json("/api/v1/chats/import", {"chats": []}).status_code,
+        403,
         200,
     ),
     Face("chat.delete", "PAGE /c/{chat_id}/delete", lambda t: t.form(f"{t.chat()[0]}/delete"), 403, 302),
