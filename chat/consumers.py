@@ -149,7 +149,8 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         # A page at the beginning of a new answer shows what the view does: nothing. Any other is looked at below.
         is_caught_up = shown[0] == 0 and not turn.prefix
         blocks = 0 if is_caught_up else None
-        async with aclosing(follow(turn_id)) as batches:
+        writer = turn.writer if turn.running else None
+        async with aclosing(follow(turn_id, writer=writer)) as batches:
             async for batch in batches:
                 ops = view.feed(batch)
                 if view.finished:

@@ -19,7 +19,7 @@ from chat.pictures import with_pictures
 from chat.runner import runner
 from chat.services import Started
 from chat.standing import Standing
-from inference.catalogue import Resolved, bases_of
+from inference.catalogue import Resolved, bases_of, resolve_with
 from inference.forwarding import NOTHING, About, for_person
 from inference.limits import ContextLimit
 from inference.permitted import Permitted, permitted_for
@@ -28,6 +28,7 @@ from inference.variables import fill
 from knowledge.chat import retrieve_for_chat
 from owui.lib.aio import in_thread
 from owui.lib.errors import UserError
+from rbac.watch import Known
 
 _starting: set[asyncio.Task[Any]] = set()
 PARAMETERS_OF_OURS = {
@@ -165,6 +166,34 @@ async def start(user: User, resolved: Resolved, service: Callable[..., Started],
     return await _as_one_step(both(), "start-turn")
 
 
+async def start_with(
+    user: User,
+    model_id: str,
+    service: Callable[..., Started],
+    *,
+    show: Callable[[Started], T],
+    known: Callable[[float | None], Known | None],
+    **arguments: Any,
+) -> tuple[Started, T]:
+    """The same with a model still to be found, 404 without one, and with what is to be shown of the turn: one hop to
+    the database for all of it.
+
+    :param known: given when the next right to the model ends, what was read of the person's rights just now
+    """
+
+    def commit(resolved: Resolved) -> tuple[Started, Background, T]:
+        names = {"model_id": resolved.model_id, "model_name": resolved.name}
+        started = service(by=user, runner_id=runner.id, **names, **arguments)
+        return started, _behind(user, resolved, started, permitted_for(user)), show(started)
+
+    async def both() -> tuple[Started, T]:
+        resolved, (started, background, shown) = await resolve_with(user, model_id, commit, status=404)
+        await _begin(user, resolved, started, background, known(resolved.rights_end))
+        return started, shown
+
+    return await _as_one_step(both(), "start-turn")
+
+
 async def start_all(
     user: User, resolved: Sequence[Resolved], service: Callable[..., list[Started]], **arguments: Any
 ) -> list[Started]:
@@ -201,12 +230,14 @@ def _behind(user: User, resolved: Resolved, started: Started, permitted: Permitt
     )
 
 
-async def _begin(user: User, resolved: Resolved, started: Started, background: Background) -> None:
+async def _begin(
+    user: User, resolved: Resolved, started: Started, background: Background, known: Known | None = None
+) -> None:
     """Runs a turn that is committed."""
     about = about_turn(started, resolved)
     connection = await for_person(resolved.connection, user, about)
     history, refusal = await _history(started, resolved, background)
-    run_started(user, resolved, started, background, connection, about, history=history, refusal=refusal)
+    run_started(user, resolved, started, background, connection, about, history=history, refusal=refusal, known=known)
 
 
 async def _history(started: Started, resolved: Resolved, background: Background) -> tuple[Sequence[Message], str]:
@@ -247,6 +278,7 @@ def run_started(
     *,
     history: Sequence[Message],
     refusal: str = "",
+    known: Known | None = None,
 ) -> uuid.UUID:
     """Runs a turn whose rows are committed. Returns the turn's id."""
     plan = make_plan(
@@ -261,6 +293,8 @@ def run_started(
     )
     runner.run(
         plan,
+        # With knowledge there is more to ask for than what was read here.
+        known=known if plan.retrieve is None else None,
         turn_id=started.turn.pk,
         chat_id=started.chat.pk,
         message_id=started.message.pk,

@@ -1,4 +1,4 @@
-"""A turn while it runs in this process: its log in memory, coalesced, and who waits for news."""
+"""A turn while it runs in this process: its log in memory, and who waits for news."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ import asyncio
 import uuid
 from collections.abc import Callable
 
-from chat.engine.events import REASONING, TEXT, Logged, Outcome
+from chat.engine.events import Logged, Outcome
 
 
 class LiveTurn:
-    """The growing log of one running turn.
+    """The growing log of one running turn. Sequence numbers count from 1 and never repeat.
 
-    Text is coalesced: the first piece goes out at once, later ones in batches of `interval()` seconds, so that the cost
-    of telling readers does not grow with the speed of the model. Sequence numbers count from 1 and never repeat.
+    :param told: called with news while processes elsewhere read it
     """
 
     def __init__(
@@ -23,7 +22,7 @@ class LiveTurn:
         message_id: uuid.UUID,
         user_id: uuid.UUID,
         *,
-        interval: Callable[[], float],
+        told: Callable[[LiveTurn], None] = lambda turn: None,
     ) -> None:
         self.turn_id, self.chat_id, self.message_id, self.user_id = turn_id, chat_id, message_id, user_id
         self.log: list[Logged] = []
@@ -35,46 +34,19 @@ class LiveTurn:
         #: the engine's part, which a stop cancels, and the part that saves the end, which nothing does
         self.work: asyncio.Task[Outcome] | None = None
         self.task: asyncio.Task[None] | None = None
-        self._interval = interval
-        self._text: list[str] = []
-        self._kind = TEXT
-        self._flushed_at = 0.0
-        self._timer: asyncio.TimerHandle | None = None
-        self._news = asyncio.Event()
-        self._loop = asyncio.get_running_loop()
-
-    def add_text(self, kind: str, text: str) -> None:
-        """More text or reasoning; told at once when nobody was told for an interval, else with the next batch."""
-        if kind != self._kind and self._text:
-            self.flush()
-        self._kind = kind
-        self._text.append(text)
-        if self._timer is None:
-            wait = self._flushed_at + self._interval() - self._loop.time()
-            if wait <= 0:
-                self.flush()
-            else:
-                self._timer = self._loop.call_later(wait, self.flush)
+        #: the processes that have readers, and the number up to which each was sent the log
+        self.elsewhere: dict[str, int] = {}
+        self._told = told
+        self._waiting: list[asyncio.Future[None]] = []
 
     def add(self, event: Logged) -> None:
-        """Any other event; told at once, after the text before it."""
-        self.flush()
+        """One event more, told at once: how often a model server is read (`inference.providers.pace`) is how often
+        there is something to tell."""
         self.log.append(event)
         self._tell()
 
-    def flush(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if self._text:
-            self.log.append((self._kind, "".join(self._text)))
-            self._text.clear()
-            self._flushed_at = self._loop.time()
-            self._tell()
-
     def close(self) -> None:
         """No more events will come."""
-        self.flush()
         self.finished = True
         self._tell()
 
@@ -85,12 +57,14 @@ class LiveTurn:
     async def news(self, seq: int) -> None:
         """Waits until there are events behind a position, or the turn is finished."""
         while len(self.log) <= seq and not self.finished:
-            event = self._news
-            await event.wait()
+            waiting = asyncio.get_running_loop().create_future()
+            self._waiting.append(waiting)
+            await waiting
 
     def _tell(self) -> None:
-        event, self._news = self._news, asyncio.Event()
-        event.set()
-
-
-__all__ = ["REASONING", "TEXT", "LiveTurn"]
+        waiting, self._waiting = self._waiting, []
+        for future in waiting:
+            if not future.done():
+                future.set_result(None)
+        if self.elsewhere:
+            self._told(self)

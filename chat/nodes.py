@@ -1,7 +1,7 @@
 """What the processes tell one another: stop a turn, a chat changed, rights changed.
 
-One subscription a process, however many sockets it holds. Messages reach the readers of this process directly; the
-broker carries them to the others, best effort.
+One subscription a process, however many sockets it holds: to what is said to all and to what is said to it alone.
+Messages reach the readers of this process directly; the broker carries them to the others, best effort.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 GROUP = "nodes"
 #: each process sends itself a message through the broker this often; without it for longer, it may have missed news
 ECHO_SECONDS, DEAF_AFTER = 1.0, 1.5
+#: of the loop, that a word through the broker may take
+ROUNDS = 8
 Message = dict[str, Any]
 
 
@@ -64,7 +66,12 @@ class Nodes:
             if not group:
                 del self._listeners[str(listener.user_id)]
 
+    @property
+    def is_running(self) -> bool:
+        return self._loop is not None
+
     async def start(self) -> None:
+        self.id = uuid.uuid4().hex
         self._loop = asyncio.get_running_loop()
         self._heard_at = self._loop.time()
         self._tasks = [
@@ -81,6 +88,10 @@ class Nodes:
         """Tells this process at once and the others through the broker."""
         self._dispatch(message)
         await publish(GROUP, {**message, "type": "node.message", "kind": message["kind"], "origin": self.id})
+
+    async def tell(self, node: str, message: Message) -> bool:
+        """Tells one process, named by its id, something for one of its handlers. False when the broker is away."""
+        return await publish(_own(node), {**message, "type": "node.message", "origin": self.id, "user_ids": []})
 
     def announce_sync(self, message: Message) -> None:
         """The same from a thread or a worker."""
@@ -111,11 +122,17 @@ class Nodes:
 
     async def _mind_ears(self) -> None:
         """Says something to itself each second. While no word comes through the broker, a change of rights in another
-        process may have been missed: everything that is open is asked for again, from the database."""
+        process may have been missed: everything that is open is asked for again, from the database.
+
+        A word takes a few rounds of the loop, so a loop that is behind hears late and is not deaf: to ask for
+        everything then would keep it behind.
+        """
         loop = asyncio.get_running_loop()
         while True:
+            due = loop.time() + ECHO_SECONDS
             await asyncio.sleep(ECHO_SECONDS)
-            if loop.time() - self._heard_at > DEAF_AFTER:
+            now = loop.time()
+            if now - self._heard_at > DEAF_AFTER + ROUNDS * (now - due):
                 watch.doubt_all()
             await publish(GROUP, {"type": "node.message", "kind": "echo", "origin": self.id, "user_ids": []})
 
@@ -125,6 +142,7 @@ class Nodes:
             try:
                 channel = await layer.new_channel()
                 await layer.group_add(GROUP, channel)
+                await layer.group_add(_own(self.id), channel)
                 while True:
                     message = await layer.receive(channel)
                     self._heard_at = asyncio.get_running_loop().time()
@@ -135,6 +153,10 @@ class Nodes:
             except Exception:
                 log.exception("hearing other processes")
                 await asyncio.sleep(1)
+
+
+def _own(node: str) -> str:
+    return f"node.{node}"
 
 
 nodes = Nodes()

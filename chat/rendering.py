@@ -11,8 +11,7 @@ from django.template.loader import render_to_string
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 
-from chat.engine.events import FINISH, SOURCES, STATUS, TEXT, Logged, Transcript
-from chat.follow import Numbered
+from chat.engine.events import FINISH, SOURCES, STATUS, TEXT, Logged, Numbered, Transcript
 from chat.models import Citation, Message, State
 from chat.tree import children_of
 from owui.lib.markdown import IncrementalRenderer, render, render_plain

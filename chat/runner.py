@@ -1,8 +1,9 @@
 """The turn runner of one ASGI process: runs turns detached from sockets, saves their logs, tells other processes.
 
 Per process, not per turn: one heartbeat and one batch of log rows each half second. No ORM, broker or render work
-happens per token. When the broker is away readers of this process notice nothing, and those of others read the log in
-the database until it is back. When the database is away turns go on and are saved when it is back.
+happens per token; readers in other processes get the news by `chat.wire`. When the broker is away readers of this
+process notice nothing, and those of others read the log in the database until it is back. When the database is away
+turns go on and are saved when it is back.
 """
 
 from __future__ import annotations
@@ -40,10 +41,10 @@ from chat.engine.turn import TurnPlan, run_turn
 from chat.live import LiveTurn
 from chat.nodes import nodes
 from chat.standing import TYPES, Standing, used_in
+from chat.wire import Wire
 from inference.providers.events import ReasoningDelta, TextDelta, Usage
 from owui.lib.aio import end, in_thread
-from owui.lib.bus import publish
-from rbac.watch import watch
+from rbac.watch import Known, watch
 
 log = logging.getLogger(__name__)
 SAVE_EVERY = 0.5
@@ -61,6 +62,7 @@ class Runner:
     def __init__(self) -> None:
         self.id = uuid.uuid4()
         self.turns: dict[uuid.UUID, LiveTurn] = {}
+        self.wire = Wire(self.turns.get)
         self.draining = False
         self._drained_at = 0.0
         self._tasks: list[asyncio.Task[None]] = []
@@ -69,11 +71,14 @@ class Runner:
 
     async def start(self) -> None:
         """Begins to beat; the process may run turns from now on."""
-        self.id, self.draining = uuid.uuid4(), False
+        # One id for all that other processes say to this one.
+        self.id, self.draining = uuid.UUID(nodes.id) if nodes.is_running else uuid.uuid4(), False
         with contextlib.suppress(DatabaseError, InterfaceError):
             await self._beat()
         self._tasks = [asyncio.create_task(self._keep(), name="turn-keeper")]
         nodes.on("turn.stop", self._on_stop)
+        for kind, handler in self.wire.handlers().items():
+            nodes.on(kind, handler)
 
     def drain(self) -> None:
         """From now on running turns have SHUTDOWN_DRAIN_SECONDS to finish."""
@@ -91,6 +96,7 @@ class Runner:
         waiting = [t.task for t in self.turns.values() if t.task is not None]
         if waiting:
             await asyncio.wait(waiting, timeout=3)
+        await self.wire.settle()
         await end(self._tasks)
         with contextlib.suppress(DatabaseError, InterfaceError):
             await in_thread(turnlog.sign_off)(self.id)
@@ -105,13 +111,17 @@ class Runner:
         message_id: uuid.UUID,
         user_id: uuid.UUID,
         standing: Standing | None = None,
+        known: Known | None = None,
     ) -> LiveTurn:
         """Starts a turn whose row names this runner. It goes on when every reader has left, but not when its person
-        loses a right that it stands on."""
-        turn = LiveTurn(turn_id, chat_id, message_id, user_id, interval=self._interval)
+        loses a right that it stands on.
+
+        :param known: what of these rights was read just now
+        """
+        turn = LiveTurn(turn_id, chat_id, message_id, user_id, told=self.wire.told)
         self.turns[turn_id] = turn
         turn.work = asyncio.create_task(self._drive(turn, plan), name=f"work-{turn_id}")
-        turn.task = asyncio.create_task(self._run(turn, standing), name=f"turn-{turn_id}")
+        turn.task = asyncio.create_task(self._run(turn, standing, known), name=f"turn-{turn_id}")
         return turn
 
     def stop_turn(self, turn_id: uuid.UUID) -> bool:
@@ -132,16 +142,10 @@ class Runner:
             turn.stop_reason, turn.stop_error = reason, error
             turn.work.cancel()
 
-    def _interval(self) -> float:
-        """Seconds between two batches to readers: 30 ms when quiet, up to 200 ms when many turns run."""
-        return min(0.2, 0.03 + 0.0005 * len(self.turns))
-
-    async def _run(self, turn: LiveTurn, standing: Standing | None) -> None:
-        publisher = asyncio.create_task(self._publish(turn), name=f"publish-{turn.turn_id}")
+    async def _run(self, turn: LiveTurn, standing: Standing | None, known: Known | None) -> None:
         try:
-            with self._watched(turn, standing):
+            with self._watched(turn, standing, known):
                 outcome = await self._outcome(turn)
-            turn.flush()
             end: Logged = (FINISH, {"state": outcome.state, "error": outcome.error})
             if not await self._save_end(turn, outcome, end):
                 end[1]["elsewhere"] = True
@@ -151,11 +155,9 @@ class Runner:
         finally:
             turn.close()
             self.turns.pop(turn.turn_id, None)
-            with contextlib.suppress(Exception):
-                await asyncio.wait_for(publisher, 3)
 
     @contextlib.contextmanager
-    def _watched(self, turn: LiveTurn, standing: Standing | None) -> Iterator[None]:
+    def _watched(self, turn: LiveTurn, standing: Standing | None, known: Known | None) -> Iterator[None]:
         """Ends the turn, with its text kept, when a right that it stands on goes."""
         if standing is None:
             yield
@@ -165,6 +167,7 @@ class Runner:
             lambda: standing.lost(frozenset(turn.used)),
             lambda reason: self._cancel(turn, "stopped", reason),
             types=TYPES,
+            known=known,
         ):
             yield
 
@@ -187,9 +190,9 @@ class Runner:
         async with aclosing(run_turn(plan)) as events:
             async for event in events:
                 if isinstance(event, TextDelta):
-                    turn.add_text(TEXT, _storable(event.text))
+                    turn.add((TEXT, _storable(event.text)))
                 elif isinstance(event, ReasoningDelta):
-                    turn.add_text(REASONING, _storable(event.text))
+                    turn.add((REASONING, _storable(event.text)))
                 elif isinstance(event, Status):
                     turn.add((STATUS, _storable(event.as_json())))
                 elif isinstance(event, Sources):
@@ -226,20 +229,6 @@ class Runner:
             else:
                 turn.saved = len(turn.log) + 1
                 return is_saved
-
-    async def _publish(self, turn: LiveTurn) -> None:
-        """Sends the turn's news to readers on other processes, in order, as fast as the broker takes them."""
-        sent = 0
-        while True:
-            await turn.news(sent)
-            events = turn.after(sent)
-            if not events:
-                return
-            await publish(
-                f"turn.{turn.turn_id}",
-                {"type": "turn.news", "first_seq": sent + 1, "events": [list(e) for e in events]},
-            )
-            sent += len(events)
 
     # ---------------------------------------------------------------------------------------------- the process's own
     async def _beat(self) -> None:
@@ -292,7 +281,7 @@ class Runner:
     async def _sweep(self) -> None:
         for turn_id, chat_id in await in_thread(turnlog.mark_interrupted)(runner_id=self.id, running=list(self.turns)):
             log.warning("turn %s, which no process writes any more, is marked interrupted", turn_id)
-            await publish(f"turn.{turn_id}", {"type": "turn.over"})
+            await nodes.announce({"kind": "turn.over", "turn_id": turn_id.hex, "user_ids": []})
             await nodes.announce({"kind": "chat.changed", "chat_id": str(chat_id)})
 
 

@@ -120,6 +120,8 @@ class Attached:
     running: bool
     user_id: uuid.UUID
     is_own: bool
+    #: the process that writes it
+    writer: uuid.UUID | None = None
 
 
 def _with_message(turns: Any) -> Any:
@@ -153,7 +155,7 @@ def attachable_turn(user: Person, turn_id: uuid.UUID) -> Attached | None:
     if turn is None:
         return None
     prefix = turn.message.content[: turn.prefix_length]
-    return Attached(turn.message, prefix, turn.state == State.RUNNING, turn.user_id, is_own)
+    return Attached(turn.message, prefix, turn.state == State.RUNNING, turn.user_id, is_own, turn.runner_id)
 
 
 def siblings_of(user: Person, attached: Attached) -> list[Message]:

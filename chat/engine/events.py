@@ -10,6 +10,8 @@ from typing import Any
 
 TEXT, REASONING, STATUS, SOURCES, USAGE, FINISH = "t", "r", "s", "c", "u", "f"
 Logged = tuple[str, Any]
+#: an event with its sequence number
+Numbered = tuple[int, Logged]
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from functools import partial
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -11,9 +12,10 @@ from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from accounts.middleware import known_of
 from accounts.web import asigned_in, signed_in
 from chat import rendering, selectors, services
-from chat.dispatch import start
+from chat.dispatch import start, start_with
 from chat.engine.events import Transcript
 from chat.models import Chat, Message
 from chat.nodes import nodes
@@ -28,20 +30,18 @@ from owui.lib.errors import Missing
 async def message_create(request: HttpRequest, chat_id: uuid.UUID | None = None) -> HttpResponse:
     """A question from the composer. Answers with the question and the running answer; a new chat gets its address."""
     user: Any = await request.auser()
-    form = await in_thread(lambda: request.POST)()
-    resolved = await resolve_for(user, form.get("model", ""), status=404)
-    started = await start(
+    form = request.POST  # read by now, for the CSRF check
+    started, html = await start_with(
         user,
-        resolved,
+        form.get("model", ""),
         services.start_turn,
+        show=partial(_asked_html, user),
+        known=partial(known_of, request),
         text=form.get("text", ""),
-        model_id=resolved.model_id,
-        model_name=resolved.name,
         chat_id=chat_id,
         knowledge_ids=form.getlist("knowledge"),
         file_ids=form.getlist("file"),
     )
-    html = await in_thread(_asked_html)(user, started)
     await _tell_tabs(user, started, html)
     if not request.headers.get("HX-Request"):  # sent before the page's scripts were there, or without any
         return redirect("chat:chat-page", started.chat.pk)
@@ -75,14 +75,13 @@ async def message_edit(request: HttpRequest, chat_id: uuid.UUID, message_id: uui
     user: Any = await request.auser()
     if request.method == "GET":
         return await in_thread(_edit_form)(request, user, message_id)
-    form = await in_thread(lambda: request.POST)()
     resolved = await _model_for(request, user, message_id)
     started = await start(
         user,
         resolved,
         services.edit_question,
         message_id=message_id,
-        text=form.get("text", ""),
+        text=request.POST.get("text", ""),
         model_id=resolved.model_id,
         model_name=resolved.name,
     )
@@ -126,9 +125,8 @@ def message_select(request: HttpRequest, chat_id: uuid.UUID, message_id: uuid.UU
 
 async def _model_for(request: HttpRequest, user: Any, message_id: uuid.UUID) -> Any:
     """The model the composer names, else the one that answered before."""
-    form = await in_thread(lambda: request.POST)()
     former = await in_thread(_model_of)(user, message_id)
-    return await resolve_for(user, form.get("model") or former, status=404)
+    return await resolve_for(user, request.POST.get("model") or former, status=404)
 
 
 def _model_of(user: Any, message_id: uuid.UUID) -> str:

@@ -2,8 +2,8 @@
 
 What all readers of tokens pay for each look (a wake-up, parsing, a frame, a system call) is paid for each token when
 tokens come one by one. So after its first words an answer is read again only some time after the last look, the longer
-the more answers are open in this process. Until then the bytes wait in the transport, whose buffer is bounded: a server
-that is faster is held back. The end of an answer is never waited for.
+the more answers are open in this process and the later its timers come. Until then the bytes wait in the transport,
+whose buffer is bounded: a server that is faster is held back. The end of an answer is never waited for.
 """
 
 from __future__ import annotations
@@ -13,13 +13,22 @@ from collections.abc import Callable
 from typing import Self
 
 #: seconds between two looks: with nothing else to do, for each open answer, and at most
-SHORTEST, EACH, LONGEST = 0.04, 0.0003, 0.1
+SHORTEST, EACH, LONGEST = 0.04, 0.0006, 0.2
+#: seconds more for each second that a timer comes late: a process that cannot keep up looks more rarely, by itself
+FOR_LATE = 3.0
 _open = 0
+_late = 0.0
 
 
 def gap() -> float:
     """Seconds between two looks at an answer now."""
-    return min(LONGEST, SHORTEST + EACH * _open)
+    return min(LONGEST, SHORTEST + EACH * _open + FOR_LATE * _late)
+
+
+def _note_late(seconds: float) -> None:
+    """How late timers come of late: the mean of the last dozens of them."""
+    global _late
+    _late += (min(seconds, 1.0) - _late) / 32
 
 
 class Pace:
@@ -41,7 +50,7 @@ class Pace:
         left = self._looked_at + gap() - self._loop.time()
         if left > 0 and not self._is_over:
             self._rest = self._loop.create_future()
-            timer = self._loop.call_later(left, self._wake)
+            timer = self._loop.call_later(left, self._due, self._loop.time() + left)
             try:
                 await self._rest
             finally:
@@ -62,6 +71,10 @@ class Pace:
 
     def _end(self) -> None:
         self._is_over = True
+        self._wake()
+
+    def _due(self, moment: float) -> None:
+        _note_late(self._loop.time() - moment)
         self._wake()
 
     def _wake(self) -> None:

@@ -24,6 +24,20 @@ log = logging.getLogger(__name__)
 # Any fixed number of our own.
 _LOCK = 7_316_002
 _BATCH = 1000
+# The head of the chain beside each event that waits.
+_PENDING = """
+SELECT head.sequence, head.hash, head.mac, event.id, event.hash, event.mac
+FROM audit_auditpending AS pending JOIN audit_auditevent AS event ON event.id = pending.event_id
+LEFT JOIN audit_audithead AS head ON head.id = 1 ORDER BY pending.event_id LIMIT %s
+"""
+_SEAL = """
+WITH sealed AS (
+  INSERT INTO audit_auditseal (sequence, event_id, is_genuine, previous_hash, hash, sealed_at)
+  SELECT *, %(at)s::timestamptz FROM unnest(
+    %(sequences)s::bigint[], %(ids)s::bigint[], %(flags)s::boolean[], %(before)s::text[], %(after)s::text[])
+), gone AS (DELETE FROM audit_auditpending WHERE event_id = ANY(%(ids)s::bigint[]))
+UPDATE audit_audithead SET sequence = %(sequence)s, hash = %(hash)s, mac = %(mac)s WHERE id = 1
+"""
 
 
 class BrokenChainError(Exception):
@@ -49,17 +63,14 @@ def seal_batch(limit: int = _BATCH) -> int:
     with transaction.atomic(), connection.cursor() as cursor:
         if not try_lock():
             return 0
-        cursor.execute(
-            "SELECT event.id, event.hash, event.mac FROM audit_auditpending AS pending"
-            " JOIN audit_auditevent AS event ON event.id = pending.event_id ORDER BY pending.event_id LIMIT %s",
-            [limit],
-        )
-        events = cursor.fetchall()
-        if not events:
+        # Not in one statement with the lock: it would see what was there before the lock was ours.
+        cursor.execute(_PENDING, [limit])
+        rows = cursor.fetchall()
+        if not rows:
             return 0
-        sequence, previous = _checked_head()
+        sequence, previous = _checked(*rows[0][:3])
         sequences, flags, before, after = [], [], [], []
-        for event_id, digest, mac in events:
+        for *_head, event_id, digest, mac in rows:
             sequence += 1
             is_genuine = chain.event_is_genuine(digest, mac)
             before.append(previous)
@@ -67,15 +78,15 @@ def seal_batch(limit: int = _BATCH) -> int:
             sequences.append(sequence)
             flags.append(is_genuine)
             after.append(previous)
-        ids = [event[0] for event in events]
+        ids = [row[3] for row in rows]
         cursor.execute(
-            "INSERT INTO audit_auditseal (sequence, event_id, is_genuine, previous_hash, hash, sealed_at)"
-            " SELECT *, %s::timestamptz FROM unnest(%s::bigint[], %s::bigint[], %s::boolean[], %s::text[], %s::text[])",
-            [timezone.now(), sequences, ids, flags, before, after],
-        )
-        cursor.execute("DELETE FROM audit_auditpending WHERE event_id = ANY(%s)", [ids])
-        move_head(sequence, previous)
-    return len(events)
+            _SEAL,
+            {
+                "at": timezone.now(), "sequences": sequences, "ids": ids, "flags": flags, "before": before,
+                "after": after, "sequence": sequence, "hash": previous, "mac": chain.head_mac(sequence, previous),
+            },
+        )  # fmt: skip
+    return len(rows)
 
 
 def try_lock() -> bool:
@@ -92,14 +103,13 @@ def move_head(sequence: int, digest: str) -> None:
     )
 
 
-def _checked_head() -> tuple[int, str]:
-    head = AuditHead.objects.filter(id=1).first()
-    if head is None or not chain.head_is_ours(head.sequence, head.hash, head.mac):
+def _checked(sequence: int | None, digest: str, mac: str) -> tuple[int, str]:
+    if sequence is None or not chain.head_is_ours(sequence, digest, mac):
         raise BrokenChainError(
             "The end of the audit chain is missing or was not signed with WEBUI_SECRET_KEY; events are kept but not "
             "sealed. Run `manage.py audit verify`; after a change of the key, run `manage.py audit rekey`."
         )
-    return head.sequence, head.hash
+    return sequence, digest
 
 
 def _work() -> int:

@@ -22,8 +22,10 @@ from chat.engine.events import FINISH, REASONING, SOURCES, STATUS, TEXT, USAGE, 
 from chat.live import LiveTurn
 from chat.models import Citation, Message
 from chat.runner import runner
+from chat.wire import Wire
 from tests.chat.page import Page
 
+WRITER = uuid.uuid4()
 CAN = {"store": True, "models": True, "edit": True, "delete": True, "regenerate": True, "continue": True}
 PIECES = (
     "# Head\n\n", "Setext\n===\n\n", "Some *words*, **more** and `code` [1] [7].\n", "\n", " ", "\n\n",
@@ -126,7 +128,7 @@ class Turn:
         return [Citation(message=message, number=1, document_name="SOP-17.pdf", text="x")] if is_cited else []
 
     def live(self) -> LiveTurn:
-        live = LiveTurn(self.id, self.answer.chat_id, self.answer.pk, self.user_id, interval=lambda: 0.0)
+        live = LiveTurn(self.id, self.answer.chat_id, self.answer.pk, self.user_id)
         runner.turns[self.id] = live
         return live
 
@@ -182,7 +184,7 @@ def _site(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def attachable(turn: Turn, monkeypatch: pytest.MonkeyPatch) -> None:
     def found(user: Any, turn_id: uuid.UUID) -> selectors.Attached:
-        return selectors.Attached(turn.row(), turn.prefix, True, turn.user_id, True)
+        return selectors.Attached(turn.row(), turn.prefix, True, turn.user_id, True, WRITER)
 
     monkeypatch.setattr(selectors, "attachable_turn", found)
     monkeypatch.setattr(selectors, "siblings_of", lambda user, attached: [attached.message])
@@ -259,37 +261,34 @@ def _same_so_far(turn: Turn, sockets: list[Socket], at: int) -> None:
 
 
 class Broker:
-    """A channel layer that loses, repeats and reorders."""
+    """Carries what two processes say to one another; loses, repeats and reorders."""
 
     def __init__(self, chance: random.Random) -> None:
-        self.chance, self.queues, self.groups = chance, {}, {}  # type: ignore[var-annotated]
+        self.chance = chance
+        self.live: LiveTurn | None = None
+        self.writing = Wire(lambda turn_id: self.live, self.tell)
         self.held: list[Any] = []
 
-    async def new_channel(self) -> str:
-        return f"c{len(self.queues)}"
-
-    async def group_add(self, group: str, channel: str) -> None:
-        self.groups.setdefault(group, []).append(self.queues.setdefault(channel, asyncio.Queue()))
-
-    async def group_discard(self, group: str, channel: str) -> None:
-        self.groups[group].remove(self.queues[channel])
-
-    async def receive(self, channel: str) -> Any:
-        return await self.queues[channel].get()
-
-    def say(self, group: str, message: Any) -> None:
+    async def tell(self, node: str, message: dict[str, Any]) -> bool:
+        await asyncio.sleep(0)
         dice = self.chance.random()
-        if dice < 0.2:
-            return
+        said = (node, orjson.loads(orjson.dumps(message)))
+        if dice < 0.1:
+            return False
+        if dice < 0.25:
+            return True
         if dice < 0.35:
-            self.held.append(message)
-            return
-        messages = [message, message] if dice < 0.5 else [message]
+            self.held.append(said)
+            return True
+        for each in [said, said] if dice < 0.5 else [said]:
+            self._carry(*each)
         if self.held and dice > 0.8:
-            messages.append(self.held.pop(0))
-        for queue in self.groups.get(group, []):
-            for item in messages:
-                queue.put_nowait(item)
+            self._carry(*self.held.pop(0))
+        return True
+
+    def _carry(self, node: str, message: dict[str, Any]) -> None:
+        wire, origin = (self.writing, "reading") if node == WRITER.hex else (runner.wire, WRITER.hex)
+        wire.handlers()[message["kind"]](message | {"origin": origin})
 
 
 @quick
@@ -300,9 +299,11 @@ def test_readers_on_another_process_end_in_the_same_page_whatever_the_broker_doe
     chance = random.Random(seed)  # noqa: S311
 
     async def story() -> None:
-        turn, broker, saved, sent = Turn(events, prefix), Broker(chance), 0, 0
+        turn, broker, saved = Turn(events, prefix), Broker(chance), 0
         attachable(turn, monkeypatch)
-        monkeypatch.setattr(follow_module, "get_channel_layer", lambda: broker)
+        monkeypatch.setattr(runner.wire, "_tell", broker.tell)
+        live = LiveTurn(turn.id, uuid.uuid4(), turn.answer.pk, turn.user_id, told=broker.writing.told)
+        broker.live = live
 
         def read(turn_id: uuid.UUID, after: int) -> Any:
             state = events[-1][1]["state"] if saved == len(events) else "running"
@@ -310,15 +311,13 @@ def test_readers_on_another_process_end_in_the_same_page_whatever_the_broker_doe
 
         monkeypatch.setattr(turnlog, "read", read)
         sockets = [Socket(turn, Page(turn.answer.pk, turn.article(0)))]
-        for at in range(1, len(events) + 1):
-            if chance.random() < 0.6 or at == len(events):
-                news = {"type": "turn.news", "first_seq": sent + 1, "events": [list(e) for e in events[sent:at]]}
-                # The end is saved before it is told.
-                saved = at if at == len(events) else saved
-                broker.say(f"turn.{turn.id}", news)
-                sent = at
-            if chance.random() < 0.4:
-                saved = at
+        for at, event in enumerate(events, 1):
+            # The end is saved before it is told, and its turn is forgotten after that.
+            saved = at if at == len(events) or chance.random() < 0.4 else saved
+            live.add(event)
+            if at == len(events):
+                live.close()
+                broker.live = None
             await asyncio.sleep(chance.choice([0, 0, 0.05, 0.7]))
             if at < len(events):
                 sockets.append(Socket(turn, Page(turn.answer.pk, turn.article(saved))))
@@ -333,6 +332,6 @@ def test_readers_on_another_process_end_in_the_same_page_whatever_the_broker_doe
         for socket in sockets:
             socket.cut()
         await asyncio.sleep(5)
-        assert not any(broker.groups.values()), "a reader that is over leaves no subscription"
+        assert not runner.wire._inboxes, "a reader that is over leaves nothing behind"
 
     run(story())

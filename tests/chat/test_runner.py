@@ -138,8 +138,9 @@ async def test_broker_that_is_away_hurts_nobody(
     async def refuse(*args: Any) -> bool:
         raise ConnectionError("no broker")
 
-    monkeypatch.setattr(runner_module, "publish", refuse)
+    monkeypatch.setattr(runner.wire, "_tell", refuse)
     started, live = await begin(runner, alice, server, "[[n=40 tps=400]]")
+    live.elsewhere["a reader's process"] = 0
     assert await read(started.turn.pk) == counted(40)
     assert (await ended(live)).content == counted(40)
 
