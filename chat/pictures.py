@@ -6,6 +6,7 @@ of a person lead it to. Links are followed here, by the guard for everything of 
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from chat.engine.prompt import Message
+from inference.media import refuse_links
 from owui.lib.errors import UserError
 from owui.lib.outside import Unreachable, fetch
 
@@ -47,9 +49,11 @@ async def with_pictures(
 
     :param sees: whether the model can look at pictures. On the page those of earlier questions are then left out, for
         people change models within a chat; programs are told
-    :raises UserError: 400 pictures that cannot be used, 413 too large or too many
+    :raises UserError: 400 pictures that cannot be used and links to other media, 413 too large or too many
     """
     places = [at for at, message in enumerate(messages) if _pictures(message)]
+    # What is no picture, or does not say that it is one, is not fetched; a server might.
+    refuse_links([_without(message) for message in messages])
     if not places:
         return messages
     last = next((at for at in range(len(messages) - 1, -1, -1) if messages[at].get("role") == "user"), -1)
@@ -63,7 +67,9 @@ async def with_pictures(
     if len(found) > MOST or len(links) > MOST_LINKS:
         text = _("At most %(count)s pictures can be sent at once, %(links)s of them as links.")
         raise UserError(text % {"count": MOST, "links": MOST_LINKS}, status=413, code="too_many_pictures")
-    fetched = {url: await _fetched(url, largest) for url in dict.fromkeys(links)}
+    # All at once: a turn that waits for slow addresses one after the other would look as if nobody wrote it.
+    wanted = list(dict.fromkeys(links))
+    fetched = dict(zip(wanted, await asyncio.gather(*(_fetched(url, largest) for url in wanted)), strict=True))
     return [_checked(message, fetched, largest) if _pictures(message) else message for message in messages]
 
 

@@ -17,6 +17,7 @@ from accounts.models import User
 from accounts.tokens import INVALID_TOKEN, Identity, still_valid
 from inference.catalogue import NOT_FOUND, Resolved, still_usable
 from inference.forwarding import About, for_person
+from inference.media import refuse_links
 from inference.providers import get_provider
 from inference.providers.base import ConnectionInfo, PassthroughResponse
 from inference.providers.errors import ProviderError, SignInNeeded
@@ -86,12 +87,14 @@ async def relay(
 ) -> HttpResponseBase:
     """Sends the request on and gives the answer back: as it comes with `stream`, else whole.
 
-    A stream ends when its `right` goes.
+    A stream ends when its `right` goes. Links to media are refused: see `inference.media`.
 
     :param user: who asks, where no right is kept
 
     Closing our answer closes the server's. A server's own error keeps its status, and loses our key if it repeats it.
     """
+    if body is not None:
+        refuse_links(*(body.get(name) for name in ("messages", "input", "prompt")))
     payload = None if body is None else orjson.dumps(allowed(body))
     person = right.identity.user if right is not None else user
     called = await for_person(connection, person, _about(right, body or {}))

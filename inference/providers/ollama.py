@@ -12,7 +12,7 @@ from inference.providers.base import ChatRequest, ConnectionInfo, ModelInfo, Pas
 from inference.providers.errors import ServerRejected
 from inference.providers.events import StreamEvent, Usage
 from inference.providers.lines import LineSplitter
-from inference.providers.said import bad_answer, raise_in_band
+from inference.providers.said import bad_answer, raise_in_band, unsendable
 from inference.providers.stream import AnswerStream, count_of
 from inference.providers.transport import answer_to, check_vectors, parse_object, passthrough, request_json
 
@@ -30,7 +30,10 @@ class OllamaProvider:
     async def stream_chat(self, connection: ConnectionInfo, request: ChatRequest) -> AsyncGenerator[StreamEvent, None]:
         """See `Provider.stream_chat`."""
         connection = at_root(connection)
-        body = chat_body(connection, request)
+        try:
+            body = chat_body(connection, request)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise unsendable() from error
         async with answer_to(connection, "POST", "/api/chat", body) as answer:
             state, has_spoken = _Stream(connection), False
             while not state.is_done and (piece := await (answer.read_on() if has_spoken else answer.read())):

@@ -8,7 +8,7 @@ from inference.providers.base import ChatRequest, ConnectionInfo, ModelInfo, Pas
 from inference.providers.errors import ServerRejected
 from inference.providers.events import StreamEvent, Usage
 from inference.providers.lines import SIZE_LIMIT, SSEParser, TooLong
-from inference.providers.said import bad_answer, cut_off, raise_in_band
+from inference.providers.said import bad_answer, cut_off, raise_in_band, unsendable
 from inference.providers.stream import AnswerStream, count_of
 from inference.providers.transport import answer_to, check_vectors, parse_object, passthrough, request_json
 
@@ -32,7 +32,10 @@ class OpenAIProvider:
 
     async def stream_chat(self, connection: ConnectionInfo, request: ChatRequest) -> AsyncGenerator[StreamEvent, None]:
         """See `Provider.stream_chat`."""
-        body = chat_body(connection, request)
+        try:
+            body = chat_body(connection, request)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise unsendable() from error
         if connection.base_url in self._without_stream_options:
             body.pop("stream_options", None)
         while True:

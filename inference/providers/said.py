@@ -36,6 +36,16 @@ def bad_answer(connection: ConnectionInfo, detail: str = "") -> BadAnswer:
     )
 
 
+def unsendable() -> ServerRejected:
+    """Make the error for a request that no body can be made of: a part of an unknown shape, a number or a sign that
+    JSON does not carry."""
+    return ServerRejected(
+        "A message or a parameter of this request has a form that cannot be sent to a model server. Check parts of "
+        "messages, calls of tools, custom parameters, very large numbers and characters that are no text.",
+        400,
+    )
+
+
 def cut_off(connection: ConnectionInfo) -> StreamCutOff:
     """Make the error for an answer without an end."""
     return StreamCutOff(

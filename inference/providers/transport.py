@@ -31,6 +31,7 @@ from inference.providers.said import (
     raise_upstream,
     redact,
     shown_url,
+    unsendable,
 )
 from owui.lib import http
 
@@ -346,4 +347,7 @@ async def _raise_for_status(connection: ConnectionInfo, answer: Answer) -> None:
 
 
 def _to_json(payload: Mapping[str, Any]) -> bytes:
-    return orjson.dumps(payload, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY)
+    try:
+        return orjson.dumps(payload, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY)
+    except orjson.JSONEncodeError as error:
+        raise unsendable() from error

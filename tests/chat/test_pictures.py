@@ -185,3 +185,40 @@ async def test_conversations_without_pictures_are_passed_on_as_they_are() -> Non
     assert await with_pictures(messages, sees=False, model_name="x", largest=1, is_page=False) is messages
     with pytest.raises(UserError):
         await with_pictures([shown("x")], sees=True, model_name="x", largest=1, is_page=True)
+
+
+# ---------------------------------------------------------------------------------------------------- other addresses
+INSIDE = "http://169.254.169.254/latest"
+HIDDEN: list[Any] = [
+    {"image_url": {"url": INSIDE}},  # vLLM goes by the key where the type is missing
+    {"type": "video_url", "video_url": {"url": INSIDE}},
+    {"type": "audio_url", "audio_url": INSIDE},
+    {"type": "file", "file": {"file_id": "file:///etc/passwd"}},
+]
+
+
+@pytest.mark.parametrize("part", HIDDEN)
+def test_no_other_part_brings_an_address_to_the_model_server(
+    small: Any, server: FakeModelServer, alice: Any, part: dict[str, Any]
+) -> None:
+    said = {"role": "user", "content": [{"type": "text", "text": f"See {INSIDE} [[n=2]]"}]}
+    with_part = {"role": "user", "content": [*said["content"], part]}
+    answer = post(alice, with_part)
+    assert (answer.status_code, answer.json()["detail"][:5]) == (400, "Links")
+    assert post(alice, shown(URL), with_part).status_code == 400
+    assert not [r for r in server.requests if r.path.endswith("/chat/completions")]
+    assert post(alice, said).status_code == 200, "words may hold links"
+
+
+async def test_slow_addresses_are_asked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[str] = []
+
+    async def slow(url: str, _largest: int) -> str:
+        begun.append(url)
+        await until(lambda: len(begun) == 8)
+        return URL
+
+    monkeypatch.setattr("chat.pictures._fetched", slow)
+    said = shown(*[f"https://example.org/{n}.png" for n in range(8)])
+    (ready,) = await with_pictures([said], sees=True, model_name="m", largest=1000, is_page=True)
+    assert ready == shown(*[URL] * 8)

@@ -284,3 +284,46 @@ def test_looking_after_ollama_servers(world: SimpleNamespace, api_for: Any) -> N
         assert world.ollama.requests[-1].json == body
     assert api.post("/ollama/api/unload", {"model": "llama"}).json() == {"status": True}
     assert world.ollama.requests[-1].json["keep_alive"] == 0
+
+
+INSIDE = "http://169.254.169.254/latest"
+WITH_LINKS = (
+    ("/openai/chat/completions", "messages", [{"role": "user", "content": [{"image_url": {"url": INSIDE}}]}]),
+    (
+        "/openai/responses",
+        "input",
+        [{"role": "user", "content": [{"type": "input_image", "image_url": INSIDE}]}],
+    ),
+    ("/openai/embeddings", "input", [{"image": INSIDE}]),
+    (
+        "/ollama/v1/chat/completions",
+        "messages",
+        [{"role": "user", "content": [{"type": "image_url", "image_url": "file:///etc/passwd"}]}],
+    ),
+)
+
+
+@pytest.mark.parametrize(("path", "name", "said"), WITH_LINKS, ids=[path for path, _, _ in WITH_LINKS])
+def test_no_address_to_fetch_from_passes_through(
+    world: SimpleNamespace, api_for: Any, path: str, name: str, said: list[Any], server: FakeModelServer
+) -> None:
+    before = len(server.requests) + len(world.ollama.requests)
+    answer = api_for(world.bob).post(path, {"model": model_for(path), name: said})
+    assert (answer.status_code, answer.json()["detail"][:5]) == (400, "Links")
+    asked = [r for r in [*server.requests, *world.ollama.requests][before:] if "169.254" in str(r.json)]
+    assert not asked
+
+
+def test_words_and_calls_of_tools_may_hold_addresses(
+    world: SimpleNamespace, api_for: Any, server: FakeModelServer
+) -> None:
+    call = {"id": "c", "type": "function", "function": {"name": "look", "arguments": {"image_url": INSIDE}}}
+    messages = [
+        {"role": "user", "content": [{"type": "text", "text": INSIDE}]},
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "c", "content": INSIDE},
+        {"role": "user", "content": f"[[n=2]] {INSIDE}"},
+    ]
+    answer = api_for(world.bob).post("/openai/chat/completions", {"model": "gpt", "messages": messages})
+    assert answer.status_code == 200
+    assert server.requests[-1].json["messages"] == messages
