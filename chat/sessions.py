@@ -106,7 +106,7 @@ def _question(by: User, chat: Chat, binding: Binding, places: Sequence[Place]) -
     sent = binding.question
     if binding.regenerates is not None:
         former = _in_chat(chat, binding.regenerates)
-        if former is None or former.parent is None:
+        if former is None or former.parent is None or former.author != "assistant":
             raise _unusable()
         require(by, "chat.regenerate_response")
         return former.parent
@@ -229,13 +229,23 @@ def _started(chat: Chat, answer: Message, turn: Turn, question: Message, binding
     branch = selectors.branch_of(chat.pk, question.pk)
     history = services.history_of(branch)
     last = binding.messages[-1] if binding.messages else {}
-    if history and last.get("role") == "user" and isinstance(last.get("content"), list):
-        history[-1] = dict(last)  # pictures are in the request only
+    if history and last.get("role") == "user":
+        history[-1] = _with_pictures(history[-1], last.get("content"))
     items = [*services.attached_items(branch), *binding.items]
     history = [*_system(binding), *history]
     return Started(
         chat, answer, turn, question, history, items, is_new, params=binding.params, variables=binding.variables
     )
+
+
+def _with_pictures(question: PromptMessage, sent: Any) -> PromptMessage:
+    """The stored question with the pictures of the request, where they are nowhere else. The words are the stored ones:
+    what a model is asked in a chat is what the chat shows."""
+    parts = [p for p in sent if isinstance(p, dict) and p.get("type") != "text"] if isinstance(sent, list) else []
+    text = question["content"]
+    if not parts or isinstance(text, list):
+        return question
+    return {**question, "content": [{"type": "text", "text": text}, *parts]}
 
 
 def _system(binding: Binding) -> list[PromptMessage]:

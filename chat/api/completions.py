@@ -74,7 +74,8 @@ async def create_completion(request: HttpRequest, form: CompletionForm) -> Any:
     """An answer in OpenAI's shape. The caller going away closes the connection to the model server at once."""
     user: User = request.auth  # type: ignore[attr-defined]
     if is_bound(form.model_extra or {}):
-        return await answer_bound(user, {**form.__dict__, **(form.model_extra or {})}, SAMPLING)
+        body = {**form.__dict__, **(form.model_extra or {})}
+        return await answer_bound(user, body, SAMPLING, request._identity)  # type: ignore[attr-defined]
     if not form.messages:
         raise UserError("messages must hold at least one message.")
     resolved, (form, background) = await resolve_with(user, form.model, lambda found: _admit(user, found, form))

@@ -12,6 +12,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from accounts.models import User
+from accounts.tokens import INVALID_TOKEN, BadCredential, Identity, still_valid
 from chat.dispatch import start_all
 from chat.follow import follow
 from chat.models import Message, State
@@ -21,6 +22,7 @@ from inference.catalogue import Resolved, resolve_for
 from inference.permitted import TEMPORARY, permitted_for, refuse_temporary, trimmed
 from owui.lib.aio import in_thread
 from owui.lib.errors import Missing, UserError
+from rbac.watch import Lost, while_allowed
 
 CHANNEL = "channel:"
 MOST_MODELS = 16
@@ -36,9 +38,10 @@ def is_bound(body: Mapping[str, Any]) -> bool:
     return "parent_id" in body and body["parent_id"] is None and bool(body.get("user_message"))
 
 
-async def answer_bound(user: User, body: dict[str, Any], sampling: Sequence[str]) -> Any:
+async def answer_bound(user: User, body: dict[str, Any], sampling: Sequence[str], identity: Identity) -> Any:
     """`{status, task_ids, chat_id}` at once; `null`, or the whole answer, at the end when no session waits for it.
 
+    :param identity: what the caller came with; who waits to the end needs it to the end
     :param sampling: the names of the parameters that stand beside the others in the body
     """
     await in_thread(_refuse_unstored)(user, body.get("chat_id"))
@@ -49,10 +52,22 @@ async def answer_bound(user: User, body: dict[str, Any], sampling: Sequence[str]
     if body.get("session_id") or binding.chat_id is None:
         return _accepted(begun)
     for started in begun:
-        async with aclosing(follow(started.turn.pk)) as batches:
+        await _wait(started.turn.pk, identity)
+    return None if body.get("stream") else await in_thread(_whole)(user, begun[0])
+
+
+async def _wait(turn_id: uuid.UUID, identity: Identity) -> None:
+    """To the end of a turn. It goes on when its caller is signed out or their key is revoked, who learn nothing more."""
+
+    def lost() -> str:
+        return INVALID_TOKEN if still_valid(identity) is None else ""
+
+    async with aclosing(while_allowed(follow(turn_id), [identity.user.id], lost, ())) as batches:
+        try:
             async for _batch in batches:
                 pass
-    return None if body.get("stream") else await in_thread(_whole)(user, begun[0])
+        except Lost as gone:
+            raise BadCredential(str(gone)) from gone
 
 
 def _refuse_unstored(user: User, chat_id: Any) -> None:
@@ -170,6 +185,11 @@ def _whole(user: User, started: Started) -> dict[str, Any]:
         raise Missing(_("This message does not exist."))
     if message.state == State.FAILED:
         raise UserError(message.error, status=502, code="upstream")
+    if message.error:  # a right that it stood on went
+        raise UserError(message.error, status=403, code="stopped")
+    if message.state == State.INTERRUPTED:
+        text = _("The server that wrote this answer ended. What had come is in the chat, and can be continued.")
+        raise UserError(text, status=503, code="interrupted")
     said: dict[str, Any] = {"role": "assistant", "content": message.content}
     if message.reasoning:
         said["reasoning_content"] = message.reasoning

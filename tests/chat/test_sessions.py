@@ -13,6 +13,7 @@ from django.test import AsyncClient
 
 from chat.models import Chat, Message, Turn
 from owui.lib.aio import in_thread
+from rbac.watch import watch
 from tests.chat.helpers import counted, until
 from tests.conftest import token_for
 from tests.fakes.model_server import FakeModelServer
@@ -339,3 +340,65 @@ async def test_variables_parameters_and_pictures_of_the_request_reach_the_model(
 async def test_what_old_clients_send_at_the_end_goes_back_as_it_came(process: Any, alice: Any) -> None:
     body = {"chat_id": new_id(), "messages": [{"id": "1", "content": "x"}], "session_id": "s"}
     assert await send(alice, "/api/chat/completed", body) == (200, body)
+
+
+async def test_the_model_is_asked_what_the_chat_shows(
+    process: Any, alice: Any, small: Any, server: FakeModelServer
+) -> None:
+    answer_id = new_id()
+    picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
+    hidden = {"role": "user", "content": [{"type": "text", "text": "Something else, not to be stored"}, picture]}
+    await begun(alice, "Shown [[n=2]]", id=answer_id, messages=[hidden])
+    await ended(answer_id)
+    said = server.requests[-1].json["messages"][-1]["content"]
+    assert said == [{"type": "text", "text": "Shown [[n=2]]"}, picture]
+
+
+async def test_only_an_answer_is_asked_for_again(process: Any, alice: Any, small: Any) -> None:
+    first, second = new_id(), new_id()
+    _sent, answer = await begun(alice, "One [[n=2]]", id=first)
+    await ended(first)
+    more = question("Two [[n=2]]", first)
+    chat = {"chat_id": answer["chat_id"], "session_id": "s"}
+    assert (await send(alice, PATH, asked("Two [[n=2]]", id=second, user_message=more, **chat)))[0] == 200
+    await ended(second)
+    again = asked("Two [[n=2]]", id=new_id(), regeneration_message_id=more["id"], **chat)
+    status, refused = await send(alice, PATH, again)
+    assert (status, refused["detail"][:12]) == (400, "A message id")
+
+
+async def test_who_waits_is_told_when_the_answer_ended_for_another_reason(
+    process: Any, alice: Any, small: Any, server: FakeModelServer
+) -> None:
+    _sent, answer = await begun(alice, "One [[n=2]]")
+    await until(lambda: not process.turns)
+    for why, status, words in (
+        (("interrupted", ""), 503, "can be continued"),
+        (("stopped", "You may not use it any more."), 403, "may not use"),
+    ):
+        body = asked("Two [[n=400 tps=20]]", chat_id=answer["chat_id"], id=new_id(), stream=False)
+        waiting = asyncio.create_task(send(alice, PATH, body))
+        await until(lambda: [turn for turn in process.turns.values() if turn.log])
+        (turn,) = process.turns.values()
+        process._cancel(turn, *why)
+        code, said = await waiting
+        assert code == status and words in said["detail"]
+
+
+async def test_who_is_signed_out_while_waiting_learns_nothing_and_the_answer_goes_on(
+    process: Any, alice: Any, small: Any
+) -> None:
+    from accounts.models import Session
+
+    _sent, answer = await begun(alice, "One [[n=2]]")
+    await until(lambda: not process.turns)
+    answer_id = new_id()
+    body = asked("Two [[n=60 tps=20]]", chat_id=answer["chat_id"], id=answer_id, stream=False)
+    waiting = asyncio.create_task(send(alice, PATH, body))
+    await until(lambda: [turn for turn in process.turns.values() if turn.log])
+    await in_thread(lambda: Session.objects.filter(user=alice).update(revoked_at="2026-01-01T00:00Z"))()
+    watch.doubt_all()
+    status, said = await waiting
+    assert (status, "choices" in said) == (401, False)
+    assert process.turns, "the answer is the person's, and is written to its end"
+    assert (await ended(answer_id)).content == counted(60)
