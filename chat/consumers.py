@@ -24,7 +24,7 @@ from chat.runner import AWAY
 from chat.turnlog import set_end
 from owui.lib.aio import in_thread
 from owui.sockets import TOO_MANY, UNAUTHORISED
-from rbac.watch import Hold, watch
+from rbac.watch import Hold, Known, watch
 
 log = logging.getLogger(__name__)
 MAX_TURNS = 24
@@ -70,7 +70,7 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             await self.close(TOO_MANY)
             return
         nodes.join(self)
-        self.hold = watch.add([self.user_id], self._look, self._lose)
+        self.hold = watch.add([self.user_id], self._look, self._lose, known=Known(self.scope["rights_mark"]))
         if (end := self.identity.expires_at) is not None:
             watch.due(self.hold, (end - timezone.now()).total_seconds())
 

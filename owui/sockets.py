@@ -15,6 +15,7 @@ from owui.audit.middleware import nearest_stranger
 from owui.lib.aio import in_thread
 from owui.lib.errors import UserError
 from rbac.sharing import is_verified
+from rbac.watch import watch
 
 UNAUTHORISED, FOREIGN_ORIGIN, TOO_MANY = 4401, 4403, 4429
 
@@ -38,7 +39,8 @@ def _identify(
 
 
 class TokenAuthSocket:
-    """ASGI middleware: puts `user` and `identity` into the scope, or refuses the handshake."""
+    """ASGI middleware: puts `user`, `identity` and the moment at which they were read, as `rights_mark`, into the scope,
+    or refuses the handshake."""
 
     def __init__(self, app: Callable[..., Awaitable[None]]) -> None:
         self.app = app
@@ -50,12 +52,13 @@ class TokenAuthSocket:
             await _refuse(receive, send, FOREIGN_ORIGIN)
             return
         peer = (scope.get("client") or ("",))[0] or ""
+        mark = watch.mark()
         address = nearest_stranger(peer, headers.get("x-forwarded-for", ""))
         identity = await in_thread(_identify)(headers, cookies, raw_path(scope), address, scope.get(ASSERTED))
         if identity is None or (identity.by_cookie and "origin" not in headers):
             await _refuse(receive, send, UNAUTHORISED)
             return
-        await self.app({**scope, "user": identity.user, "identity": identity}, receive, send)
+        await self.app({**scope, "user": identity.user, "identity": identity, "rights_mark": mark}, receive, send)
 
 
 async def _refuse(receive: Any, send: Any, code: int) -> None:
