@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import uuid
+from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
@@ -16,7 +17,7 @@ from django.utils import timezone
 
 from accounts.tokens import Identity, still_valid
 from chat import rendering, selectors
-from chat.engine.events import Transcript
+from chat.engine.events import Numbered, Transcript
 from chat.follow import follow
 from chat.nodes import Message, nodes
 from chat.rendering import TurnView
@@ -27,7 +28,10 @@ from owui.sockets import TOO_MANY, UNAUTHORISED
 from rbac.watch import Hold, Known, watch
 
 log = logging.getLogger(__name__)
-MAX_TURNS = 24
+#: answers that one socket reads at once, and that may wait for one of these to end
+MAX_TURNS, MAX_WAITING = 24, 200
+#: characters of an answer from where on it is drawn in a thread, at first: the others' answers go on meanwhile
+LONG_ANSWER = 50_000
 #: sockets of one person in one process; more are no tabs but a program that forgot to close them
 MAX_SOCKETS = 100
 RETRY_SECONDS = 1.0
@@ -51,6 +55,7 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         self.readers: dict[uuid.UUID, asyncio.Task[None]] = {}
+        self.waiting: dict[uuid.UUID, int] = {}
         self.closing: asyncio.Task[None] | None = None
         self.hold: Hold | None = None
         self.looking = asyncio.Lock()
@@ -78,6 +83,7 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         if self.hold is not None:
             nodes.leave(self)
             watch.release(self.hold)
+        self.waiting.clear()
         tasks = [*self.readers.values(), *([self.closing] if self.closing else [])]
         for task in tasks:
             task.cancel()
@@ -107,13 +113,22 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         former = self.readers.pop(turn_id, None)
         if former is not None:
             former.cancel()
+        self.waiting.pop(turn_id, None)
         if len(self.readers) >= MAX_TURNS:
+            if len(self.waiting) < MAX_WAITING:
+                self.waiting[turn_id] = seq
             return
         task = asyncio.create_task(self._read(turn_id, seq), name=f"reader-{turn_id}")
         self.readers[turn_id] = task
-        task.add_done_callback(
-            lambda done: self.readers.pop(turn_id, None) if self.readers.get(turn_id) is done else None
-        )
+        task.add_done_callback(lambda done: self._read_out(turn_id, done))
+
+    def _read_out(self, turn_id: uuid.UUID, reader: asyncio.Task[None]) -> None:
+        """One answer less to read: the next that waits for its turn."""
+        if self.readers.get(turn_id) is reader:
+            del self.readers[turn_id]
+        if self.waiting and len(self.readers) < MAX_TURNS:
+            following = next(iter(self.waiting))
+            self._attach(following, self.waiting[following])
 
     async def _read(self, turn_id: uuid.UUID, seq: int) -> None:
         """Shows a turn to its end. While the database is away it is tried again from where the page is."""
@@ -152,7 +167,10 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         writer = turn.writer if turn.running else None
         async with aclosing(follow(turn_id, writer=writer)) as batches:
             async for batch in batches:
-                ops = view.feed(batch)
+                if view.seq == 0 and _size(batch) > LONG_ANSWER:
+                    ops = await asyncio.to_thread(view.feed, batch)
+                else:
+                    ops = view.feed(batch)
                 if view.finished:
                     break
                 if view.seq < shown[0]:
@@ -218,3 +236,7 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             await self.send(text_data=orjson.dumps(frame, default=str).decode())
         except OSError as error:
             raise Gone from error
+
+
+def _size(batch: Sequence[Numbered]) -> int:
+    return sum(len(value) for _seq, (_kind, value) in batch if isinstance(value, str))

@@ -39,7 +39,7 @@ def _identify(
 
 
 class TokenAuthSocket:
-    """ASGI middleware: puts `user`, `identity` and the moment at which they were read, as `rights_mark`, into the scope,
+    """ASGI middleware: puts `user`, `identity` and, as `rights_mark`, the moment of reading them into the scope,
     or refuses the handshake."""
 
     def __init__(self, app: Callable[..., Awaitable[None]]) -> None:

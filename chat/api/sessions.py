@@ -57,7 +57,7 @@ async def answer_bound(user: User, body: dict[str, Any], sampling: Sequence[str]
 
 
 async def _wait(turn_id: uuid.UUID, identity: Identity) -> None:
-    """To the end of a turn. It goes on when its caller is signed out or their key is revoked, who learn nothing more."""
+    """To the end of a turn. It goes on when its caller is signed out or their key revoked; they learn nothing more."""
 
     def lost() -> str:
         return INVALID_TOKEN if still_valid(identity) is None else ""

@@ -141,6 +141,7 @@ class Socket:
         self.consumer = ChatConsumer()
         self.consumer.user_id, self.consumer.identity = turn.user_id, _Somebody()  # type: ignore[assignment]
         self.consumer.looking, self.consumer.readers, self.consumer.hold = asyncio.Lock(), {}, None
+        self.consumer.waiting = {}
         self.consumer.send = self._take  # type: ignore[method-assign]
         self.attach()
 

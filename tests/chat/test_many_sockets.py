@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import uuid
 from typing import Any
 
 import orjson
 import pytest
 
-from chat import consumers, selectors
+from chat import consumers, rendering, selectors
 from chat.nodes import nodes
 from owui.lib.aio import in_thread
 from rbac.watch import watch
@@ -147,3 +148,46 @@ async def test_position_that_cannot_be_ends_with_the_whole_answer(
             while not any(op[0] == "attr" for op in last["ops"]):
                 last = await frame(connection, 20)
     assert any("t10" in str(op) for op in last["ops"])
+
+
+async def test_answers_beyond_what_a_socket_reads_at_once_are_shown_when_their_turn_comes(
+    process: Any, alice: Any, server: FakeModelServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumers, "MAX_TURNS", 1)
+    token = await in_thread(token_for)(alice)
+    turns = [await in_thread(ask)(alice, "hi", process.id) for _ in range(3)]
+    for started in turns:
+        launch(process, started, plan_for(server, "[[n=10 tps=100]]"))
+    ended: list[str] = []
+    async with opened(token) as connection:
+        for started in turns:
+            await attach(connection, started.turn.pk)
+        while len(ended) < 3:
+            last = await frame(connection, 20)
+            if any(op[0] == "attr" and op[2] == "data-turn" for op in last["ops"]):
+                ended.append(last["turn"])
+    assert ended == [str(started.turn.pk) for started in turns]
+
+
+async def test_long_answer_is_drawn_beside_the_loop(
+    process: Any, alice: Any, server: FakeModelServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumers, "LONG_ANSWER", 200)
+    drawn: list[bool] = []
+    feed = rendering.TurnView.feed
+
+    def noted(view: Any, batch: Any) -> Any:
+        drawn.append(threading.current_thread() is threading.main_thread())
+        return feed(view, batch)
+
+    monkeypatch.setattr(rendering.TurnView, "feed", noted)
+    token = await in_thread(token_for)(alice)
+    started = await in_thread(ask)(alice, "hi", process.id)
+    launch(process, started, plan_for(server, "[[n=500 tps=400]]"))
+    await until(lambda: sum(len(str(value)) for _kind, value in process.turns[started.turn.pk].log) > 300)
+    async with opened(token) as connection:
+        await attach(connection, started.turn.pk)
+        await frame(connection, 20)
+        await frame(connection, 20)
+    process.stop_turn(started.turn.pk)
+    assert drawn[:2] == [False, True]
