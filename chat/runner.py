@@ -1,9 +1,9 @@
 """The turn runner of one ASGI process: runs turns detached from sockets, saves their logs, tells other processes.
 
-Per process, not per turn: one heartbeat and one batch of log rows each half second. No ORM, broker or render work
-happens per token; readers in other processes get the news by `chat.wire`. When the broker is away readers of this
-process notice nothing, and those of others read the log in the database until it is back. When the database is away
-turns go on and are saved when it is back.
+Per process, not per turn: one heartbeat a second (`chat.pulse`) and one batch of log rows each half second. No ORM,
+broker or render work happens per token; readers in other processes get the news by `chat.wire`. When the broker is away
+readers of this process notice nothing, and those of others read the log in the database until it is back. When the
+database is away turns go on and are saved when it is back.
 """
 
 from __future__ import annotations
@@ -11,8 +11,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
-import socket
 import time
 import uuid
 from collections.abc import Iterator
@@ -20,7 +18,7 @@ from contextlib import aclosing
 from typing import Any
 
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError, OperationalError
+from django.db import DatabaseError, InterfaceError
 
 from chat import turnlog
 from chat.engine import usage
@@ -40,6 +38,7 @@ from chat.engine.events import (
 from chat.engine.turn import TurnPlan, run_turn
 from chat.live import LiveTurn
 from chat.nodes import nodes
+from chat.pulse import Pulse
 from chat.standing import TYPES, Standing, used_in
 from chat.wire import Wire
 from inference.providers.events import ReasoningDelta, TextDelta, Usage
@@ -48,12 +47,7 @@ from rbac.watch import Known, watch
 
 log = logging.getLogger(__name__)
 SAVE_EVERY = 0.5
-SWEEP_EVERY = 2.0
-#: rounds of the keeper further apart than this mean that something stood still
-STALL = 2.0
-STEADY_AFTER = 5.0
-#: what a database that is away raises; anything else is a fault of ours
-AWAY = (OperationalError, InterfaceError)
+AWAY = turnlog.AWAY
 
 
 class Runner:
@@ -66,16 +60,20 @@ class Runner:
         self.draining = False
         self._drained_at = 0.0
         self._tasks: list[asyncio.Task[None]] = []
-        self._round = (0.0, 0.0)
-        self._steady_since = 0.0
+        self._pulse: Pulse | None = None
 
     async def start(self) -> None:
         """Begins to beat; the process may run turns from now on."""
         # One id for all that other processes say to this one.
         self.id, self.draining = uuid.UUID(nodes.id) if nodes.is_running else uuid.uuid4(), False
+        self._pulse = Pulse(self.id, running=lambda: list(self.turns))
         with contextlib.suppress(DatabaseError, InterfaceError):
-            await self._beat()
-        self._tasks = [asyncio.create_task(self._keep(), name="turn-keeper")]
+            await in_thread(self._pulse.beat)()
+        self._pulse.start()
+        self._tasks = [
+            asyncio.create_task(self._keep(), name="turn-keeper"),
+            asyncio.create_task(self._sweep(self._pulse), name="turn-sweeper"),
+        ]
         nodes.on("turn.stop", self._on_stop)
         for kind, handler in self.wire.handlers().items():
             nodes.on(kind, handler)
@@ -98,6 +96,8 @@ class Runner:
             await asyncio.wait(waiting, timeout=3)
         await self.wire.settle()
         await end(self._tasks)
+        if self._pulse is not None:
+            await self._pulse.end()
         with contextlib.suppress(DatabaseError, InterfaceError):
             await in_thread(turnlog.sign_off)(self.id)
 
@@ -231,41 +231,20 @@ class Runner:
                 return is_saved
 
     # ---------------------------------------------------------------------------------------------- the process's own
-    async def _beat(self) -> None:
-        await in_thread(turnlog.beat)(self.id, host=socket.gethostname(), pid=os.getpid())
-
     async def _keep(self) -> None:
-        """Each half second: save new events of all turns at once, obey stops. Each second: beat. Each two: sweep."""
-        last_beat = last_sweep = 0.0
+        """Each half second: save new events of all turns at once, obey stops."""
         is_away = False
         while True:
             await asyncio.sleep(SAVE_EVERY)
-            now = time.monotonic()
             try:
-                # The beat comes first: whatever is wrong with one turn's log must not make this process look dead.
-                if now - last_beat >= 1.0:
-                    await self._beat()
-                    last_beat = now
                 await self._save_logs()
                 is_away = False
-                if self._is_steady() and now - last_sweep >= SWEEP_EVERY:
-                    last_sweep = now
-                    await self._sweep()
             except AWAY as error:
                 if not is_away:
                     log.warning("The database does not answer; running turns are kept in memory: %s", error)
                 is_away = True
             except Exception:
                 log.exception("keeping turns")
-
-    def _is_steady(self) -> bool:
-        """Whether every round of the last seconds came in time. Just after an outage or a stall of the database, or of
-        this machine, everybody's heartbeat is old: nobody may be held for dead until they had time to beat."""
-        now, wall = time.monotonic(), time.time()
-        if max(now - self._round[0], wall - self._round[1]) > STALL:
-            self._steady_since = now
-        self._round = (now, wall)
-        return now - self._steady_since > STEADY_AFTER
 
     async def _save_logs(self) -> None:
         turns = [t for t in self.turns.values() if len(t.log) > t.saved]
@@ -278,11 +257,16 @@ class Runner:
             for turn_id in await in_thread(turnlog.stop_requests)(list(self.turns)):
                 self.stop_turn(turn_id)
 
-    async def _sweep(self) -> None:
-        for turn_id, chat_id in await in_thread(turnlog.mark_interrupted)(runner_id=self.id, running=list(self.turns)):
+    async def _sweep(self, pulse: Pulse) -> None:
+        """Tells everybody of turns that nobody writes any more."""
+        while True:
+            turn_id, chat_id = await pulse.marked.get()
             log.warning("turn %s, which no process writes any more, is marked interrupted", turn_id)
-            await nodes.announce({"kind": "turn.over", "turn_id": turn_id.hex, "user_ids": []})
-            await nodes.announce({"kind": "chat.changed", "chat_id": str(chat_id)})
+            try:
+                await nodes.announce({"kind": "turn.over", "turn_id": turn_id.hex, "user_ids": []})
+                await nodes.announce({"kind": "chat.changed", "chat_id": str(chat_id)})
+            except Exception:
+                log.exception("telling that turn %s is over", turn_id)
 
 
 def _storable(value: Any) -> Any:

@@ -6,11 +6,11 @@ from __future__ import annotations
 import uuid
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
-from django.db import connection, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -19,8 +19,12 @@ from chat.engine import usage
 from chat.engine.events import Logged, Transcript
 from chat.models import Chat, Citation, Message, Runner, State, Turn
 
-#: a runner that has not been seen for this long is dead
-DEAD_AFTER = timedelta(seconds=4)
+#: what a database that is away raises; anything else is a fault of ours
+AWAY = (OperationalError, InterfaceError)
+#: a runner that has not been seen for this long is dead; see `chat/pulse.py`
+DEAD_AFTER = timedelta(seconds=3)
+#: turns that are marked in one transaction, and between two beats
+MARKED_AT_ONCE = 25
 # The longer batch wins, whichever comes first: after a lost answer of the database the same events are sent again with
 # more behind them. The join leaves out turns whose chat was deleted, which must not hold up everybody else's log.
 _APPEND = """
@@ -36,6 +40,9 @@ _READ = """
 SELECT turn.state, log.first_seq, log.events::text FROM chat_turn AS turn
 LEFT JOIN chat_turnevent AS log ON log.turn_id = turn.id AND log.last_seq > %s
 WHERE turn.id = %s ORDER BY log.first_seq
+"""
+_READ_MANY = """
+SELECT turn_id, events::text FROM chat_turnevent WHERE turn_id = ANY(%s) ORDER BY turn_id, first_seq
 """
 # A turn that runs is its runner's alone, so its end is one statement: log, message, turn, age of the chat. The message
 # comes before the turn: who continues the answer holds the message and looks at the turn. The chat is not waited for:
@@ -74,10 +81,27 @@ WITH ours AS (
 )
 SELECT count(*) FROM ended
 """
+# A beat, and what the others' beats say of turns that run: one statement, so that who can look can beat too. Turns are
+# begun a moment after they are committed; one of ours that was not begun after ten seconds never will be.
 _BEAT = """
-INSERT INTO chat_runner (id, host, pid, started_at, heartbeat_at)
-VALUES (%s, %s, %s, STATEMENT_TIMESTAMP(), STATEMENT_TIMESTAMP())
-ON CONFLICT (id) DO UPDATE SET host = excluded.host, pid = excluded.pid, heartbeat_at = excluded.heartbeat_at
+WITH beat AS (
+  INSERT INTO chat_runner (id, host, pid, started_at, heartbeat_at)
+  VALUES (%(id)s, %(host)s, %(pid)s, STATEMENT_TIMESTAMP(), STATEMENT_TIMESTAMP())
+  ON CONFLICT (id) DO UPDATE SET host = excluded.host, pid = excluded.pid, heartbeat_at = excluded.heartbeat_at
+), written AS (
+  SELECT DISTINCT runner_id AS id FROM chat_turn
+  WHERE state = 'running' AND started_at < STATEMENT_TIMESTAMP() - interval '2 seconds'
+  AND (
+    runner_id IS DISTINCT FROM %(id)s
+    OR (started_at < STATEMENT_TIMESTAMP() - interval '10 seconds' AND id <> ALL(%(running)s::uuid[]))
+  )
+), silent AS (
+  SELECT true AS is_there, written.id, r.host, r.pid,
+    EXTRACT(epoch FROM STATEMENT_TIMESTAMP() - r.heartbeat_at)::float8 AS seconds
+  FROM written LEFT JOIN chat_runner r ON r.id = written.id
+  WHERE r.id = %(id)s OR r.id IS NULL OR r.heartbeat_at < STATEMENT_TIMESTAMP() - interval '1.5 seconds'
+)
+SELECT STATEMENT_TIMESTAMP(), silent.* FROM (VALUES (1)) AS once LEFT JOIN silent ON true
 """
 _COLUMNS = (
     "prompt_tokens", "completion_tokens", "first_token_ms", "tokens_per_second", "model_digest", "timings",
@@ -91,6 +115,25 @@ class Batch:
     turn_id: uuid.UUID
     first_seq: int
     events: Sequence[Logged]
+
+
+@dataclass(frozen=True, slots=True)
+class Silent:
+    """A process with running turns that missed a beat, or never beat; ours, where it never began a turn of its own."""
+
+    runner_id: uuid.UUID | None
+    host: str
+    pid: int
+    #: since its last beat
+    seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a beat saw, and when, by the database's clock."""
+
+    moment: datetime
+    silent: Sequence[Silent]
 
 
 def append(batches: Iterable[Batch]) -> None:
@@ -198,10 +241,16 @@ def _finish_late(turn_id: uuid.UUID, *, state: str, error: str, added: Transcrip
     return True
 
 
-def beat(runner_id: uuid.UUID, *, host: str, pid: int) -> None:
-    """Says that this process lives. By the database's clock, the one that all nodes share."""
+def beat(runner_id: uuid.UUID, *, host: str, pid: int, running: Collection[uuid.UUID] = ()) -> Look:
+    """Says that this process lives, and looks who does not. By the database's clock, the one that all nodes share.
+
+    :param running: the turns that this process runs
+    """
     with connection.cursor() as cursor:
-        cursor.execute(_BEAT, [runner_id, host, pid])
+        cursor.execute(_BEAT, {"id": runner_id, "host": host, "pid": pid, "running": list(running)})
+        rows = cursor.fetchall()
+    silent = [Silent(who, at or "", number or 0, age) for _moment, found, who, at, number, age in rows if found]
+    return Look(rows[0][0], silent)
 
 
 def sign_off(runner_id: uuid.UUID) -> None:
@@ -217,34 +266,44 @@ def stop_requests(turn_ids: Sequence[uuid.UUID]) -> list[uuid.UUID]:
 def mark_interrupted(
     limit: int = 100,
     *,
-    dead_after: timedelta = DEAD_AFTER,
+    dead_after: timedelta | None = DEAD_AFTER,
+    gone: Collection[uuid.UUID] = (),
     runner_id: uuid.UUID | None = None,
     running: Collection[uuid.UUID] = (),
 ) -> list[tuple[uuid.UUID, uuid.UUID]]:
     """Ends the turns of dead processes: text kept from the log, state "interrupted". Any process may do it, several at
     once: each turn is locked and skipped by the others.
 
+    :param dead_after: how long who is dead has been silent; None where silence says nothing
+    :param gone: runners that are dead whatever their last beat says
     :param runner_id: the process that asks; a turn in its name that is not among `running` was never begun
     :returns: (turn id, chat id) of what was marked
     """
-    alive = Runner.objects.filter(heartbeat_at__gte=Now() - dead_after).values("pk")
-    lost = ~Q(runner_id__in=alive)
+    lost = Q(runner_id__in=list(gone))
+    if dead_after is not None:
+        lost |= ~Q(runner_id__in=Runner.objects.filter(heartbeat_at__gte=Now() - dead_after).values("pk"))
     if runner_id is not None:
         lost |= Q(runner_id=runner_id, started_at__lt=Now() - timedelta(seconds=10)) & ~Q(pk__in=list(running))
     marked: list[tuple[uuid.UUID, uuid.UUID]] = []
-    while len(marked) < limit:
-        with transaction.atomic():
-            turn = (
-                Turn.objects.select_for_update(skip_locked=True, no_key=True)
-                .filter(lost, state=State.RUNNING, started_at__lt=Now() - timedelta(seconds=2))
-                .first()
-            )
-            if turn is None:
-                break
-            finish(turn.pk, state=State.INTERRUPTED, error="", added=transcript(turn.pk))
-            marked.append((turn.pk, turn.chat_id))
+    while found := _mark_some(lost, min(MARKED_AT_ONCE, limit - len(marked))):
+        marked += found
     Runner.objects.filter(heartbeat_at__lt=Now() - timedelta(hours=1)).delete()
     return marked
+
+
+@transaction.atomic
+def _mark_some(lost: Q, number: int) -> list[tuple[uuid.UUID, uuid.UUID]]:
+    running = Turn.objects.filter(lost, state=State.RUNNING, started_at__lt=Now() - timedelta(seconds=2))
+    turns = list(running.select_for_update(skip_locked=True, no_key=True)[:number])
+    texts: dict[uuid.UUID, Transcript] = {turn.pk: Transcript() for turn in turns}
+    if turns:
+        with connection.cursor() as cursor:
+            cursor.execute(_READ_MANY, [list(texts)])
+            for turn_id, events in cursor.fetchall():
+                texts[turn_id].add([(event[0], event[1]) for event in orjson.loads(events)])
+    for turn in turns:
+        finish(turn.pk, state=State.INTERRUPTED, error="", added=texts[turn.pk])
+    return [(turn.pk, turn.chat_id) for turn in turns]
 
 
 def save_citations(message_id: uuid.UUID, citations: Sequence[dict[str, Any]]) -> None:

@@ -139,6 +139,53 @@ def test_own_turn_that_was_never_begun_is_marked(alice: Any, bob: Any) -> None:
     assert turnlog.mark_interrupted(runner_id=mine, running=[running.pk]) == [(lost.pk, lost.chat_id)]
 
 
+def test_many_turns_are_marked_with_a_text_each(alice: Any) -> None:
+    dead = dead_runner()
+    turns = [ask(alice, runner_id=dead).turn for _ in range(5)]
+    for number, turn in enumerate(turns):
+        long_ago(turn)
+        turnlog.append([batch(turn, 1, "ab")])
+        turnlog.append([batch(turn, 3, str(number))])
+    first = turnlog.mark_interrupted(3)
+    assert len(first) == 3
+    assert {*first, *turnlog.mark_interrupted()} == {(turn.pk, turn.chat_id) for turn in turns}
+    texts = {turn.message_id: f"ab{number}" for number, turn in enumerate(turns)}
+    assert dict(Message.objects.filter(author="assistant").values_list("pk", "content")) == texts
+
+
+def test_who_is_gone_is_not_waited_for_and_silence_may_say_nothing(alice: Any, bob: Any) -> None:
+    gone, silent = living_runner(), dead_runner()
+    turns = [ask(alice, runner_id=gone).turn, ask(bob, runner_id=silent).turn]
+    for turn in turns:
+        long_ago(turn)
+    assert turnlog.mark_interrupted(dead_after=None) == []
+    assert turnlog.mark_interrupted(dead_after=None, gone=[gone]) == [(turns[0].pk, turns[0].chat_id)]
+    assert turnlog.mark_interrupted() == [(turns[1].pk, turns[1].chat_id)]
+
+
+def test_a_beat_sees_who_is_silent_while_a_turn_runs(alice: Any, bob: Any, carol: Any) -> None:
+    mine, late = living_runner(), dead_runner()
+    dead_runner()  # nothing of its is running
+    for person, runner_id in ((alice, late), (bob, living_runner()), (carol, None)):
+        turn = ask(person).turn
+        Turn.objects.filter(pk=turn.pk).update(runner_id=runner_id)
+        long_ago(turn)
+    just_now = ask(alice, runner_id=dead_runner()).turn
+    look = turnlog.beat(mine, host="here", pid=1)
+    assert {silent.runner_id for silent in look.silent} == {late, None}
+    assert next(s.seconds for s in look.silent if s.runner_id == late) == pytest.approx(30, abs=5)
+    assert next(s.seconds for s in look.silent if s.runner_id is None) is None
+    assert Turn.objects.get(pk=just_now.pk).state == State.RUNNING
+
+
+def test_a_beat_sees_turns_of_its_own_that_were_never_begun(alice: Any) -> None:
+    mine = living_runner()
+    turn = ask(alice, runner_id=mine).turn
+    long_ago(turn)
+    assert turnlog.beat(mine, host="here", pid=1, running=[turn.pk]).silent == []
+    assert [silent.runner_id for silent in turnlog.beat(mine, host="here", pid=1).silent] == [mine]
+
+
 @pytest.mark.django_db(transaction=True)
 def test_row_that_another_process_holds_is_skipped(alice: Any) -> None:
     started = ask(alice, runner_id=dead_runner())

@@ -14,7 +14,7 @@ import pytest
 
 from tests.embedded.conftest import Running, home, services
 from tests.processes.server import Site, until
-from tests.processes.talk import Page, ask, attach, counted, opened, read
+from tests.processes.talk import Page, Sent, ask, attach, counted, opened, read
 
 pytestmark = pytest.mark.process
 __all__ = ["home", "services"]
@@ -34,6 +34,33 @@ def test_server_that_is_asked_to_end_finishes_its_answers(new_site: Callable[...
     assert text.split() == counted(len(text.split()))
     assert len(text.split()) > 60
     assert site.runners() == {}
+
+
+def test_node_that_was_killed_whole_marks_its_answers_as_soon_as_it_is_back(new_site: Callable[..., Site]) -> None:
+    site = new_site(workers=2)
+    with site.browser() as browser:
+        answers = [ask(browser, "go [[n=3000 tps=30]]") for _ in range(4)]
+    until(lambda: all(_log(site, answer) for answer in answers), 10, "some words")
+    time.sleep(2)
+    for process in [psutil.Process(site.web.pid), *psutil.Process(site.web.pid).children(recursive=True)]:
+        process.kill()
+    site.web.wait(10)
+    former = set(site.runners())
+    site.web = site.start_node("web", site.port)
+    until(lambda: set(site.runners()) - former, 60, "a new worker")
+    began = time.monotonic()
+    until(lambda: all(site.answer(answer.message)[0] == "interrupted" for answer in answers), 30, "interrupted answers")
+    assert time.monotonic() - began < 3
+    with site.browser() as browser:
+        text = site.answer(answers[0].message)[1]
+        path = f"/c/{answers[0].chat}/messages/{answers[0].message}"
+        assert browser.post(f"{path}/continue").status_code == 200
+        until(lambda: browser.post(f"{path}/stop") and site.answer(answers[0].message)[0] == "stopped", 15, "the stop")
+    assert site.answer(answers[0].message)[1].startswith(text)
+
+
+def _log(site: Site, answer: Sent) -> bool:
+    return bool(site.rows("SELECT 1 FROM chat_turnevent WHERE turn_id = %s LIMIT 1", answer.turn))
 
 
 @pytest.fixture
