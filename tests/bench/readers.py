@@ -203,13 +203,16 @@ class Tab:
         self.headers = {"Origin": base_url, "X-CSRFToken": CSRF, "HX-Request": "true", "Cookie": cookie}
         self.shown: Shown | None = None
         self.frames = 0
-        #: handshakes that failed
-        self.refusals = 0
+        #: handshakes that failed, and the last reason
+        self.refusals, self.refusal = 0, ""
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.closed = False
 
     async def open(self) -> Tab:
-        await self._come_back(0.0)
+        try:
+            await asyncio.wait_for(self._come_back(0.0), 60)
+        except TimeoutError as error:
+            raise TimeoutError(f"no socket in 60 s, {self.refusals} tries, last: {self.refusal}") from error
         self.task = asyncio.create_task(self._keep(), name="tab")
         return self
 
@@ -219,10 +222,18 @@ class Tab:
         )
 
     async def _keep(self) -> None:
+        """Nobody waits for this task: what breaks in it is the reader's fault."""
+        try:
+            await self._read()
+        except Exception as error:
+            self._fault(f"the page broke: {error!r}")
+
+    async def _read(self) -> None:
         """Reads until the tab is closed; comes back as the page's script does."""
         while not self.closed:
             async for message in self.socket:
-                self._take(message.data)
+                if message.type is aiohttp.WSMsgType.TEXT:
+                    self._take(message.data)
             if self.closed:
                 return
             if self.socket.close_code not in COMES_BACK:
@@ -236,8 +247,8 @@ class Tab:
             await asyncio.sleep(wait)
             try:
                 await self._connect()
-            except (aiohttp.ClientError, OSError):
-                self.refusals += 1
+            except (aiohttp.ClientError, OSError) as error:
+                self.refusals, self.refusal = self.refusals + 1, repr(error)
                 wait = min(10.0, max(0.5, wait * 2))
                 continue
             await self._attach()
@@ -284,7 +295,9 @@ class Tab:
             async with asyncio.timeout(ask.seconds):
                 if await self.send(ask, reply):
                     await self.done
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+        except TimeoutError:
+            reply.faults.append(f"waited {ask.seconds:.0f} s for {self._awaited(reply)}")
+        except (aiohttp.ClientError, OSError) as error:
             reply.faults.append(f"{type(error).__name__}: {error}")
         reply.ended = time.monotonic()
         if not may_be_cut:
@@ -295,6 +308,14 @@ class Tab:
                 return reply
             reply.faults.append("the text shown at the end is not the text that was written")
         return reply
+
+    def _awaited(self, reply: Reply) -> str:
+        """What a reader that waited too long waited for."""
+        if self.shown is None or not reply.turn:
+            return "what the question's form gives"
+        how = f"closed with {self.socket.close_code}" if self.socket.closed else "open"
+        refused = f", {self.refusals} handshakes failed, last: {self.refusal}" if self.refusals else ""
+        return f"the end of turn {reply.turn}: {reply.next} tokens, event {self.shown.seq}, socket {how}{refused}"
 
     async def send(self, ask: Ask, reply: Reply) -> bool:
         """The composer's POST, and the attachment of the new answer."""

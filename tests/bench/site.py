@@ -126,9 +126,12 @@ class BenchSite:
         end = time.monotonic() + 90
         while len(self.runners()) < alive + workers:
             if time.monotonic() > end:
-                sys.exit(f"{name} did not start all its workers: {(self.home / f'{name}.log').read_text()[-2000:]}")
+                sys.exit(f"{name} did not start all its workers: {self.log_of(node)[-2000:]}")
             time.sleep(0.1)
         return node
+
+    def log_of(self, node: Node) -> str:
+        return (self.home / f"{node.name}.log").read_text(errors="replace")
 
     @contextmanager
     def fresh(self, *, workers: int = 2) -> Iterator[Node]:
@@ -145,14 +148,14 @@ class BenchSite:
 
     # ------------------------------------------------------------------------------------------------------- database
     def sql(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
-        with psycopg.connect(self.env["DATABASE_URL"], autocommit=True) as connection:
+        with psycopg.connect(self.env["DATABASE_URL"], autocommit=True, connect_timeout=10) as connection:
             cursor = connection.execute(statement, list(values))
             return cursor.fetchall() if cursor.description else []
 
     def runners(self) -> dict[int, str]:
-        """Process and runner ids of the workers that live."""
+        """Process and runner ids of the workers that live; who was killed is in the table for a while longer."""
         rows = self.sql("SELECT pid, id FROM chat_runner WHERE heartbeat_at > now() - interval '3 seconds'")
-        return {pid: str(runner) for pid, runner in rows}
+        return {pid: str(runner) for pid, runner in rows if psutil.pid_exists(pid)}
 
     def pids(self) -> dict[str, int]:
         """What is metered: web nodes, database, broker and the model server."""
