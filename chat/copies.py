@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -75,14 +75,14 @@ def _insert_copies(copy: Chat, everything: Sequence[Message], ids: Mapping[uuid.
         row.usage = message.usage
         row.state = State.INTERRUPTED if message.state == State.RUNNING else message.state
         rows.append(row)
-    _in_order(rows, [m.created_at for m in everything])
+    in_order(rows, [m.created_at for m in everything])
     citations = list(Citation.objects.filter(message__in=everything))
     for citation in citations:
         citation.pk, citation.message_id = None, ids[citation.message_id]
     Citation.objects.bulk_create(citations)
 
 
-def _in_order(rows: Sequence[Message], times: Sequence[datetime]) -> None:
+def in_order(rows: Sequence[Message], times: Sequence[datetime]) -> None:
     """Inserts and gives the rows their own times: by them a tree is ordered, and `auto_now_add` knows but now."""
     Message.objects.bulk_create(rows)
     for row, moment in zip(rows, times, strict=True):
@@ -92,8 +92,8 @@ def _in_order(rows: Sequence[Message], times: Sequence[datetime]) -> None:
 
 # -------------------------------------------------------------------------------------------------------------- imports
 @dataclass(slots=True)
-class _Node:
-    """One message of a file, whatever product wrote it."""
+class Node:
+    """One message of a file or of a request, whatever product wrote it."""
 
     id: str
     parent: str | None
@@ -135,8 +135,8 @@ def import_chats(entries: Sequence[Any], *, by: User) -> list[Chat]:
 
 def _import_one(entry: Any, number: int, by: User) -> Chat:
     try:
-        nodes, leaf, about = _chatgpt(entry) if "mapping" in entry else _ours(entry)
-        nodes = _parents_first(nodes)
+        nodes, leaf, about = _chatgpt(entry) if "mapping" in entry else nodes_of(entry)
+        nodes = parents_first(nodes)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         text = _(
             "Chat %(number)s of this file is not in a form that is known (an export of this product or ChatGPT's)."
@@ -149,11 +149,11 @@ def _import_one(entry: Any, number: int, by: User) -> Chat:
     first = next((n.content for n in nodes if n.author == "user"), "")
     chat = Chat.objects.create(
         owner=by,
-        title=" ".join(_text(about.get("title")).split())[:500] or title_of(first) or _("New Chat"),
+        title=" ".join(plain(about.get("title")).split())[:500] or title_of(first) or _("New Chat"),
         model_ids=[m for m in about.get("models") or [] if isinstance(m, str)][:20],
         pinned=bool(about.get("pinned")),
         archived=bool(about.get("archived")),
-        meta={"tags": _tags(about.get("tags"))},
+        meta={"tags": tags_in(about.get("tags"))},
     )
     now, rows, times = datetime.now(UTC), [], []
     for place, node in enumerate(nodes):
@@ -170,7 +170,7 @@ def _import_one(entry: Any, number: int, by: User) -> Chat:
             )
         )
         times.append(node.at or now.replace(microsecond=min(place, 999_999)))
-    _in_order(rows, times)
+    in_order(rows, times)
     created, updated = _time(about.get("created_at")), _time(about.get("updated_at"))
     changes = {"current_id": ids.get(leaf) or (rows[-1].pk if rows else None)}
     Chat.objects.filter(pk=chat.pk).update(
@@ -180,7 +180,7 @@ def _import_one(entry: Any, number: int, by: User) -> Chat:
     return chat
 
 
-def _ours(entry: Any) -> tuple[list[_Node], str, dict[str, Any]]:
+def nodes_of(entry: Any) -> tuple[list[Node], str, dict[str, Any]]:
     """The field's form: `{chat: {title, models, history: {messages, currentId}}, meta, pinned}` or its inside."""
     inner = entry.get("chat") or entry
     history = inner.get("history") or {}
@@ -192,13 +192,13 @@ def _ours(entry: Any) -> tuple[list[_Node], str, dict[str, Any]]:
         parent = message.get("parentId") if isinstance(found, dict) else before
         before = node_id
         nodes.append(
-            _Node(
+            Node(
                 node_id,
                 str(parent) if parent else None,
                 message["role"],
-                _text(text_of(message)),
+                plain(text_of(message)),
                 _time(message.get("timestamp")),
-                _text(message.get("model")),
+                plain(message.get("model")),
                 _kept(message),
             )
         )
@@ -218,22 +218,22 @@ def _kept(message: Mapping[str, Any]) -> dict[str, Any]:
         out["usage"] = message["usage"]
     error = message.get("error")
     if error:
-        out |= {"state": State.FAILED, "error": _text(error.get("content") if isinstance(error, dict) else error)}
+        out |= {"state": State.FAILED, "error": plain(error.get("content") if isinstance(error, dict) else error)}
     return out
 
 
-def _chatgpt(entry: Any) -> tuple[list[_Node], str, dict[str, Any]]:
+def _chatgpt(entry: Any) -> tuple[list[Node], str, dict[str, Any]]:
     """ChatGPT's `conversations.json`: `mapping` of nodes, some of them without a message; those are bridged."""
     mapping = entry["mapping"]
-    shown: dict[str, _Node] = {}
+    shown: dict[str, Node] = {}
     for node_id, node in mapping.items():
         message = node.get("message") or {}
         author = (message.get("author") or {}).get("role")
         parts = (message.get("content") or {}).get("parts") or []
         text = "\n".join(p for p in parts if isinstance(p, str)).strip()
         if author in ("user", "assistant") and text:
-            model = _text((message.get("metadata") or {}).get("model_slug"))
-            shown[node_id] = _Node(node_id, None, author, _text(text), _time(message.get("create_time")), model)
+            model = plain((message.get("metadata") or {}).get("model_slug"))
+            shown[node_id] = Node(node_id, None, author, plain(text), _time(message.get("create_time")), model)
 
     def above(node_id: str | None) -> str | None:
         seen: set[str] = set()
@@ -250,14 +250,20 @@ def _chatgpt(entry: Any) -> tuple[list[_Node], str, dict[str, Any]]:
     return list(shown.values()), above(entry.get("current_node")) or "", about
 
 
-def _parents_first(nodes: Sequence[_Node]) -> list[_Node]:
-    """Every message after the one it follows; one whose parent is missing, or in a loop, begins anew."""
+def parents_first(nodes: Sequence[Node], beyond: Collection[str] = ()) -> list[Node]:
+    """Every message after the one it follows; one whose parent is missing begins anew.
+
+    :param beyond: the ids of other messages that may be followed
+    :raises ValueError: for a loop, and an id that two messages have
+    """
     known = {node.id for node in nodes}
-    children: dict[str | None, list[_Node]] = {}
+    if len(known) < len(nodes):
+        raise ValueError("an id twice")
+    children: dict[str | None, list[Node]] = {}
     for node in nodes:
-        if node.parent not in known or node.parent == node.id:
+        if node.parent == node.id or (node.parent not in known and node.parent not in beyond):
             node.parent = None
-        children.setdefault(node.parent, []).append(node)
+        children.setdefault(node.parent if node.parent in known else None, []).append(node)
     out, waiting, placed = [], list(reversed(children.get(None, []))), set()
     while waiting:
         node = waiting.pop()
@@ -270,7 +276,8 @@ def _parents_first(nodes: Sequence[_Node]) -> list[_Node]:
     return out
 
 
-def _text(value: Any) -> str:
+def plain(value: Any) -> str:
+    """Text as it can be stored; empty for anything else."""
     return value.replace("\x00", "") if isinstance(value, str) else ""
 
 
@@ -281,7 +288,8 @@ def _time(value: Any) -> datetime | None:
     return datetime.fromtimestamp(value / 1000 if value > 1e11 else value, UTC)
 
 
-def _tags(value: Any) -> list[str]:
+def tags_in(value: Any) -> list[str]:
+    """The ids of the tags in a list; what can be no tag is left out."""
     found: list[str] = []
     for name in value if isinstance(value, list) else []:
         if isinstance(name, str):

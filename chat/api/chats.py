@@ -6,9 +6,9 @@ import uuid
 from typing import Any
 
 from django.http import HttpRequest
-from ninja import Router
+from ninja import Router, Schema
 
-from chat import organising, services
+from chat import organising, sent, services
 from chat.models import Chat, Message
 from chat.schemas import chat_json, item_json
 from owui.lib.errors import Missing
@@ -16,6 +16,13 @@ from owui.lib.guards import verified
 
 router = Router(tags=["chats"])
 PAGE = 60
+
+
+class ChatForm(Schema):
+    """A chat as a client has it, or the fields of it that changed."""
+
+    chat: dict[str, Any]
+    folder_id: str | None = None
 
 
 @router.get("/", auth=verified)
@@ -33,9 +40,23 @@ def delete_all(request: HttpRequest) -> bool:
     return True
 
 
+@router.post("/new", auth=verified)
+def create_chat(request: HttpRequest, form: ChatForm) -> dict[str, Any]:
+    """What older clients send before the first answer; its message ids are the client's."""
+    user: Any = request.user
+    return _json(sent.create_sent(by=user, sent=form.chat, folder_id=form.folder_id), request)
+
+
 @router.get("/{chat_id}", auth=verified)
 def get_chat(request: HttpRequest, chat_id: uuid.UUID) -> dict[str, Any]:
     return _json(_readable(request, chat_id), request)
+
+
+@router.post("/{chat_id}", auth=verified)
+def update_chat(request: HttpRequest, chat_id: uuid.UUID, form: ChatForm) -> dict[str, Any]:
+    """What older clients send when something changed in their copy of a chat."""
+    user: Any = request.user
+    return _json(sent.merge_sent(by=user, chat_id=chat_id, sent=form.chat), request)
 
 
 @router.delete("/{chat_id}", auth=verified)

@@ -70,7 +70,9 @@ _HIDDEN = {"out": 401, "pending": 401, "outsider": 401, "reader": 401, "writer":
 REST = [
     verified("GET", "/api/v1/chats/"),
     verified("GET", "/api/v1/chats/list"),
+    verified("POST", "/api/v1/chats/new", json={"chat": {}}),
     Row("GET", "/api/v1/chats/{chat_id}", owner=200, **_HIDDEN),
+    Row("POST", "/api/v1/chats/{chat_id}", owner=200, admin=401, json={"chat": {}}, **_HIDDEN),
     Row("DELETE", "/api/v1/chats/{chat_id}", out=401, pending=401, owner=200, admin=404, **_NOT_MINE),
     verified("GET", "/api/tasks/chat/{chat_id}"),
     Row("POST", "/api/tasks/chat/{chat_id}/stop", out=401, pending=401, owner=200, admin=404, **_NOT_MINE),

@@ -70,6 +70,24 @@ class Tries:
         path = f"/c/{chat.pk}"
         return path, f"{path}/messages/{question.pk}", f"{path}/messages/{answer.pk}"
 
+    def sent(self) -> dict[str, Any]:
+        """A chat as an older client sends it, with an answer of its own."""
+        question, answer = str(uuid.uuid4()), str(uuid.uuid4())
+        messages = {
+            question: {"id": question, "parentId": None, "role": "user", "content": "What?"},
+            answer: {"id": answer, "parentId": question, "role": "assistant", "content": "That."},
+        }
+        return {"chat": {"history": {"messages": messages, "currentId": answer}}}
+
+    def send_again(self, body: dict[str, Any] | None) -> int:
+        """An older client's copy of a chat with something new, or (None) with its answer in other words."""
+        chat, _question, answer = self.chat()
+        if body is None:
+            key = answer.rpartition("/")[2]
+            said = {"id": key, "role": "assistant", "content": "Not that."}
+            body = {"chat": {"history": {"messages": {key: said}}}}
+        return int(self.json(f"/api/v1/chats/{chat.removeprefix('/c/')}", body).status_code)
+
     def upload(self, path: str) -> int:
         return self.form(path, file=SimpleUploadedFile("a.txt", b"How to clean a mixer.", "text/plain"))
 
