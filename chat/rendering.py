@@ -118,8 +118,7 @@ class _Body:
     def __init__(self, citations: int, text: str = "") -> None:
         self.renderer = IncrementalRenderer(citations)
         self.blocks: list[str] = []
-        self.tail = ""
-        #: what the last piece put at the end of the open element, where nothing else changed
+        #: what the last piece put at the end of the tail, where nothing else changed
         self.grown: str | None = None
         if text:
             self.feed(text)
@@ -128,8 +127,12 @@ class _Body:
         patch = self.renderer.feed(text)
         if patch.append:
             self.blocks.append(patch.append)
-        self.tail, self.grown = patch.tail, patch.grow
+        self.grown = patch.grow
         return patch.append
+
+    @property
+    def tail(self) -> str:
+        return self.renderer.tail
 
 
 def extras(statuses: list[dict[str, Any]] | None, reasoning: str) -> dict[str, Any]:
@@ -232,8 +235,12 @@ class TurnView:
             if block := body.feed("".join(text)):
                 ops.append(["append", f"message-{self.message_id}-blocks", block])
             tail = f"message-{self.message_id}-tail"
-            # Long code is sent once, not anew with each line.
-            ops.append(["replace", tail, body.tail] if body.grown is None else ["grow", tail, body.grown])
+            # Prose and code are sent once, not anew with each word or line. The beginning of a continued answer may
+            # have been drawn before its sources were known.
+            if body.grown is None or is_first_text:
+                ops.append(["replace", tail, body.tail])
+            elif body.grown:
+                ops.append(["grow", tail, body.grown])
         return ops
 
     def full(self) -> list[Op]:

@@ -6,6 +6,19 @@
     htmx.trigger(node, "htmx:load", { elt: node });
   }
 
+  const blank = (node) => node.nodeType === Node.TEXT_NODE && !node.nodeValue.trim();
+
+  // Where more text goes: into the one element that says so, or else behind the last text that is not only space.
+  function openText(target) {
+    const marked = target.querySelector("[data-grow]");
+    let node = marked ? marked.lastChild : target;
+    while (node?.nodeType === Node.ELEMENT_NODE) {
+      node = node.lastChild;
+      while (node && blank(node)) node = node.previousSibling;
+    }
+    return node ?? (marked ?? target).appendChild(document.createTextNode(""));
+  }
+
   const actions = {
     append: (target, html) => {
       const added = owui.parse(html);
@@ -22,11 +35,11 @@
           adopt(node);
         }
     },
-    // More text of the one element that is still open, such as code: not a word of it is sent twice.
+    // More text of what is still open, code or prose: not a word of it is sent twice, and a selection in it stays.
     grow: (target, html) => {
-      const open = target.querySelector("[data-grow]") ?? target;
-      open.insertAdjacentHTML("beforeend", html); // spaces count here
-      open.normalize();
+      const fresh = document.createElement("template");
+      fresh.innerHTML = html; // spaces count here
+      openText(target).appendData(fresh.content.textContent);
     },
     prepend: (target, html) => {
       target.prepend(owui.parse(html));

@@ -24,6 +24,7 @@ _TURN = re.compile(r'data-turn="([0-9a-f-]{36})"')
 _MESSAGE = re.compile(r'<article[^>]*id="message-([0-9a-f-]{36})"')
 _CHAT = re.compile(r"/c/([0-9a-f-]{36})/messages/")
 _TOKEN = re.compile(r"@(\d+)-\d+@")
+_CLOSING = re.compile(r"(?:</\w+>\s*)+\Z")
 #: codes after which a page comes back at once: going away, lost, restarting
 COMES_BACK = (1001, 1006, 1012, None)
 
@@ -173,9 +174,23 @@ class Shown:
                 self.elements[name] = (self.elements.get(name, "") if op == "append" else "") + rest[0]
                 if not self.over:
                     self._new_tokens(now, rest[0])
+            elif op == "grow":
+                self._grow(now, name, rest[0])
+
+    def _grow(self, now: float, name: str, text: str) -> None:
+        """More text behind the last one. The closing tags, which no token is in, are left away."""
+        html = self.elements[name]
+        if html.endswith((">", "\n")):
+            html = _CLOSING.sub("", html)
+        start = html.rfind("@") if html.count("@") % 2 else len(html)
+        self.elements[name] = html + text
+        if not self.over:
+            self._new_tokens(now, html[start:] + text)
 
     def _new_tokens(self, now: float, html: str) -> None:
-        found, position = [], len(html)
+        found = []
+        # Half a token at the end waits for its rest.
+        position = html.rindex("@") if html.count("@") % 2 else len(html)
         while (end := html.rfind("@", 0, position)) >= 0 and (start := html.rfind("@", 0, end)) >= 0:
             number, _dash, stamp = html[start + 1 : end].partition("-")
             if int(number) < self.reply.next:

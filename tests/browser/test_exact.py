@@ -11,6 +11,7 @@ from playwright.sync_api import Browser
 
 from chat.engine.events import FINISH, REASONING, TEXT, Logged
 from chat.rendering import TurnView, final_ops
+from owui.lib.markdown import IncrementalRenderer
 from tests.browser.conftest import MARKS
 from tests.chat.page import PARTS
 from tests.chat.page import Page as Twin
@@ -18,6 +19,9 @@ from tests.chat.test_exact import CAN, PIECES, Turn
 
 pytestmark = MARKS
 SCRIPTS = Path(__file__).resolve().parents[2] / "static" / "owui"
+
+# Prose that only grows: in letters that join, that go from right to left, that are more than one character.
+WORDS = ("and", " so on", ", ", "(don't ", "x)", " 中文。", " עברית", "e\u0301 ", "👩\u200d🔬", "क्षि ", " 3", ".", "  ")
 
 # Neither server nor htmx: frames come from here.
 STUBS = """
@@ -55,7 +59,9 @@ COMPARE = """([id, wanted]) => {
 
 def a_log(chance: random.Random) -> list[Logged]:
     events: list[Logged] = [(REASONING, "I *think*\n\n")] if chance.random() < 0.5 else []
-    events += [(TEXT, "".join(chance.choices(PIECES, k=chance.randint(1, 3)))) for _ in range(8)]
+    for _ in range(8):
+        events.append((TEXT, "".join(chance.choices(PIECES, k=chance.randint(1, 3)))))
+        events += [(TEXT, word) for word in chance.choices(WORDS, k=chance.randint(0, 4))]
     return [*events, (FINISH, {"state": "done", "error": ""})]
 
 
@@ -84,6 +90,7 @@ def _plain_files(settings: Any) -> None:
 def test_twin_and_browser_agree_after_every_frame(chromium: Browser) -> None:
     page = chromium.new_page()
     try:
+        seen = set()
         for seed in range(12):
             chance = random.Random(seed)  # noqa: S311
             turn = Turn(a_log(chance), "")
@@ -96,6 +103,7 @@ def test_twin_and_browser_agree_after_every_frame(chromium: Browser) -> None:
             for frame in frames_of(turn, chance):
                 page.evaluate("sent.length = 0")
                 again = twin.receive(frame)
+                seen |= {(op[0], "data-grow" in twin.html["tail"]) for op in frame["ops"]}
                 page.evaluate("(frame) => socket.onmessage({ data: JSON.stringify(frame) })", frame)
                 assert (page.evaluate("sent.map((one) => one.type)") == ["attach"]) == again
                 for part in PARTS:
@@ -104,5 +112,29 @@ def test_twin_and_browser_agree_after_every_frame(chromium: Browser) -> None:
                     assert shown == wanted, (seed, part, frame)
             assert twin.turn is None
             assert page.locator("[data-turn]").count() == 0
+        assert {("grow", False), ("grow", True)} <= seen
+    finally:
+        page.close()
+
+
+def test_words_that_come_leave_the_reader_s_selection_alone(chromium: Browser) -> None:
+    page = chromium.new_page()
+    try:
+        page.set_content('<div id="tail"></div>')
+        page.add_script_tag(content=STUBS)
+        for name in ("morph.js", "ops.js"):
+            page.add_script_tag(content=(SCRIPTS / name).read_text())
+        renderer = IncrementalRenderer()
+        renderer.feed("- one\n- the **first** words")
+        page.evaluate("(html) => owui.apply([['replace', 'tail', html]])", renderer.tail)
+        page.evaluate("""() => {
+          window.text = document.querySelector("li:last-child").lastChild;
+          getSelection().setBaseAndExtent(text, 1, text, 6);
+        }""")
+        for piece in (" come", ", one by", " one", " and so on"):
+            page.evaluate("(text) => owui.apply([['grow', 'tail', text]])", renderer.feed(piece).grow)
+            assert page.evaluate("getSelection().toString()") == "words"
+            assert page.evaluate("text.isConnected && text.parentNode.lastChild === text")
+        assert page.locator("li").all_inner_texts() == ["one", "the first words come, one by one and so on"]
     finally:
         page.close()

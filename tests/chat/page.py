@@ -92,9 +92,12 @@ class Page:
 
 
 def grown(html: str, text: str) -> str:
-    """More text (escaped) at the end of the one open element, which holds nothing but text."""
-    opening = re.search(r'data-grow(="")?>', html)
-    end = html.index("</", opening.end()) if opening else len(html)
+    """More text (escaped): in the one open element, which holds nothing else, or behind the last text there is."""
+    if opening := re.search(r'data-grow(="")?>', html):
+        end = html.index("</", opening.end())
+    else:
+        closing = re.search(r"(?:</\w+>\s*)+\Z", html)
+        end = closing.start() if closing else len(html)
     return html[:end] + text + html[end:]
 
 

@@ -115,18 +115,34 @@ def test_continued_answer_keeps_its_beginning_on_every_page() -> None:
     assert dom.part(message, "blocks").startswith("<p>First part, second part.</p>")
 
 
-def test_long_code_is_sent_once() -> None:
-    lines = [f"value_{n} = {n} & <tag>\n" for n in range(2000)]
+def test_beginning_of_a_continued_answer_gets_its_citations_with_the_first_word() -> None:
+    message = uuid.uuid4()
+    dom, view = Dom(), TurnView(message, prefix="See [1]. And")
+    dom.elements[f"message-{message}-tail"] = "<p>See [1]. And</p>\n"  # drawn before the sources were known
+    for item in ((1, (SOURCES, SOURCE)), (2, (TEXT, " so")), (3, (TEXT, " on"))):
+        dom.apply(view.feed([item]))
+    assert "<button" in dom.part(message, "tail")
+    assert dom.part(message, "tail").endswith(". And so on</p>\n")
+
+
+@pytest.mark.parametrize(
+    ("start", "pieces"),
+    [
+        ("```python\n", [f"value_{n} = {n} & <tag>\n" for n in range(2000)]),
+        ("1. One *item*\n2. The", [f" word {n}, (and so on)." for n in range(2000)]),
+    ],
+)
+def test_long_code_and_long_paragraphs_are_sent_once(start: str, pieces: list[str]) -> None:
     message = uuid.uuid4()
     view, dom, sent = TurnView(message), Dom(), 0
-    for seq, text in enumerate(["```python\n", *lines], start=1):
+    for seq, text in enumerate([start, *pieces], start=1):
         ops = view.feed([(seq, (TEXT, text))])
         sent += sum(len(str(part)) for op in ops for part in op)
         dom.apply(ops)
     whole = Dom()
     whole.apply(view.full())
     assert dom.part(message, "tail") == whole.part(message, "tail")
-    assert sent < 6 * sum(map(len, lines))
+    assert sent < 6 * sum(map(len, pieces))
 
 
 def test_end_is_no_operation_of_its_own() -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from owui.lib.markdown import IncrementalRenderer, render
 from owui.lib.markdown.incremental import _OPTIONS, LIST_PART, LONG_BLOCK
+from tests.chat.page import grown
 
 WORDS = st.sampled_from(
     ["a", "the", "word", "**bold**", "*it*", "`code`", "[1]", "[1, 2]", "[9]", "[l](http://x.y)", "$x^2$", "\\(a_1\\)"]
@@ -109,8 +110,13 @@ def stream(text: str, cuts: list[int], citations: int = 2) -> tuple[str, str]:
     done, tail, last = "", "", 0
     for cut in [*sorted({cut % (len(text) + 1) for cut in cuts}), len(text)]:
         patch = renderer.feed(text[last:cut])
-        done, tail, last = done + patch.append, patch.tail, cut
+        done, tail, last = done + patch.append, renderer.tail, cut
     return done + tail, done + renderer.finish().append
+
+
+def tail_after(renderer: IncrementalRenderer, text: str) -> str:
+    renderer.feed(text)
+    return renderer.tail
 
 
 RELAXED = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -147,7 +153,7 @@ def test_resume_goes_on_as_if_nothing_happened(text: str, cut: int) -> None:
     cut %= len(text) + 1
     renderer, patch = IncrementalRenderer.resume(text[:cut], 2)
     rest = renderer.feed(text[cut:])
-    assert patch.append + rest.append + rest.tail == stream(text, [])[0]
+    assert patch.append + rest.append + renderer.tail == stream(text, [])[0]
 
 
 @settings(RELAXED, max_examples=100)
@@ -159,12 +165,8 @@ def test_grow_adds_up_to_the_tail(lines: list[str], indent: str, cuts: list[int]
     for cut in [*sorted({cut % (len(text) + 1) for cut in cuts}), len(text)]:
         patch = renderer.feed(text[last:cut])
         last = cut
-        if patch.grow is None:
-            shown = patch.tail
-        else:
-            assert " data-grow" in shown
-            shown = shown.replace("</code>", patch.grow + "</code>")
-        assert shown == patch.tail
+        shown = renderer.tail if patch.grow is None else grown(shown, patch.grow)
+        assert shown == renderer.tail
 
 
 def test_blocks_are_those_of_the_parser() -> None:
@@ -179,7 +181,7 @@ def test_finished_blocks_come_once_and_early() -> None:
     assert renderer.feed("first\n\n").append == ""
     patch = renderer.feed("second\n")
     assert patch.append == "<p>first</p>\n"
-    assert patch.tail == "<p>second</p>\n"
+    assert renderer.tail == "<p>second</p>\n"
     assert renderer.finish().append == "<p>second</p>\n"
 
 
@@ -192,7 +194,7 @@ def test_long_list_is_given_away_in_parts_and_goes_on_counting() -> None:
     before = html.split('<ol class="list-more"')[0].count("<li>")
     assert second.startswith(f'{before + 1}"')
     renderer = IncrementalRenderer()
-    tails = [len(renderer.feed(line + "\n").tail) for line in text.split("\n")]
+    tails = [len(tail_after(renderer, line + "\n")) for line in text.split("\n")]
     assert max(tails) < LIST_PART * 2
 
 
@@ -206,9 +208,19 @@ def test_long_open_block_shows_new_text_at_once_and_ends_right() -> None:
         done += patch.append
         full += patch.grow is None
         if start > LONG_BLOCK:
-            assert escape(text[start + 48 : start + 50].strip(" |\n`")) in patch.tail[-400:]
+            assert escape(text[start + 48 : start + 50].strip(" |\n`")) in renderer.tail[-400:]
     assert full < 300
     assert done + renderer.finish().append == render(text)
+
+
+def test_text_of_a_long_block_stays_out_of_a_formula_that_waits() -> None:
+    renderer = IncrementalRenderer()
+    renderer.feed("word\n" * (LONG_BLOCK // 4) + "$$\nx = ")
+    assert renderer.feed("*y").grow is None
+    shown = grown(renderer.tail, "z")
+    assert renderer.feed("z").grow == "z"
+    assert renderer.tail == shown
+    assert shown.endswith('<div class="math-source">$$\nx = </div>\n<div class="html-source" data-grow>*yz</div>\n')
 
 
 def test_after_a_long_block_finished_parts_come_at_once() -> None:
@@ -219,9 +231,9 @@ def test_after_a_long_block_finished_parts_come_at_once() -> None:
 
 def test_open_code_is_plain_and_coloured_once_closed() -> None:
     renderer = IncrementalRenderer()
-    assert '<span class="k"' not in renderer.feed("```python\nimport os\n").tail
+    assert '<span class="k"' not in tail_after(renderer, "```python\nimport os\n")
     patch = renderer.feed("```\n")
-    assert '<span class="kn">' in patch.append and patch.tail == ""
+    assert '<span class="kn">' in patch.append and renderer.tail == ""
 
 
 def test_link_definitions_are_the_documented_exception() -> None:

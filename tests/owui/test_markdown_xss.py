@@ -314,7 +314,7 @@ def test_payload_does_nothing_while_it_comes(payload: str) -> None:
     renderer = IncrementalRenderer(3)
     for character in f"a **b\n\n{payload}\n\n```x\n{payload}":
         patch = renderer.feed(character)
-        judge(patch.append + patch.tail)
+        judge(patch.append + renderer.tail)
     judge(renderer.finish().append)
 
 

@@ -15,7 +15,8 @@ from typing import Any
 
 import pyromark
 
-from . import clean, code
+from . import clean
+from .growing import FENCE_START, OpenFence, Prose, Tail
 from .labels import ENGLISH, Labels, text
 from .source import Prepared, normalise, prepare
 from .tail import settle
@@ -35,21 +36,21 @@ LONG_BLOCK = 8_000
 _GROWTH = 4
 _WINDOW = 16_384
 _DEFINITION = re.compile(r"^[ >]{0,12}\[[^\]\n]{1,200}\]:", re.MULTILINE)
-_FENCE_START = re.compile(r" {0,3}(`{3,}(?=[^`\n]*\n)|~{3,})([^\n]*)\n")
 _NEW_BLOCK = re.compile(r"\n[ \t]*\n(?=[^\s>])")
+_FORMULA, _SOURCE, _WAITED = '<div class="math-source">', '<div class="html-source" data-grow>', "</div>\n"
 _BLANK_START = re.compile(r"(?:[ \t]*\n)+")
 
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """`append` goes behind the finished blocks once; `tail` takes the place of the tail before.
+    """`append` goes behind the finished blocks once.
 
-    When `grow` is not None, the tail is the one before plus this text at the end of its one `[data-grow]` element: a
-    sender may send only that, so that long code costs what is new in it.
+    Where `grow` is None, the renderer's `tail` takes the place of the tail before. Otherwise the tail is the one before
+    plus this text, so that a long block costs what is new in it: at the end of the one `[data-grow]` element, or, where
+    there is none, behind the last text.
     """
 
     append: str
-    tail: str
     grow: str | None = None
 
 
@@ -80,9 +81,12 @@ class IncrementalRenderer:
         self._scanned = 0  # length of the full lines looked at last
         self._list_start: int | None = None
         self._outline: tuple[int, ...] = ()  # the headings that the next one stands under
-        self._shown: tuple[str, int] = ("", 0)  # the last tail of a long block and how much text it covers
-        self._pending = 0  # how much of a long block shows as plain text
-        self._fence: _OpenFence | None = None
+        self._tail = Tail()
+        self._parsed = 0  # how long a long block was when it was parsed last
+        self._covered = 0  # how much of it shows, as parsed or as prose that grew
+        self._pending = 0  # and how much shows behind that as it is
+        self._fence: OpenFence | None = None
+        self._prose: Prose | None = None  # where the tail can grow without being parsed
         self.has_definitions = False
 
     @classmethod
@@ -91,21 +95,28 @@ class IncrementalRenderer:
         renderer = cls(citations, labels=labels)
         return renderer, renderer.feed(so_far)
 
+    @property
+    def tail(self) -> str:
+        """The open rest as HTML."""
+        return self._tail.html
+
     def feed(self, value: str) -> Patch:
-        done = self._take(value)
-        return self._patch(done)
+        if self._prose is not None and (fresh := self._prose.take(value)) is not None:
+            return Patch("", fresh)
+        return self._patch(self._take(value))
 
     def finish(self) -> Patch:
         done = self._take("\n" if self._carriage else "")
         done += self._advance(final=True)
-        self._open, self._fence = "", None
-        return Patch(done, "")
+        self._open, self._fence, self._tail = "", None, Tail()
+        return Patch(done)
 
     def whole(self, value: str) -> str:
         """All of a finished text at once, without the cost of an open rest."""
         return self._take(value) + self.finish().append
 
     def _take(self, value: str) -> str:
+        self._take_over()
         # Half of a \r\n waits for the other half.
         if self._carriage:
             value = "\r" + value
@@ -119,6 +130,14 @@ class IncrementalRenderer:
                 done += self._advance(final=False)
         return done
 
+    def _take_over(self) -> None:
+        """What came as plain prose is source like any other from here on."""
+        if self._prose is None:
+            return
+        self._open += self._prose.source
+        self._covered = len(self._open) - self._prose.held
+        self._prose = None
+
     # Finished blocks
 
     def _advance(self, *, final: bool) -> str:
@@ -127,8 +146,8 @@ class IncrementalRenderer:
             if blank := _BLANK_START.match(self._open):
                 self._cut(blank.end())
                 continue
-            if self._fence is None and (found := _FENCE_START.match(self._open)):
-                self._fence = _OpenFence(found)
+            if self._fence is None and (found := FENCE_START.match(self._open)):
+                self._fence = OpenFence(found, self._labels)
             if self._fence is not None and not final:
                 end = self._fence.end(self._open)
                 if end < 0:
@@ -173,7 +192,7 @@ class IncrementalRenderer:
                     self._cut(block.start)
                     self._scanned = len(full) - block.start
                 # A fence is followed line by line from here on, without the parser.
-                return bool(_FENCE_START.match(self._open))
+                return bool(FENCE_START.match(self._open))
             if defining:
                 done.append(self._render(full[block.start : end]))
             else:
@@ -193,7 +212,7 @@ class IncrementalRenderer:
     def _cut(self, end: int) -> None:
         self._open = self._open[end:]
         self._scanned = 0
-        self._shown, self._pending = ("", 0), 0
+        self._parsed = self._covered = self._pending = 0
         self._fence = None
 
     def _blocks(self, prepared: Prepared) -> Iterator[_Block]:
@@ -264,31 +283,39 @@ class IncrementalRenderer:
 
     def _patch(self, done: str) -> Patch:
         rest = self._open
-        if self._fence is None and (found := _FENCE_START.match(rest)):
-            self._fence = _OpenFence(found)
+        if self._fence is None and (found := FENCE_START.match(rest)):
+            self._fence = OpenFence(found, self._labels)
         if self._fence is not None:
-            tail, grow = self._fence.show(rest, self._labels)
-            return Patch(done, tail, None if done else grow)
-        html, covered = self._shown
-        if len(rest) > LONG_BLOCK and covered and len(rest) < covered + covered // _GROWTH:
-            fresh = text(rest[covered + self._pending :]) if self._pending and not done else None
-            self._pending = len(rest) - covered
-            return Patch(done, html + _pending(rest[covered:], "html-source"), fresh)
-        html = self._tail(rest)
-        if len(rest) > LONG_BLOCK:
-            self._shown = (html, len(rest))
-            self._pending = 0
-        return Patch(done, html)
+            grow = self._fence.show(rest)
+            self._tail = self._fence.tail
+            return Patch(done, None if done else grow)
+        if LONG_BLOCK < self._parsed <= len(rest) < self._parsed + self._parsed // _GROWTH:
+            return Patch(done, self._wait(rest))
+        settled = settle(rest) if rest.strip() else ""
+        html = self._show(settled)
+        self._prose = Prose.at_end(rest, html) if settled == rest and not self._carriage else None
+        self._tail = self._prose.tail if self._prose is not None else Tail(html)
+        self._parsed, self._covered, self._pending = len(rest), len(rest), 0
+        return Patch(done)
 
-    def _tail(self, rest: str) -> str:
-        if not rest.strip():
+    def _wait(self, rest: str) -> str | None:
+        """Shows what is new in a long block as plain text; returns it where the tail grows by it."""
+        is_first, fresh = not self._pending, rest[self._covered + self._pending :]
+        if is_first and fresh:
+            self._tail = Tail(self._tail.html + _SOURCE, _WAITED)
+        self._pending += len(fresh)
+        self._tail.add(text(fresh))
+        return None if is_first and fresh else text(fresh)
+
+    def _show(self, settled: str) -> str:
+        if not settled:
             return ""
-        settled = settle(rest)
         prepared = prepare(settled, final=False)
         if prepared.held is None:
             return self._render(settled, open_end=True)
         before, formula = settled[: prepared.held], settled[prepared.held :]
-        return (self._render(before, open_end=True) if before.strip() else "") + _pending(formula, "math-source")
+        shown = self._render(before, open_end=True) if before.strip() else ""
+        return shown + _FORMULA + text(formula) + _WAITED
 
 
 def collect_definitions(source: str) -> dict[str, tuple[str, str]]:
@@ -298,49 +325,3 @@ def collect_definitions(source: str) -> dict[str, tuple[str, str]]:
     renderer = IncrementalRenderer()
     renderer._remember(normalise(source))
     return renderer._definitions
-
-
-def _pending(source: str, name: str) -> str:
-    return f'<div class="{name}" data-grow>{text(source)}</div>\n' if source else ""
-
-
-class _OpenFence:
-    """A top-level code fence that is not closed yet: followed line by line, its HTML only ever extended."""
-
-    def __init__(self, found: re.Match[str]) -> None:
-        mark = found[1]
-        self.indent = len(found.group()) - len(found.group().lstrip(" "))
-        self.info = found[2]
-        self.closing = re.compile(rf"^ {{0,3}}{mark[0]}{{{len(mark)},}}[ \t]*(?:\n|\Z)", re.MULTILINE)
-        self.half = re.compile(rf" {{0,3}}{mark[0]}*[ \t]*")
-        self.searched = found.end()
-        self.shown_to = found.end()
-        self.shown: str | None = None  # the tail without its closing tags
-
-    def end(self, source: str) -> int:
-        """Where the block ends in `source`, or -1 while it is open. Only full lines count."""
-        full = source.rfind("\n") + 1
-        found = self.closing.search(source, self.searched, full)
-        if found:
-            return found.end()
-        self.searched = max(self.searched, full)
-        return -1
-
-    def show(self, source: str, labels: Labels) -> tuple[str, str | None]:
-        first = self.shown is None
-        if self.shown is None:
-            self.shown = code.opening(code.language(self.info), labels, grow=True)
-        end = len(source)
-        last = source.rfind("\n") + 1
-        if self.half.fullmatch(source, last):
-            end = last  # perhaps half of the closing fence
-        fresh = ""
-        if end > self.shown_to:
-            piece = source[self.shown_to : end]
-            if self.indent:
-                end = max(last, self.shown_to)
-                piece = re.sub(rf"^ {{0,{self.indent}}}", "", source[self.shown_to : end], flags=re.MULTILINE)
-            fresh = text(piece)
-            self.shown_to = end
-        self.shown += fresh
-        return self.shown + code.CLOSING, None if first else fresh

@@ -18,7 +18,7 @@ _PLACEHOLDER = re.compile(f"{OPEN}(\\d+){CLOSE}|{JOINER}")
 
 # A display formula longer than this is not one; until then the text from its start on waits.
 _HOLD_LINES, _HOLD_CHARS = 60, 2_000
-_LINE_LIMIT = 20_000
+LINE_LIMIT = 20_000
 
 FENCE = re.compile(r"[ \t>]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)*(`{3,}|~{3,})(.*)")
 _DISPLAY = re.compile(r"([ \t>]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)?)(\$\$|\\\[)(.*)", re.DOTALL)
@@ -117,7 +117,7 @@ def prepare(source: str, *, final: bool) -> Prepared:
             else:
                 index = end
                 continue
-        out.append(_line(line, spans) if len(line) <= _LINE_LIMIT else line)
+        out.append(_line(line, spans) if len(line) <= LINE_LIMIT else line)
         index += 1
     return Prepared("\n".join(out), kept, spans, fenced)
 
