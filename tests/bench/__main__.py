@@ -19,13 +19,13 @@ import sys
 
 import uvloop
 
-from tests.bench import faults, streaming
+from tests.bench import faults, outages, streaming
 from tests.bench.common import table
 from tests.bench.rbac_load import PATHS, Listing, rounds, tokens_of
 from tests.bench.report import Report
 from tests.bench.site import ROOT, BenchSite
 
-RUNS = ("single", "burst", "crowd", "cost", "rolling", "kills")
+RUNS = ("single", "burst", "crowd", "cost", "rolling", "kills", "outages")
 
 
 def main() -> None:
@@ -57,6 +57,8 @@ async def run(site: BenchSite, options: argparse.Namespace, report: Report) -> N
             await faults.rolling(site, tokens, report)
         elif name == "kills":
             await faults.kills(site, tokens, report, rounds=options.kills or (20 if options.long else 5))
+        elif name == "outages":
+            await outages.outages(site, tokens, report)
         elif name == "soak":
             await streaming.soak(site, tokens, report, minutes=options.minutes)
         else:

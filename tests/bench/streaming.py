@@ -30,7 +30,7 @@ async def warm(site: BenchSite, node: Node, tokens: Sequence[str]) -> None:
         await one_round(site, node, path, tokens[:8], Ask(3, 30), ramp=0.2, each=2)
 
 
-def _noted(run: Round) -> str:
+def noted(run: Round) -> str:
     fault = f"; first fault: {run.faults[0][:100]}" if run.faults else ""
     return f"load: {run.load_cpu:.2f} cores, {run.late_ms:.0f} ms late at p95{fault}"
 
@@ -43,15 +43,15 @@ async def crowd(site: BenchSite, tokens: Sequence[str], report: Report, *, strea
         run = await one_round(site, node, PAGE, tokens[:streams], Ask(100, 10), ramp=5)
         rss, pss = workers_mb(node)
         what = f"page, {streams} sockets and streams at 10 tokens/s"
-        report.add(what, "faulty replies", len(run.faults), 0, note=_noted(run))
+        report.add(what, "faulty replies", len(run.faults), 0, note=noted(run))
         report.add(what, "token held p95, ms", run.held(95), 300, note=f"model server alone {direct.held(95):.0f}")
         report.add(what, "workers, MB", rss, 600, note=f"{pss:.0f} with shared pages counted once")
         cores = sum(run.cpu[name] for name in OURS) / run.seconds
         report.add(what, "cores used by the platform", cores, note=f"{run.tokens / run.seconds:.0f} tokens/s")
-        _check_saved(site, run, report, what)
+        check_saved(site, run, report, what)
 
 
-def _check_saved(site: BenchSite, run: Round, report: Report, what: str) -> None:
+def check_saved(site: BenchSite, run: Round, report: Report, what: str) -> None:
     """What lies in the database is what was written, word for word."""
     ids = [reply.message for reply in run.replies if reply.message]
     wrong = site.sql(
@@ -71,7 +71,7 @@ async def burst(site: BenchSite, tokens: Sequence[str], report: Report) -> None:
         for path, theirs in ((REST, "10,300"), (PAGE, "50,000")):
             run = await one_round(site, node, path, tokens[:200], Ask(100, 30), ramp=2)
             what = f"{path}, burst of 200 in 2 s at 30 tokens/s"
-            report.add(what, "first token added p95, ms", run.first_added(95), 250, theirs, note=_noted(run))
+            report.add(what, "first token added p95, ms", run.first_added(95), 250, theirs, note=noted(run))
             report.add(what, "token held p95, ms", run.held(95))
             report.add(what, "faulty replies", len(run.faults), 0)
 
@@ -83,7 +83,7 @@ async def single(site: BenchSite, tokens: Sequence[str], report: Report) -> None
         for path, theirs in ((REST, "97"), (PAGE, "241")):
             run = await one_round(site, node, path, tokens[:1], Ask(10, 30), each=15)
             what = f"{path}, one user"
-            report.add(what, "first token added median, ms", run.first_added(50), 25, theirs, note=_noted(run))
+            report.add(what, "first token added median, ms", run.first_added(50), 25, theirs, note=noted(run))
 
 
 async def cost(site: BenchSite, tokens: Sequence[str], report: Report, *, explain: bool = False) -> None:
@@ -107,7 +107,7 @@ async def cost(site: BenchSite, tokens: Sequence[str], report: Report, *, explai
             value = sum(further.values())
             report.add(f"{path}, n=1000", "CPU per 1,000 further tokens, s", value, bars[1], theirs[1], note=note)
             faults = len(short.faults) + len(long.faults)
-            report.add(f"{path}, n=1 and n=1000", "faulty replies", faults, 0, note=_noted(long))
+            report.add(f"{path}, n=1 and n=1000", "faulty replies", faults, 0, note=noted(long))
         await asyncio.sleep(3)
         await statements(site, node, tokens, report, explain=explain)
 
