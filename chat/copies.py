@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 
 from accounts.models import User
 from chat.engine.prompt import text_of
+from chat.links import snapshot_json
 from chat.models import Chat, Citation, Message, SharedChat, State
 from chat.organising import TAGS_PER_CHAT, tag_id
 from chat.services import check_stored, title_of
@@ -109,7 +110,7 @@ def clone_snapshot(shared: SharedChat, *, by: User) -> Chat:
     """The person's own copy of a shared chat that they may open: its words, without the documents behind them."""
     check_stored(by)
     title = _("Clone of %(title)s") % {"title": shared.title}
-    copy = _import_one({"chat": shared.snapshot, "title": title}, 1, by)
+    copy = _import_one({"chat": snapshot_json(shared, by), "title": title}, 1, by)
     record("chat.clone", by=by, object_type="chat", object_id=str(copy.pk), detail={"from_shared": str(shared.pk)})
     return copy
 

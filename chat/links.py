@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db import transaction
@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from accounts.models import User
 from chat.models import Chat, Citation, Message, SharedChat, State
-from chat.passages import documents_in, readable_ids, shown_sources
+from chat.passages import documents_in, open_sources, readable_ids
 from chat.schemas import chat_json
 from chat.services import check_stored, own_chat
 from chat.tree import branch_to
@@ -22,6 +22,8 @@ from rbac.permissions import require
 from rbac.services import announce
 from rbac.sharing import Person
 
+#: what of a message whoever opens a link sees
+_SAID = ("id", "parentId", "childrenIds", "role", "content", "timestamp", "modelName", "done", "error")
 _CITED = ("number", "ordinal", "document_name", "page_position", "page_number", "page_label", "start_index", "text")
 
 
@@ -111,15 +113,28 @@ def readable_link(reader: Person | None, share_id: uuid.UUID, *, missing: int = 
 
 
 def snapshot_json(shared: SharedChat, reader: Person | None) -> dict[str, Any]:
-    """The snapshot in the field's form. Sources quote what the reader may read now; to strangers nothing."""
-    inner = {key: value for key, value in shared.snapshot.items() if key != "cited"}
-    tree: dict[str, Any] = (inner.get("history") or {}).get("messages") or {}
+    """The snapshot in the field's form: what was said, and by which model. Sources have their names and passages for
+    whom may read them now, and only their place for all others; files, thoughts and the owner's settings stay out."""
+    history = shared.snapshot.get("history") or {}
+    tree: dict[str, Any] = history.get("messages") or {}
     readable = _readable(reader, [source for m in tree.values() for source in m.get("sources") or []])
-    shown = {key: {**m, "sources": shown_sources(m.get("sources") or [], readable)} for key, m in tree.items()}
-    inner["history"] = {**(inner.get("history") or {}), "messages": shown}
-    inner["messages"] = [shown[m["id"]] for m in inner.get("messages") or [] if m.get("id") in shown]
-    # Parameters are the owner's settings and hold prompts: not a part of what was said.
-    return inner | {"params": {}}
+    shown = {key: _shown(m, readable) for key, m in tree.items()}
+    flat = shared.snapshot.get("messages") or []
+    return {
+        "title": shared.title,
+        "models": [],
+        "params": {},
+        "history": {"currentId": history.get("currentId"), "messages": shown},
+        "messages": [shown[m["id"]] for m in flat if m.get("id") in shown],
+    }
+
+
+def _shown(said: Mapping[str, Any], readable: set[str]) -> dict[str, Any]:
+    out = {name: said[name] for name in _SAID if name in said}
+    if said.get("role") == "assistant":
+        out |= {"model": said.get("modelName") or "", "sources": open_sources(said.get("sources") or [], readable)}
+        out["output"] = [item for item in said.get("output") or [] if item.get("type") == "message"]
+    return out
 
 
 def _readable(reader: Person | None, sources: Sequence[dict[str, Any]]) -> set[str]:
@@ -128,7 +143,7 @@ def _readable(reader: Person | None, sources: Sequence[dict[str, Any]]) -> set[s
 
 def shown_branch(shared: SharedChat, reader: Person | None) -> tuple[list[Message], list[Citation]]:
     """The branch that was shown when the chat was shared, as messages and citations that are not stored. Two statements
-    at most."""
+    at most. Citations that the reader may not read have a number and nothing else."""
     tree = (shared.snapshot.get("history") or {}).get("messages") or {}
     nodes = {m.pk: m for m in (_message(m, shared) for m in tree.values())}
     current = (shared.snapshot.get("history") or {}).get("currentId")
@@ -140,7 +155,7 @@ def shown_branch(shared: SharedChat, reader: Person | None) -> tuple[list[Messag
     for pk, row in rows:
         citation = Citation(message_id=pk, **{name: row.get(name) for name in _CITED})
         if row["document_id"] not in readable:
-            citation.text = ""
+            citation = Citation(message_id=pk, number=row["number"], ordinal=row["ordinal"])
         citations.append(citation)
     return branch, citations
 
@@ -157,6 +172,4 @@ def _message(said: dict[str, Any], shared: SharedChat) -> Message:
         model_name=said.get("modelName") or "",
         state=State.FAILED if error else State.DONE,
         error=error.get("content") or "",
-        files=said.get("files") or [],
-        status_history=said.get("statusHistory") or [],
     )

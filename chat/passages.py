@@ -35,6 +35,28 @@ def shown_sources(sources: Sources, readable: set[str]) -> list[dict[str, Any]]:
     return [_shown(source, readable) for source in sources]
 
 
+#: what strangers to a chat see of a source that they may read
+_OPEN = ("source", "name", "page", "page_label", "start_index")
+
+
+def open_sources(sources: Sources, readable: set[str]) -> list[dict[str, Any]]:
+    """The sources of a chat for whoever opens its link: names and passages of readable documents, without ids; of the
+    others their place alone, so that the numbers in the text stay right."""
+    names: dict[str, str] = {}
+    shown = []
+    for source in shown_sources(sources, readable):
+        details = []
+        for metadata in source["metadata"]:
+            told = str(metadata.get("source") or "")
+            place = names.setdefault(told, f"source-{len(names) + 1}")
+            may_read = _file_id(metadata) in readable
+            details.append({k: metadata[k] for k in _OPEN if k in metadata} if may_read else {"source": place})
+        is_open = any(_file_id(metadata) in readable for metadata in source["metadata"])
+        name = str((source.get("source") or {}).get("name") or "") if is_open else ""
+        shown.append({"source": {"name": name}, "document": source["document"], "metadata": details})
+    return shown
+
+
 def blank_unreadable(citations: Sequence[Citation], reader: Person) -> None:
     """The same for citations, in place: not to be saved."""
     readable = readable_ids(reader, {str(c.document_id) for c in citations if c.document_id})

@@ -107,7 +107,43 @@ def test_passages_are_shown_by_the_rights_of_whoever_looks(cited, alice, bob, ma
         said = api_for(reader).get(f"{API}/share/{shared.pk}").content.decode()
         page = client_for(reader).get(f"/s/{shared.pk}").content.decode()
         assert (SECRET in said, SECRET in page) == (sees, sees), reader
-        assert "SOP.md" in page
+        assert ("SOP.md" in said, "SOP.md" in page) == (sees, sees), "nor do others learn that there is such a document"
+        assert str(base.pk) not in said + page
+
+
+def test_places_of_closed_sources_keep_the_numbers_right(cited, mallory, api_for):
+    _base, shared = cited
+    answer = next(m for m in shared.snapshot["history"]["messages"].values() if m["role"] == "assistant")
+    (first,) = answer["sources"]
+    other = {**first, "metadata": [{"source": "Plan.pdf", "file_id": str(uuid.uuid4())}]}
+    answer["sources"] = [first, first, other]
+    shared.save()
+    open_to(shared, "anyone")
+    said = api_for(mallory).get(f"{API}/share/{shared.pk}").json()["chat"]["messages"][1]["sources"]
+    assert [s["metadata"][0]["source"] for s in said] == ["source-1", "source-1", "source-2"]
+
+
+def test_a_link_shows_what_was_said_and_by_which_model_and_nothing_behind_it(alice, mallory, api_for, client_for):
+    chat = talk(alice, "Question", "Answer")
+    question, answer = chat.messages.order_by("created_at")
+    document = uuid.uuid4()
+    question.files = [{"type": "file", "id": str(document), "name": "Salaries.xlsx"}]
+    question.save()
+    answer.reasoning, answer.usage = "I should not say that", {"completion_tokens": 7}
+    answer.status_history = [{"action": "knowledge_search", "description": "Searched Salaries"}]
+    answer.model_id, answer.model_name = "hidden-id", "House model"
+    answer.save()
+    shared = links.share_chat(by=alice, chat_id=chat.pk)
+    open_to(shared, "anyone")
+    for reader in (None, mallory, alice):
+        said = api_for(reader).get(f"{API}/share/{shared.pk}").content.decode()
+        page = client_for(reader).get(f"/s/{shared.pk}").content.decode()
+        for secret in ("Salaries", str(document), "should not say", "hidden-id", "completion_tokens"):
+            assert secret not in said and secret not in page, secret
+        assert "House model" in said and '<p class="shared-model quiet small">House model</p>' in page
+        assert "just now" not in page and shared.updated_at.strftime("%Y, %H:") in page
+    made = api_for(mallory).post(f"{API}/{shared.pk}/clone/shared").json()
+    assert "hidden-id" not in api_for(mallory).get(f"{API}/{made['id']}").content.decode()
 
 
 def test_a_copy_of_a_link_carries_no_passage(cited, mallory, api_for):
