@@ -227,6 +227,8 @@ class TurnView:
             ops.append(self._status())
         self.reasoning += added.reasoning
         is_first_text = bool(text) and self._body is None
+        if self.prefix and any(kind == SOURCES for kind, _value in events):
+            ops += self._redrawn()
         body = self._text() if text else None
         # The first word of the answer turns "Thinking" into "Thoughts".
         if added.reasoning or (is_first_text and self.reasoning):
@@ -235,8 +237,7 @@ class TurnView:
             if block := body.feed("".join(text)):
                 ops.append(["append", f"message-{self.message_id}-blocks", block])
             tail = f"message-{self.message_id}-tail"
-            # Prose and code are sent once, not anew with each word or line. The beginning of a continued answer may
-            # have been drawn before its sources were known.
+            # Prose and code are sent once, not anew with each word or line.
             if body.grown is None or is_first_text:
                 ops.append(["replace", tail, body.tail])
             elif body.grown:
@@ -247,12 +248,16 @@ class TurnView:
         """Everything there is so far, for a page that may have anything."""
         # Without text the body is not made yet: the sources, which it must know, may still come.
         body = self._text() if self._body is not None or self.prefix else _Body(0)
-        return [
-            self._status(),
-            self._thoughts(),
-            ["replace", f"message-{self.message_id}-blocks", "".join(body.blocks)],
-            ["replace", f"message-{self.message_id}-tail", body.tail],
-        ]
+        return [self._status(), self._thoughts(), *self._whole(body)]
+
+    def _redrawn(self) -> list[Op]:
+        """A continued answer whose beginning was drawn before its sources were known, which make citations of `[n]`."""
+        self._body = None
+        return self._whole(self._text())
+
+    def _whole(self, body: _Body) -> list[Op]:
+        name = f"message-{self.message_id}"
+        return [["replace", f"{name}-blocks", "".join(body.blocks)], ["replace", f"{name}-tail", body.tail]]
 
     @property
     def block_count(self) -> int:
