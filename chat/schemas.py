@@ -40,7 +40,8 @@ def chat_json(chat: Chat, messages: Sequence[Message], *, reader: Person) -> dic
         "chat": {
             "title": chat.title,
             "models": chat.model_ids,
-            "params": chat.params,
+            # The owner's settings hold prompts; administrators read them to export.
+            "params": chat.params if reader.id == chat.owner_id or reader.role == "admin" else {},
             "history": {"currentId": _text(chat.current_id), "messages": tree},
             "messages": flat,
         },

@@ -90,6 +90,7 @@ def trimmed(body: Mapping[str, Any], permitted: Permitted) -> dict[str, Any]:
     if isinstance(out.get("text"), Mapping) and not permitted.params:
         out["text"] = {name: value for name, value in out["text"].items() if name == "format"}
     if not permitted.system:
+        out.pop("variables", None)  # they would stand in a system prompt, with whatever words they hold
         for name in _CONVERSATIONS:
             if isinstance(out.get(name), list):
                 out[name] = [message for message in out[name] if not _is_system(message)]

@@ -125,7 +125,8 @@ async def laid_over(
     """What goes to the server: the body as the person may send it, with the preset laid over it."""
     user: Any = request.auth  # type: ignore[attr-defined]
     allowed = await as_allowed(request, body, resolved)
-    system = await system_for(user, resolved, body.get("variables"))
+    # For our prompts; what they say of the person is nothing for the server.
+    system = await system_for(user, resolved, allowed.pop("variables", None))
     return shape(allowed, resolved, resolved.upstream_id, system)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Coroutine, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
@@ -87,7 +87,7 @@ async def relay(
 ) -> HttpResponseBase:
     """Sends the request on and gives the answer back: as it comes with `stream`, else whole.
 
-    A stream ends when its `right` goes. Links to media are refused: see `inference.media`.
+    An answer ends when its `right` goes, whole or streamed. Links to media are refused: see `inference.media`.
 
     :param user: who asks, where no right is kept
 
@@ -98,10 +98,7 @@ async def relay(
     payload = None if body is None else orjson.dumps(allowed(body))
     person = right.identity.user if right is not None else user
     called = await for_person(connection, person, _about(right, body or {}))
-    try:
-        answer = await get_provider(connection.kind).passthrough(called, method, path, payload, stream)
-    except ProviderError as error:
-        raise unavailable(error) from error
+    answer = await _asked(get_provider(connection.kind).passthrough(called, method, path, payload, stream), right)
     if 300 <= answer.status < 400:
         await answer.aclose()
         text = "The model server redirects to another address. Its final address must be entered in the connection."
@@ -118,6 +115,24 @@ async def relay(
         if called.api_key != connection.api_key and called.api_key:
             data = data.replace(called.api_key.encode(), "…".encode())
     return HttpResponse(data, status=answer.status, content_type=answer.content_type)
+
+
+async def _asked(call: Coroutine[Any, Any, PassthroughResponse], right: Right | None) -> PassthroughResponse:
+    """The server's answer, whose connection closes at once when the right goes while it is waited for."""
+
+    async def answers() -> AsyncGenerator[PassthroughResponse, None]:
+        yield await call
+
+    coming = answers()
+    if right is not None:
+        coming = while_allowed(coming, [right.identity.user.id], right.lost, ("model",), known=right.known)
+    try:
+        async with aclosing(coming):
+            return await anext(coming)
+    except ProviderError as error:
+        raise unavailable(error) from error
+    except Lost as gone:
+        raise UserError(str(gone), status=403, code="lost") from gone
 
 
 async def ask(

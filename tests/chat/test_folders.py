@@ -82,6 +82,13 @@ def test_readers_of_a_folder_read_its_chats_and_change_none(tree, alice, bob, ma
     assert (shown["title"], shown["user"]["name"]) == ("Inside", alice.name)
 
 
+def test_readers_of_a_folder_do_not_read_the_settings_of_its_chats(tree, alice, bob, share, api_for):
+    chat = Chat.objects.create(owner=alice, folder=tree["bottom"], params={"system": "Secret prompt"})
+    share(tree["bottom"], bob, "read")
+    assert api_for(bob).get(f"/api/v1/chats/{chat.pk}").json()["chat"]["params"] == {}
+    assert api_for(alice).get(f"/api/v1/chats/{chat.pk}").json()["chat"]["params"] == {"system": "Secret prompt"}
+
+
 def test_administrators_enter_folders_only_while_they_may_read_chats(tree, alice, dana, settings):
     Chat.objects.create(owner=alice, title="Inside", folder=tree["bottom"])
     assert Folder.objects.readable_by(dana).count() == 4 and Chat.objects.readable_by(dana).count() == 1

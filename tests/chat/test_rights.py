@@ -8,8 +8,10 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+import orjson
 import pytest
 from django.db import OperationalError
+from django.test import AsyncClient
 from django.utils import timezone
 
 from accounts import services as accounts
@@ -327,3 +329,21 @@ async def test_stream_of_the_proxies_ends_with_the_right_to_the_model(
     last = (await asyncio.wait_for(anext(pieces), 5)).decode()
     assert "Model not found" in last and last.strip().startswith(end)
     assert [piece async for piece in pieces] == [] and closed.is_set()
+
+
+async def test_a_whole_answer_that_passes_through_ends_with_the_right_to_its_model(
+    process: Any, people: Any, small: Any, granted: Any, server: FakeModelServer
+) -> None:
+    body = {"model": "fake-small", "messages": [{"role": "user", "content": LONG}]}
+    asked = asyncio.create_task(
+        AsyncClient().post(
+            "/openai/chat/completions",
+            data=body,
+            content_type="application/json",
+            headers={"authorization": f"Bearer {await in_thread(token_for)(people.bob)}"},
+        )
+    )
+    await until(lambda: [r for r in server.requests if r.path.endswith("/chat/completions")])
+    await in_thread(set_grants)(small, [read(granted)], by=people.dana)
+    answer = await asyncio.wait_for(asked, 10)
+    assert (answer.status_code, orjson.loads(answer.content)["detail"]) == (403, "Model not found")

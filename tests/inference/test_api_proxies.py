@@ -149,6 +149,7 @@ def test_presets_name_who_asks_and_hold_numbers_as_text(
     sent = server.requests[-1].json
     assert sent["messages"][0]["content"] == f"For {world.alice.name} in Rome."
     assert sent["messages"][1] == body["messages"][0]
+    assert "variables" not in sent, "what they say of a person is for our prompts"
     assert sent["temperature"] == 0.2
     api_for(world.alice).post("/ollama/api/chat", body | {"model": "kurz"})
     sent = world.ollama.requests[-1].json
