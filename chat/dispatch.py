@@ -207,8 +207,8 @@ async def start_all(
 
     async def every() -> list[Started]:
         committed = await in_thread(commit)()
-        for model, started, background in committed:
-            await _begin(user, model, started, background)
+        # Side by side: what each fetches takes seconds, and a turn that nobody writes for long counts as lost.
+        await asyncio.gather(*(_begin(user, *one) for one in committed))
         return [started for _model, started, _background in committed]
 
     return await _as_one_step(every(), "start-turns")

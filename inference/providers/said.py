@@ -65,7 +65,8 @@ def raise_upstream(
     connection: ConnectionInfo, status: int | None, text: str, *, said: Any = None, retry_after: str = ""
 ) -> NoReturn:
     """Raise for a refusal or failure that the server itself has put into words."""
-    text = redact(connection, " ".join(text.split()))[:ERROR_TEXT_LIMIT]
+    # No database stores a NUL, and the words are kept with the answer.
+    text = redact(connection, " ".join(text.replace("\x00", " ").split()))[:ERROR_TEXT_LIMIT]
     server = f"The model server at {shown_url(connection)}"
     what = _in_words(server, status, text, retry_after) + (f" It said: {text}" if text else "")
     error: ServerFailed | ServerRejected

@@ -235,6 +235,15 @@ async def test_fault_of_the_model_server_is_stored_with_the_message(process: Any
     assert "before the answer was complete" in said["error"]["content"]
 
 
+async def test_words_of_a_fault_that_cannot_be_stored_are_stored_without_that(
+    process: Any, alice: Any, small: Any, server: FakeModelServer
+) -> None:
+    server.models.reply = lambda _body: "[[err=503 msg=bad\x00thing]]"
+    answer_id = new_id()
+    await begun(alice, "hi", id=answer_id)
+    assert (await ended(answer_id, "failed")).error.endswith("It said: bad thing")
+
+
 async def test_ids_of_others_and_ids_in_use_are_refused_alike(process: Any, alice: Any, bob: Any, small: Any) -> None:
     theirs_id, mine_id = new_id(), new_id()
     theirs, their_chat = await begun(bob, "[[n=1]]", id=theirs_id)
