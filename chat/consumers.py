@@ -160,7 +160,7 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         if turn.user_id != self.user_id and self.hold is not None:
             # What one reads of others by a grant that ends, ends with it.
             watch.stands_on(self.hold, ("folder",))
-        view = TurnView(turn.message.pk, turn.prefix)
+        view, name = TurnView(turn.message.pk, turn.prefix), str(turn_id)
         # A page at the beginning of a new answer shows what the view does: nothing. Any other is looked at below.
         is_caught_up = shown[0] == 0 and not turn.prefix
         blocks = 0 if is_caught_up else None
@@ -175,7 +175,7 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
                     break
                 if view.seq < shown[0]:
                     continue
-                frame: dict[str, Any] = {"turn": str(turn_id), "seq": view.seq}
+                frame: dict[str, Any] = {"turn": name, "seq": view.seq}
                 if is_caught_up:
                     frame["after"] = shown[0]
                 elif view.seq != shown[0]:

@@ -205,6 +205,10 @@ class TurnView:
     citations: int = 0
     events: list[Logged] = field(default_factory=list)
     _body: _Body | None = None
+    _name: str = ""
+
+    def __post_init__(self) -> None:
+        self._name = f"message-{self.message_id}"
 
     def feed(self, batch: Sequence[Numbered]) -> list[Op]:
         """Takes in events and gives the operations that bring a page which has everything before up to date."""
@@ -235,8 +239,8 @@ class TurnView:
             ops.append(self._thoughts())
         if body is not None:
             if block := body.feed("".join(text)):
-                ops.append(["append", f"message-{self.message_id}-blocks", block])
-            tail = f"message-{self.message_id}-tail"
+                ops.append(["append", f"{self._name}-blocks", block])
+            tail = f"{self._name}-tail"
             # Prose and code are sent once, not anew with each word or line.
             if body.grown is None or is_first_text:
                 ops.append(["replace", tail, body.tail])
@@ -256,7 +260,7 @@ class TurnView:
         return self._whole(self._text())
 
     def _whole(self, body: _Body) -> list[Op]:
-        name = f"message-{self.message_id}"
+        name = self._name
         return [["replace", f"{name}-blocks", "".join(body.blocks)], ["replace", f"{name}-tail", body.tail]]
 
     @property
@@ -278,7 +282,7 @@ class TurnView:
         view = {"id": self.message_id, "state": State.RUNNING, **extras(self.statuses, "")}
         return [
             "replace",
-            f"message-{self.message_id}-status",
+            f"{self._name}-status",
             render_to_string("chat/_status.html", {"message": view}),
         ]
 
@@ -286,7 +290,7 @@ class TurnView:
         has_text = self._body is not None or bool(self.prefix)
         view = {"id": self.message_id, "state": State.RUNNING, "html": has_text, **extras(None, self.reasoning)}
         html = render_to_string("chat/_reasoning.html", {"message": view})
-        return ["replace", f"message-{self.message_id}-reasoning", html]
+        return ["replace", f"{self._name}-reasoning", html]
 
 
 def final_ops(view: dict[str, Any], can: dict[str, bool], shown: str | None = None) -> list[Op]:

@@ -21,7 +21,7 @@ from chat.nodes import nodes
 
 log = logging.getLogger(__name__)
 #: seconds between two messages to one process; the first after a silence goes at once
-GAP = 0.03
+GAP = 0.05
 #: what is kept for a reader that does not take it; then it reads the log
 MOST_KEPT = 5_000
 

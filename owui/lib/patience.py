@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from functools import partial
 from typing import Any
 
 log = logging.getLogger(__name__)
@@ -29,9 +30,14 @@ class Patience:
             return
 
         async def patient(message: Any) -> None:
+            sending = send(message)
+            try:
+                waiting = sending.send(None)
+            except StopIteration:
+                return  # as nearly always: a timer for each message would cost as much as the message
             try:
                 async with asyncio.timeout(self.seconds) as limit:
-                    await send(message)
+                    await _Rest(sending, waiting)
             except TimeoutError:
                 if not limit.expired():
                     raise
@@ -41,6 +47,27 @@ class Patience:
                 await send(message)
 
         await self.app(scope, receive, patient)
+
+
+class _Rest:
+    """The rest of a coroutine that has begun and waits for something."""
+
+    def __init__(self, work: Coroutine[Any, Any, None], waiting: Any) -> None:
+        self.work, self.waiting = work, waiting
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        waiting = self.waiting
+        while True:
+            try:
+                value = yield waiting
+            except BaseException as error:
+                step = partial(self.work.throw, error)
+            else:
+                step = partial(self.work.send, value)
+            try:
+                waiting = step()
+            except StopIteration:
+                return
 
 
 def _cut(send: Any) -> None:
