@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import sys
 from typing import Any
 
 from django.db import DatabaseError
@@ -92,6 +93,9 @@ class Lifespan:
                     return
                 await in_thread(_configured_admin)()
                 await in_thread(_warn)()
+                # Threads hand the interpreter over ten times sooner than by default: the loop waits for it behind each
+                # thread that computes, and so do answers that begin.
+                sys.setswitchinterval(0.0005)
                 await nodes.start()
                 await runner.start()
                 sealer = asyncio.create_task(seal_forever(stop), name="audit-sealer")
