@@ -14,6 +14,7 @@ from accounts import oauth_warnings
 from accounts.services import check_alone, ensure_configured_admin
 from chat.nodes import nodes
 from chat.runner import runner
+from owui import warm
 from owui.audit.sealer import seal_forever
 from owui.lib import ending
 from owui.lib.aio import in_thread
@@ -99,6 +100,7 @@ class Lifespan:
                 await nodes.start()
                 await runner.start()
                 sealer = asyncio.create_task(seal_forever(stop), name="audit-sealer")
+                warm.prepare()
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
                 stop.set()

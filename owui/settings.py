@@ -91,6 +91,7 @@ TEMPLATES = [
                 "accounts.context.page",
                 "chat.context.sidebar",
             ],
+            "builtins": ["owui.templatetags.icons"],
         },
     }
 ]
