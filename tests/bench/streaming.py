@@ -64,16 +64,19 @@ def check_saved(site: BenchSite, run: Round, report: Report, what: str) -> None:
     report.add(what, "answers saved wrongly", int(wrong[0][0]), 0, note=f"of {len(ids)}")
 
 
-async def burst(site: BenchSite, tokens: Sequence[str], report: Report) -> None:
-    """A class begins: 200 streams within two seconds."""
+async def burst(site: BenchSite, tokens: Sequence[str], report: Report, *, rounds: int = 3) -> None:
+    """A class begins: 200 streams within two seconds. The middle one of three times, as each is two seconds long."""
     with site.fresh() as node:
         await warm(site, node, tokens)
         for path, theirs in ((REST, "10,300"), (PAGE, "50,000")):
-            run = await one_round(site, node, path, tokens[:200], Ask(100, 30), ramp=2)
-            what = f"{path}, burst of 200 in 2 s at 30 tokens/s"
-            report.add(what, "first token added p95, ms", run.first_added(95), 250, theirs, note=noted(run))
+            runs = [await one_round(site, node, path, tokens[:200], Ask(100, 30), ramp=2) for _ in range(rounds)]
+            runs.sort(key=lambda run: run.first_added(95))
+            run, what = runs[rounds // 2], f"{path}, burst of 200 in 2 s at 30 tokens/s"
+            each = " ".join(f"{one.first_added(95):.0f}" for one in runs)
+            note = f"each time: {each}; {noted(run)}"
+            report.add(what, "first token added p95, ms", run.first_added(95), 250, theirs, note=note)
             report.add(what, "token held p95, ms", run.held(95))
-            report.add(what, "faulty replies", len(run.faults), 0)
+            report.add(what, "faulty replies", sum(len(one.faults) for one in runs), 0)
 
 
 async def single(site: BenchSite, tokens: Sequence[str], report: Report) -> None:
