@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from chat.engine.events import FINISH, SOURCES, STATUS, TEXT, Logged, Numbered, Transcript
 from chat.models import Citation, Message, State
 from chat.tree import children_of
-from owui.lib.markdown import IncrementalRenderer, render, render_plain
+from owui.lib.markdown import Fold, IncrementalRenderer, render, render_code, render_plain, split
 from rbac.permissions import is_bound, may
 from rbac.sharing import Person
 
@@ -89,11 +89,26 @@ def message_view(
         }
         return view | extras(transcript.statuses, transcript.reasoning) | {"source_list": []}
     count = max((c.number for c in citations), default=0)
-    view |= {"html": _safe(render(message.content, citations=count)), "tail_html": ""}
+    view |= {"html": answer_html(message.content, count), "tail_html": ""}
     view |= extras(message.status_history, message.reasoning) | {"source_list": source_list(citations)}
     searched = any(s.get("action") == "knowledge_search" for s in message.status_history or [])
     view["usage_text"] = usage_text(message.usage)
     return view | {"no_evidence": searched and not citations and message.state == State.DONE}
+
+
+def answer_html(content: str, citations: int = 0) -> SafeString:
+    """A stored answer. Chats that were imported may hold folds inside it."""
+    parts = split(content)
+    if len(parts) == 1 and isinstance(parts[0], str):
+        return _safe(render(content, citations=citations))
+    return _safe("".join(_fold(p) if isinstance(p, Fold) else render(p, citations=citations) for p in parts))
+
+
+def _fold(fold: Fold) -> str:
+    view: dict[str, Any] = {"kind": fold.kind, "summary": fold.summary, "name": fold.name, "seconds": fold.seconds}
+    view["html"] = _safe(render(fold.text)) if fold.text else ""
+    view |= {f"{name}_html": _safe(render_code(value, "json")) for name, value in fold.values.items()}
+    return render_to_string("chat/_stored_fold.html", {"fold": view})
 
 
 def usage_text(usage: dict[str, Any] | None) -> str:

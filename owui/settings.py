@@ -135,6 +135,8 @@ CONTENT_SECURITY_POLICY = {
         "img-src": [SELF, "data:"],
         "font-src": [SELF],
         "connect-src": [SELF],
+        # The room where diagrams are drawn and the one where an artifact runs; both are sandboxed by their own policy.
+        "frame-src": [SELF],
         "manifest-src": [SELF],
         # Signing out is a form, and its answer may lead away.
         "form-action": [SELF, *env.origin_of(BOOT.webui_auth_signout_redirect_url)],
@@ -150,6 +152,11 @@ SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 STATIC_URL = "/static/"
 STATIC_ROOT = OWUI_HOME / "static"
 STATICFILES_DIRS = [BASE_DIR / "static"]
+STATICFILES_FINDERS = [
+    "django.contrib.staticfiles.finders.FileSystemFinder",
+    "django.contrib.staticfiles.finders.AppDirectoriesFinder",
+    "owui.lib.packaged.PackagedFinder",
+]
 SERVESTATIC_KEEP_ONLY_HASHED_FILES = True
 STORAGES = {
     "default": {

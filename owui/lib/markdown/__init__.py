@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+from . import clean, code
+from .artifact import Artifact, artifact
+from .folds import Fold, split
 from .incremental import IncrementalRenderer, Patch, collect_definitions
 from .labels import ENGLISH, Labels
 
-__all__ = ["ENGLISH", "IncrementalRenderer", "Labels", "Patch", "render", "render_plain"]
+__all__ = [
+    "ENGLISH",
+    "Artifact",
+    "Fold",
+    "IncrementalRenderer",
+    "Labels",
+    "Patch",
+    "artifact",
+    "render",
+    "render_code",
+    "render_plain",
+    "split",
+]
 
 
 def render(text: str, citations: int = 0, *, labels: Labels = ENGLISH) -> str:
@@ -16,3 +31,8 @@ def render(text: str, citations: int = 0, *, labels: Labels = ENGLISH) -> str:
 def render_plain(text: str, *, labels: Labels = ENGLISH) -> str:
     """What a person typed: Markdown too, but their newlines stay."""
     return IncrementalRenderer(labels=labels, breaks=True, definitions=collect_definitions(text)).whole(text)
+
+
+def render_code(source: str, language: str = "", *, labels: Labels = ENGLISH) -> str:
+    """Text that is no Markdown as a code block."""
+    return clean.clean(code.block(source, language, labels))
