@@ -19,6 +19,7 @@ from accounts.tokens import Identity, still_valid
 from chat import rendering, selectors
 from chat.engine.events import Numbered, Transcript
 from chat.follow import follow
+from chat.models import State
 from chat.nodes import Message, nodes
 from chat.rendering import TurnView
 from chat.runner import AWAY
@@ -41,6 +42,10 @@ MAX_SEQ = 2**31 - 1
 
 class Gone(Exception):
     """Nobody reads any more."""
+
+
+class NotEnded(Exception):
+    """A turn whose end could not be saved; the sweep will end it."""
 
 
 class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
@@ -136,7 +141,7 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         while True:
             try:
                 await self._show(turn_id, shown)
-            except AWAY as error:
+            except (NotEnded, *AWAY) as error:
                 log.warning("turn %s cannot be read yet: %s", turn_id, error)
                 await asyncio.sleep(RETRY_SECONDS)
             except Gone:
@@ -205,6 +210,8 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         if end.get("elsewhere"):
             blocks = None
             message.refresh_from_db()
+            if message.state == State.RUNNING:
+                raise NotEnded("it goes on without a process that writes it")
         else:
             added = Transcript().add(view.events)
             set_end(message, turn.prefix, state=end["state"], error=end["error"], added=added)

@@ -146,7 +146,7 @@ class Runner:
         try:
             with self._watched(turn, standing, known):
                 outcome = await self._outcome(turn)
-            end: Logged = (FINISH, {"state": outcome.state, "error": outcome.error})
+            end: Logged = (FINISH, {"state": outcome.state, "error": _storable(outcome.error)})
             if not await self._save_end(turn, outcome, end):
                 end[1]["elsewhere"] = True
             turn.add(end)
@@ -220,7 +220,7 @@ class Runner:
             rest = turnlog.Batch(turn.turn_id, turn.saved + 1, [*turn.after(turn.saved), end])
             try:
                 is_saved = await in_thread(turnlog.finish)(
-                    turn.turn_id, state=outcome.state, error=outcome.error, added=added, rest=rest
+                    turn.turn_id, state=outcome.state, error=_storable(outcome.error), added=added, rest=rest
                 )
             except AWAY as error:
                 log.warning("turn %s cannot be saved yet: %s", turn.turn_id, error)

@@ -94,13 +94,13 @@ class Lifespan:
                     return
                 await in_thread(_configured_admin)()
                 await in_thread(_warn)()
+                warm.prepare()
                 # Threads hand the interpreter over ten times sooner than by default: the loop waits for it behind each
                 # thread that computes, and so do answers that begin.
                 sys.setswitchinterval(0.0005)
                 await nodes.start()
                 await runner.start()
                 sealer = asyncio.create_task(seal_forever(stop), name="audit-sealer")
-                warm.prepare()
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
                 stop.set()

@@ -15,7 +15,8 @@ from django.db import OperationalError
 
 from accounts import services as accounts
 from accounts.models import Session
-from chat import consumers, selectors
+from chat import consumers, selectors, turnlog
+from chat.engine.events import Transcript
 from owui.lib.aio import in_thread
 from tests.chat.helpers import ask, end, plan_for
 from tests.chat.test_rendering import Dom
@@ -239,3 +240,30 @@ async def test_administrator_may_read_along_while_that_is_allowed(
         async with asyncio.timeout(1):
             while not await connection.receive_nothing(0.25):
                 await connection.receive_from(1)
+
+
+async def test_reader_waits_for_the_end_of_a_turn_that_could_not_save_its_own(
+    process: Any, alice: Any, server: FakeModelServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until the sweep has ended it the page goes on showing that it is written; then it shows what a reload does."""
+    monkeypatch.setattr(consumers, "RETRY_SECONDS", 0.1)
+    really = turnlog.finish
+
+    def broken(*_arguments: Any, **_more: Any) -> bool:
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr(turnlog, "finish", broken)
+    started = await in_thread(ask)(alice, "hi", process.id)
+    token = await in_thread(token_for)(alice)
+    async with opened(token) as connection:
+        launch(process, started, plan_for(server, "[[n=5 tps=200]]"))
+        await attach(connection, started.turn.pk)
+        dom = Dom()
+        while process.turns:
+            dom.apply((await frame(connection))["ops"])
+        await asyncio.sleep(0.3)
+        assert "data-turn" not in dom.attributes
+        await in_thread(really)(started.turn.pk, state="interrupted", error="", added=Transcript())
+        while "data-turn" not in dom.attributes:
+            dom.apply((await frame(connection))["ops"])
+    assert "interrupted" in dom.part(started.message.pk, "error")
