@@ -18,7 +18,7 @@ from accounts.models import Session
 from chat import consumers, selectors, turnlog
 from chat.engine.events import Transcript
 from owui.lib.aio import in_thread
-from tests.chat.helpers import ask, end, plan_for
+from tests.chat.helpers import ask, end, plan_for, until
 from tests.chat.test_rendering import Dom
 from tests.chat.test_runner import launch
 from tests.conftest import token_for
@@ -258,12 +258,10 @@ async def test_reader_waits_for_the_end_of_a_turn_that_could_not_save_its_own(
     async with opened(token) as connection:
         launch(process, started, plan_for(server, "[[n=5 tps=200]]"))
         await attach(connection, started.turn.pk)
-        dom = Dom()
-        while process.turns:
-            dom.apply((await frame(connection))["ops"])
+        await until(lambda: not process.turns)
         await asyncio.sleep(0.3)
-        assert "data-turn" not in dom.attributes
         await in_thread(really)(started.turn.pk, state="interrupted", error="", added=Transcript())
+        dom = Dom()
         while "data-turn" not in dom.attributes:
             dom.apply((await frame(connection))["ops"])
     assert "interrupted" in dom.part(started.message.pk, "error")
