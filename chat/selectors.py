@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 
 from chat.engine.events import Logged, Transcript
 from chat.models import Chat, Citation, Message, State, Turn, TurnEvent
+from chat.oversight import looked_at
 from chat.passages import blank_unreadable
 from chat.tree import branch_to
 from owui.lib.written import Written
@@ -151,9 +152,12 @@ def attachable_turn(user: Person, turn_id: uuid.UUID) -> Attached | None:
     turn = _own_turns.first(turn_id=turn_id, owner_id=user.id) if is_verified(user) else None
     is_own = turn is not None
     if turn is None:
-        turn = _with_message(Turn.objects.filter(pk=turn_id, chat__in=Chat.objects.readable_by(user))).first()
+        others = Turn.objects.filter(pk=turn_id, chat__in=Chat.objects.readable_by(user))
+        turn = _with_message(others).select_related("message", "chat").first()
     if turn is None:
         return None
+    if not is_own:
+        looked_at(turn.chat, user)
     prefix = turn.message.content[: turn.prefix_length]
     return Attached(turn.message, prefix, turn.state == State.RUNNING, turn.user_id, is_own, turn.runner_id)
 

@@ -10,6 +10,7 @@ from ninja import Router, Schema
 
 from chat import organising, sent, services
 from chat.models import Chat, Message
+from chat.oversight import looked_at
 from chat.schemas import chat_json, item_json
 from owui.lib.errors import Missing
 from owui.lib.guards import verified
@@ -69,6 +70,7 @@ def _readable(request: HttpRequest, chat_id: uuid.UUID) -> Chat:
     chat = Chat.objects.readable_by(request.user).filter(pk=chat_id).first()  # type: ignore[arg-type]
     if chat is None:
         raise Missing(status=401)
+    looked_at(chat, request.user)  # type: ignore[arg-type]
     return chat  # type: ignore[no-any-return]
 
 

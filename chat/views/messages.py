@@ -19,6 +19,7 @@ from chat.dispatch import start, start_with
 from chat.engine.events import Transcript
 from chat.models import Chat, Message
 from chat.nodes import nodes
+from chat.oversight import looked_at
 from chat.services import Started
 from inference.catalogue import resolve_for
 from owui.lib.aio import in_thread
@@ -138,6 +139,7 @@ def _readable(user: Any, message_id: uuid.UUID) -> Message:
     message = Message.objects.readable_by(user).select_related("chat").filter(pk=message_id).first()
     if message is None:
         raise Missing(_("This message does not exist."))
+    looked_at(message.chat, user)
     return message  # type: ignore[no-any-return]
 
 

@@ -15,6 +15,7 @@ from accounts.web import go, signed_in
 from chat import organising, rendering, selectors, services
 from chat.forms import TitleForm
 from chat.models import Chat
+from chat.oversight import looked_at
 from chat.views.models import model_choices, suggestions
 from knowledge.models import KnowledgeBase
 from owui.config.sections import UiConfig
@@ -39,6 +40,7 @@ def chat_page(request: HttpRequest, chat_id: uuid.UUID) -> HttpResponse:
     chat = Chat.objects.readable_by(user).filter(pk=chat_id).first()
     if chat is None:
         raise Missing(_("This chat does not exist, or it is not yours."))
+    looked_at(chat, user)
     branch = selectors.load_branch(chat, reader=user)
     views = rendering.branch_views(branch.messages, branch.everything, branch.citations, branch.running)
     items = services.attached_items([m for m in branch.messages if m.author == "user"])

@@ -13,6 +13,7 @@ from django.views.decorators.http import require_GET
 
 from accounts.web import signed_in
 from chat.models import Citation, Message
+from chat.oversight import looked_at
 from knowledge.models import Document, DocumentPage
 from owui.lib.errors import Missing
 
@@ -26,14 +27,15 @@ _BROKEN_LINE = re.compile(r"^([^|\t\n]{50,}[^\s|.:;!?])\n(?=[^\s|])", re.MULTILI
 def source(request: HttpRequest, chat_id: uuid.UUID, message_id: uuid.UUID, number: int) -> HttpResponse:
     """The passage with the text around it. Who lost the right to the document sees it no longer, cited or not."""
     user: Any = request.user
-    message = Message.objects.readable_by(user).filter(pk=message_id).first()
+    message = Message.objects.readable_by(user).select_related("chat").filter(pk=message_id).first()
     citation = (
         Citation.objects.filter(message=message, number=number).select_related("knowledge_base").first()
         if message is not None
         else None
     )
-    if citation is None:
+    if message is None or citation is None:
         raise Missing(_("This answer has no such source."))
+    looked_at(message.chat, user)
     document = Document.objects.readable_by(user).filter(pk=citation.document_id).first()
     if document is None:
         raise Missing(_("The document is not shared with you any more, or it was deleted."))
