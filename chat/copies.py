@@ -38,8 +38,9 @@ def clone_chat(source: Chat, *, by: User, title: str = "", leaf: uuid.UUID | Non
     """The person's own copy of a chat that they may read: whole, or with `leaf` the one branch that ends there.
 
     Answers that are being written come as they are now. Files and knowledge stay attached by name: whoever may not read
-    them gets nothing from them, as anywhere.
+    them gets nothing from them, as anywhere. 403 without `chat.import`.
     """
+    require(by, "chat.import", status=403)
     check_stored(by)
     everything = list(source.messages.order_by("created_at"))
     if leaf is not None:
@@ -108,6 +109,7 @@ class Node:
 @transaction.atomic
 def clone_snapshot(shared: SharedChat, *, by: User) -> Chat:
     """The person's own copy of a shared chat that they may open: its words, without the documents behind them."""
+    require(by, "chat.import", status=403)
     check_stored(by)
     title = _("Clone of %(title)s") % {"title": shared.title}
     copy = _import_one({"chat": snapshot_json(shared, by), "title": title}, 1, by)

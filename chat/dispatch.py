@@ -6,13 +6,15 @@ import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, TypeVar
 
 from django.conf import settings
 
 from accounts.models import User
+from chat.after import Ended, afterwards
 from chat.background import Background, background_of
-from chat.engine.events import Status
+from chat.engine.events import Outcome, Status
 from chat.engine.prompt import Message
 from chat.engine.turn import Found, TurnPlan
 from chat.pictures import with_pictures
@@ -160,7 +162,7 @@ async def start(user: User, resolved: Resolved, service: Callable[..., Started],
 
     async def both() -> Started:
         started, background = await in_thread(commit)()
-        await _begin(user, resolved, started, background)
+        await _begin(user, resolved, started, background, is_page=True)
         return started
 
     return await _as_one_step(both(), "start-turn")
@@ -188,7 +190,7 @@ async def start_with(
 
     async def both() -> tuple[Started, T]:
         resolved, (started, background, shown) = await resolve_with(user, model_id, commit, status=404)
-        await _begin(user, resolved, started, background, known(resolved.rights_end))
+        await _begin(user, resolved, started, background, known(resolved.rights_end), is_page=True)
         return started, shown
 
     return await _as_one_step(both(), "start-turn")
@@ -231,13 +233,31 @@ def _behind(user: User, resolved: Resolved, started: Started, permitted: Permitt
 
 
 async def _begin(
-    user: User, resolved: Resolved, started: Started, background: Background, known: Known | None = None
+    user: User,
+    resolved: Resolved,
+    started: Started,
+    background: Background,
+    known: Known | None = None,
+    *,
+    is_page: bool = False,
 ) -> None:
-    """Runs a turn that is committed."""
+    """Runs a turn that is committed. Titles and the like follow those of the page; programs ask for them."""
     about = about_turn(started, resolved)
     connection = await for_person(resolved.connection, user, about)
     history, refusal = await _history(started, resolved, background)
-    run_started(user, resolved, started, background, connection, about, history=history, refusal=refusal, known=known)
+    then = partial(afterwards.begin, Ended(user, resolved, about, started)) if is_page else None
+    run_started(
+        user,
+        resolved,
+        started,
+        background,
+        connection,
+        about,
+        history=history,
+        refusal=refusal,
+        known=known,
+        then=then,
+    )
 
 
 async def _history(started: Started, resolved: Resolved, background: Background) -> tuple[Sequence[Message], str]:
@@ -279,6 +299,7 @@ def run_started(
     history: Sequence[Message],
     refusal: str = "",
     known: Known | None = None,
+    then: Callable[[Outcome], None] | None = None,
 ) -> uuid.UUID:
     """Runs a turn whose rows are committed. Returns the turn's id."""
     plan = make_plan(
@@ -302,5 +323,6 @@ def run_started(
         standing=replace(
             standing_of(user, resolved, [*started.items, *background.items]), session_stamp=user.session_stamp
         ),
+        then=then,
     )
     return started.turn.pk

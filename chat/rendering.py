@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 
 from chat.engine.events import FINISH, SOURCES, STATUS, TEXT, Logged, Numbered, Transcript
 from chat.models import Citation, Message, State
+from chat.services import may_rate
 from chat.tree import children_of
 from owui.lib.markdown import Fold, IncrementalRenderer, render, render_code, render_plain, split
 from rbac.permissions import is_bound, may
@@ -31,12 +32,29 @@ def can_of(user: Person) -> dict[str, bool]:
         "regenerate": "chat.regenerate_response",
         "continue": "chat.continue_response",
         "file_upload": "chat.file_upload",
+        "delete_message": "chat.delete_message",
+        "import": "chat.import",
+        "tts": "chat.tts",
     }
     # "store": the page keeps chats; whoever may have temporary ones only can read here and write nothing.
-    can = {"store": True} | {name: may(user, key) for name, key in keys.items()}
+    can = {"store": True, "rate": may_rate(user)} | {name: may(user, key) for name, key in keys.items()}
+    can["delete_message"] &= can["delete"]
     if is_bound(user, "chat.temporary_enforced"):
-        can |= dict.fromkeys(("edit", "regenerate", "continue", "store"), False)
-    return can
+        can |= dict.fromkeys(("edit", "regenerate", "continue", "import", "store"), False)
+    return can | _wishes(user)
+
+
+def _wishes(user: Person) -> dict[str, bool]:
+    """How the person wants answers to be copied and followed up."""
+    own = getattr(user, "settings", None)
+    chosen = own.get("ui") if isinstance(own, dict) else None
+    chosen = chosen if isinstance(chosen, dict) else {}
+    names = {
+        "copy_formatted": "copyFormatted",
+        "keep_follow_ups": "keepFollowUpPrompts",
+        "insert_follow_up": "insertFollowUpPrompt",
+    }
+    return {name: chosen.get(key) is True for name, key in names.items()}
 
 
 def _safe(html: str) -> SafeString:
@@ -76,6 +94,7 @@ def message_view(
             for item in message.files or []
         ],
     }
+    view["is_edited"] = "edited_at" in message.meta
     if message.author == "user":
         return view | {"html": _safe(render_plain(message.content))}
     if running is not None:
@@ -93,6 +112,8 @@ def message_view(
     view |= extras(message.status_history, message.reasoning) | {"source_list": source_list(citations)}
     searched = any(s.get("action") == "knowledge_search" for s in message.status_history or [])
     view["usage_text"] = usage_text(message.usage)
+    view["rating"] = (message.meta.get("annotation") or {}).get("rating")
+    view["follow_up_list"] = message.meta.get("follow_ups") or []
     return view | {"no_evidence": searched and not citations and message.state == State.DONE}
 
 

@@ -13,7 +13,7 @@ import contextlib
 import logging
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import aclosing
 from typing import Any
 
@@ -112,16 +112,18 @@ class Runner:
         user_id: uuid.UUID,
         standing: Standing | None = None,
         known: Known | None = None,
+        then: Callable[[Outcome], None] | None = None,
     ) -> LiveTurn:
         """Starts a turn whose row names this runner. It goes on when every reader has left, but not when its person
         loses a right that it stands on.
 
         :param known: what of these rights was read just now
+        :param then: called when the end is saved and told, unless the answer is somebody else's by then
         """
         turn = LiveTurn(turn_id, chat_id, message_id, user_id, told=self.wire.told)
         self.turns[turn_id] = turn
         turn.work = asyncio.create_task(self._drive(turn, plan), name=f"work-{turn_id}")
-        turn.task = asyncio.create_task(self._run(turn, standing, known), name=f"turn-{turn_id}")
+        turn.task = asyncio.create_task(self._run(turn, standing, known, then), name=f"turn-{turn_id}")
         return turn
 
     def stop_turn(self, turn_id: uuid.UUID) -> bool:
@@ -142,7 +144,13 @@ class Runner:
             turn.stop_reason, turn.stop_error = reason, error
             turn.work.cancel()
 
-    async def _run(self, turn: LiveTurn, standing: Standing | None, known: Known | None) -> None:
+    async def _run(
+        self,
+        turn: LiveTurn,
+        standing: Standing | None,
+        known: Known | None,
+        then: Callable[[Outcome], None] | None,
+    ) -> None:
         try:
             with self._watched(turn, standing, known):
                 outcome = await self._outcome(turn)
@@ -150,6 +158,8 @@ class Runner:
             if not await self._save_end(turn, outcome, end):
                 end[1]["elsewhere"] = True
             turn.add(end)
+            if then is not None and not self.draining and "elsewhere" not in end[1]:
+                then(outcome)
         except Exception:
             log.exception("turn %s could not be ended; the sweep will mark it", turn.turn_id)
         finally:

@@ -96,6 +96,8 @@ def _message_json(message: Message, children: list[str], readable: set[str]) -> 
         }
         if isinstance(message.meta.get("modelIdx"), int):
             out["modelIdx"] = message.meta["modelIdx"]
+        told = {"followUps": "follow_ups", "annotation": "annotation", "feedbackId": "feedbackId"}
+        out |= {name: message.meta[key] for name, key in told.items() if key in message.meta}
         if message.error:
             out["error"] = {"content": message.error}
     return out

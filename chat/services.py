@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -22,10 +22,11 @@ from chat.selectors import branch_of
 from chat.tree import newest_leaf
 from knowledge.models import Document, KnowledgeBase
 from owui.audit.record import record
+from owui.config.sections import UiConfig
 from owui.lib.errors import Missing, Refused, UserError
 from owui.lib.together import Statement, insert_together
 from rbac.history import acting
-from rbac.permissions import is_bound, require
+from rbac.permissions import is_bound, may, require
 
 TITLE_CHARS = 60
 ONLY_TEMPORARY = gettext_lazy(
@@ -77,6 +78,11 @@ def check_stored(user: User) -> None:
     """403 for whoever is bound to temporary chats: everything here stores what is said."""
     if is_bound(user, "chat.temporary_enforced"):
         raise Refused(ONLY_TEMPORARY, code="only_temporary")
+
+
+def may_rate(user: Any) -> bool:
+    """Whether answers are rated here, and the person may do it."""
+    return UiConfig.load().enable_message_rating and may(user, "chat.rate_response")
 
 
 def check_running(user: User, running: int | None = None) -> None:
@@ -152,15 +158,30 @@ def _answer(
 
 
 @transaction.atomic
-def regenerate(*, by: User, runner_id: uuid.UUID, message_id: uuid.UUID, model_id: str, model_name: str) -> Started:
-    """Another answer to the same question, beside the first. 401 without the permission."""
+def regenerate(
+    *,
+    by: User,
+    runner_id: uuid.UUID,
+    message_id: uuid.UUID,
+    model_id: str,
+    model_name: str,
+    instruction: str = "",
+) -> Started:
+    """Another answer to the same question, beside the first. 401 without the permission.
+
+    :param instruction: what shall be different; the model sees the first answer and this, the chat keeps neither again
+    """
     require(by, "chat.regenerate_response")
     answer = own_message(by, message_id, lock=True)
     if answer.author != "assistant" or answer.parent is None:
         raise UserError(_("Only an answer can be asked for again."))
     check_stored(by)
     branch = branch_of(answer.chat_id, answer.parent_id)
-    return _answer(answer.chat, branch, by, runner_id, model_id, model_name)
+    started = _answer(answer.chat, branch, by, runner_id, model_id, model_name)
+    if not instruction.strip():
+        return started
+    asked: PromptMessage = {"role": "user", "content": check_text(instruction)}
+    return replace(started, history=[*started.history, *history_of([answer]), asked])
 
 
 @transaction.atomic
@@ -203,7 +224,8 @@ def continue_answer(*, by: User, runner_id: uuid.UUID, message_id: uuid.UUID) ->
     except IntegrityError as error:
         raise UserError(_("This answer is being written already."), status=409, code="still_answering") from error
     answer.state, answer.error = State.RUNNING, ""
-    answer.save(update_fields=["state", "error", "updated_at"])
+    answer.meta = {key: value for key, value in answer.meta.items() if key != "follow_ups"}
+    answer.save(update_fields=["state", "error", "meta", "updated_at"])
     branch = branch_of(answer.chat_id, answer.pk)
     history = history_of(branch)
     if answer.content and not answer.content.strip():

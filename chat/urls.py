@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from chat.views import files, links, messages, pages, sources
+from chat.views import feedback, files, links, messages, pages, sources
 
 app_name = "chat"
 _message = "c/<uuid:chat_id>/messages/<uuid:message_id>"
@@ -28,6 +28,14 @@ urlpatterns = [
     path(f"{_message}/regenerate", messages.message_regenerate, name="message-regenerate"),
     path(f"{_message}/continue", messages.message_continue, name="message-continue"),
     path(f"{_message}/stop", messages.message_stop, name="message-stop"),
+    path(f"{_message}/menu", messages.message_menu, name="message-menu"),
+    path(f"{_message}/text", messages.message_text, name="message-text"),
+    path(f"{_message}/save", messages.message_save, name="message-save"),
+    path(f"{_message}/copy", messages.message_copy, name="message-copy"),
+    path(f"{_message}/delete", messages.message_delete, name="message-delete"),
+    path(f"{_message}/fork", messages.message_fork, name="message-fork"),
+    path(f"{_message}/rate", feedback.rate, name="message-rate"),
+    path(f"{_message}/unrate", feedback.unrate, name="message-unrate"),
     path(f"{_message}/select", messages.message_select, name="message-select"),
     path(f"{_message}/sources/<int:number>", sources.source, name="message-source"),
 ]

@@ -24,6 +24,7 @@ from accounts.api.sessions import router as sessions
 from accounts.api.users import router as users
 from chat.api.chats import router as chats
 from chat.api.completions import router as completions
+from chat.api.evaluations import router as evaluations
 from chat.api.folders import router as folders
 from chat.api.links import router as links
 from chat.api.notes import router as notes
@@ -76,6 +77,7 @@ api.add_router("/api/v1/groups", groups)
 api.add_router("/api/v1/users", user_previews)
 api.add_router("/api/v1/groups", group_previews)
 api.add_router("/api/v1/tasks", task_model)
+api.add_router("/api/v1/evaluations", evaluations)
 api.add_router("/api/v1/models", models)
 # Before the chats themselves: its names would be taken for ids.
 api.add_router("/api/v1/chats", organising)

@@ -12,6 +12,7 @@ from django.db import DatabaseError
 
 from accounts import oauth_warnings
 from accounts.services import check_alone, ensure_configured_admin
+from chat.after import afterwards
 from chat.nodes import nodes
 from chat.runner import runner
 from owui import warm
@@ -100,11 +101,13 @@ class Lifespan:
                 sys.setswitchinterval(0.0005)
                 await nodes.start()
                 await runner.start()
+                afterwards.start()
                 sealer = asyncio.create_task(seal_forever(stop), name="audit-sealer")
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
                 stop.set()
                 await runner.stop()
+                await afterwards.stop()
                 await nodes.stop()
                 if sealer is not None:
                     with contextlib.suppress(asyncio.CancelledError):

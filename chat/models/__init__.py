@@ -1,6 +1,7 @@
 """The conversation: chats and messages, the turns that answer them, and what people share of them."""
 
 from chat.models.chats import Chat, Folder, FolderGroupGrant, FolderUserGrant
+from chat.models.feedback import Feedback, MessageVersion
 from chat.models.messages import Citation, Message, Runner, State, Turn, TurnEvent
 from chat.models.sharing import (
     Note,
@@ -17,10 +18,12 @@ from chat.models.sharing import (
 __all__ = [
     "Chat",
     "Citation",
+    "Feedback",
     "Folder",
     "FolderGroupGrant",
     "FolderUserGrant",
     "Message",
+    "MessageVersion",
     "Note",
     "NoteGroupGrant",
     "NoteUserGrant",

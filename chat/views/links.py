@@ -16,6 +16,7 @@ from accounts.web import go, signed_in
 from chat import copies, links, rendering
 from chat.models import SharedChat
 from owui.lib.errors import Missing
+from rbac.permissions import may
 
 
 @require_http_methods(["GET", "POST"])
@@ -59,7 +60,7 @@ def shared_page(request: HttpRequest, share_id: uuid.UUID) -> HttpResponse:
     for view in views:
         view["cited_list"], view["source_list"] = view.get("source_list") or [], []
         view["no_evidence"] = False
-    context = {"shared": shared, "message_list": views, "can": {}, "may_clone": user is not None}
+    context = {"shared": shared, "message_list": views, "can": {}, "may_clone": may(user, "chat.import")}
     return render(request, "chat/shared_page.html", context)
 
 

@@ -1,4 +1,4 @@
-"""Sending, stopping, asking again: the views that begin or end turns. Async, because a turn runs on the event loop."""
+"""What is done with messages. Views that begin or end turns are async, because a turn runs on the event loop."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from accounts.middleware import known_of
-from accounts.web import asigned_in, signed_in
-from chat import rendering, selectors, services
+from accounts.web import asigned_in, go, signed_in
+from chat import copies, rendering, selectors, services, versions
 from chat.dispatch import start, start_with
 from chat.engine.events import Transcript
 from chat.models import Chat, Message
@@ -22,8 +23,15 @@ from chat.nodes import nodes
 from chat.oversight import looked_at
 from chat.services import Started
 from inference.catalogue import resolve_for
+from owui.config.sections import UiConfig
 from owui.lib.aio import in_thread
 from owui.lib.errors import Missing
+
+#: what an answer shall have that the first one had not, as the model is told it
+AGAIN = {
+    "details": "Answer the question again with more details. Do not refer to your first answer.",
+    "concise": "Answer the question again, more concisely. Do not refer to your first answer.",
+}
 
 
 @require_POST
@@ -55,8 +63,10 @@ async def message_create(request: HttpRequest, chat_id: uuid.UUID | None = None)
 @require_POST
 @asigned_in
 async def message_regenerate(request: HttpRequest, chat_id: uuid.UUID, message_id: uuid.UUID) -> HttpResponse:
-    """Another answer; the page shows the new branch."""
+    """Another answer; the page shows the new branch. `how` is one of `AGAIN`, or `own` with an `instruction`."""
     user: Any = await request.auser()
+    how = request.POST.get("how", "")
+    instruction = request.POST.get("instruction", "") if how == "own" else AGAIN.get(how, "")
     resolved = await _model_for(request, user, message_id)
     started = await start(
         user,
@@ -65,6 +75,7 @@ async def message_regenerate(request: HttpRequest, chat_id: uuid.UUID, message_i
         message_id=message_id,
         model_id=resolved.model_id,
         model_name=resolved.name,
+        instruction=str(instruction),
     )
     return await in_thread(_branch_response)(request, user, started.chat)
 
@@ -72,7 +83,7 @@ async def message_regenerate(request: HttpRequest, chat_id: uuid.UUID, message_i
 @require_http_methods(["GET", "POST"])
 @asigned_in
 async def message_edit(request: HttpRequest, chat_id: uuid.UUID, message_id: uuid.UUID) -> HttpResponse:
-    """GET: the question as a form. POST: asked in other words, as a sibling."""
+    """GET: the message as a form. POST: a question asked in other words, as a sibling."""
     user: Any = await request.auser()
     if request.method == "GET":
         return await in_thread(_edit_form)(request, user, message_id)
@@ -124,6 +135,71 @@ def message_select(request: HttpRequest, chat_id: uuid.UUID, message_id: uuid.UU
     return _branch_response(request, request.user, chat)
 
 
+@require_GET
+@signed_in
+def message_menu(request: HttpRequest, chat_id: uuid.UUID, message_id: uuid.UUID) -> HttpResponse:
+    """What else can be done with a message, made when somebody asks for it."""
+    view = rendering.message_view(_readable(request.user, message_id))
+    context = {"message": view, "can": rendering.can_of(request.user)}  # type: ignore[arg-type]
+    return render(request, "chat/_message_menu.html", context)
+
+
+@require_GET
+@signed_in
+def message_text(request: HttpRequest, chat_id: uuid.UUID, message_id: uuid.UUID) -> HttpResponse:
+    """The Markdown of a message, for the clipboard; an answer with the note that the house puts under copies."""
+    message = _readable(request.user, message_id)
+    note = UiConfig.load().response_watermark.strip() if message.author == "assistant" else ""
+    text = f"{message.content.strip()}\n\n{note}" if note else message.content.strip()
+    return HttpResponse(text, content_type="text/plain; charset=utf-8")
+
+
+@require_POST
+@signed_in
+def message_save(request: HttpRequest, chat_id: uuid.UUID, message_id: uuid.UUID) -> HttpResponse:
+    """Other words in the same place, in the person's other tabs too."""
+    user: Any = request.user
+    saved = versions.save_text(by=user, message_id=message_id, text=request.POST.get("text", ""))
+    html = _message_html(user, saved)
+    ops = [["outer", f"message-{saved.pk}", html]]
+    nodes.announce_sync({"kind": "chat.message", "user_ids": [str(user.pk)], "chat_id": str(saved.chat_id), "ops": ops})
+    return HttpResponse(html)
+
+
+@require_POST
+@signed_in
+def message_copy(request: HttpRequest, chat_id: uuid.UUID, message_id: uuid.UUID) -> HttpResponse:
+    """An answer in the person's own words, beside the model's."""
+    user: Any = request.user
+    chat = versions.save_copy(by=user, message_id=message_id, text=request.POST.get("text", ""))
+    return _branch_response(request, user, chat)
+
+
+@require_http_methods(["GET", "POST"])
+@signed_in
+def message_delete(request: HttpRequest, chat_id: uuid.UUID, message_id: uuid.UUID) -> HttpResponse:
+    user: Any = request.user
+    if request.method == "POST":
+        return _branch_response(request, user, versions.delete_message(by=user, message_id=message_id))
+    message = versions.deletable_message(user, message_id)
+    context = {
+        "title": _("Delete this question?") if message.author == "user" else _("Delete this answer?"),
+        "text": _("What was said after it stays. This cannot be undone."),
+        "action_url": request.path,
+        "verb": _("Delete"),
+    }
+    return render(request, "components/_confirm_dialog.html", context)
+
+
+@require_POST
+@signed_in
+def message_fork(request: HttpRequest, chat_id: uuid.UUID, message_id: uuid.UUID) -> HttpResponse:
+    """A chat of one's own that has everything up to this message, opened at once."""
+    user: Any = request.user
+    message = _readable(user, message_id)
+    return go(request, reverse("chat:chat-page", args=[copies.clone_chat(message.chat, by=user, leaf=message.pk).pk]))
+
+
 async def _model_for(request: HttpRequest, user: Any, message_id: uuid.UUID) -> Any:
     """The model the composer names, else the one that answered before."""
     former = await in_thread(_model_of)(user, message_id)
@@ -168,7 +244,7 @@ def _branch_response(request: HttpRequest, user: Any, chat: Chat) -> HttpRespons
 
 
 def _edit_form(request: HttpRequest, user: Any, message_id: uuid.UUID) -> HttpResponse:
-    message = services.editable_question(user, message_id)
+    message = versions.editable_message(user, message_id)
     return render(request, "chat/_message_edit.html", {"message": rendering.message_view(message)})
 
 

@@ -66,6 +66,7 @@ def _page(request: HttpRequest, chat: Chat | None, **context: Any) -> HttpRespon
             "draft": request.GET.get("q", ""),
             "sidebar": selectors.sidebar_of(user, chat.pk if chat else None),
             "can": rendering.can_of(user),
+            "copy_note": UiConfig.load().response_watermark.strip(),
             **context,
         },
     )

@@ -4,19 +4,29 @@
 
   async function copy(button, text, html) {
     try {
-      if (html && window.ClipboardItem) {
+      if (typeof text !== "string") {
+        // A promise: what is copied is still on its way, and the browser allows writing only at the click itself.
+        const blob = text.then((words) => new Blob([words], { type: "text/plain" }));
+        if (!window.ClipboardItem) throw new Error("no clipboard");
+        await navigator.clipboard.write([new ClipboardItem({ "text/plain": blob })]);
+      } else if (html && window.ClipboardItem) {
         const item = { "text/plain": new Blob([text], { type: "text/plain" }), "text/html": new Blob([html], { type: "text/html" }) };
         await navigator.clipboard.write([new ClipboardItem(item)]);
       } else {
         await navigator.clipboard.writeText(text);
       }
     } catch {
-      fallback(text);
+      try {
+        fallback(await text);
+      } catch {
+        return owui.toast("toast-unreachable");
+      }
     }
     const label = button.dataset.done || done;
     owui.say(label);
     if (button.dataset.busy) return;
     button.dataset.busy = "1";
+    if (button.closest("[popover]")) return;
     const icon = button.querySelector("use");
     const before = icon ? icon.getAttribute("href") : button.textContent;
     if (icon) icon.setAttribute("href", before.replace(/#.*/, "#check"));
@@ -54,10 +64,29 @@
     return [text, html];
   }
 
+  // The Markdown as it is stored; the server knows what the house puts under copies.
+  async function source(id) {
+    const response = await fetch(`${document.getElementById(id).dataset.url}/text`);
+    if (!response.ok) throw new Error(response.statusText);
+    return response.text();
+  }
+
+  // Formatted, with the note of the house below.
+  function formatted(id) {
+    const [text, html] = message(id);
+    const note = document.getElementById("message-menu")?.dataset.note;
+    if (!note || !document.getElementById(id).matches(".assistant")) return [text, html];
+    const line = document.createElement("p");
+    line.textContent = note;
+    return [`${text}\n\n${note}`, html + line.outerHTML];
+  }
+
   document.addEventListener("click", (event) => {
     const button = event.target.closest(".code-copy, [data-copy-message], [data-copy-from]");
     if (!button) return;
-    if (button.dataset.copyMessage) copy(button, ...message(button.dataset.copyMessage));
+    const { copyMessage, format } = button.dataset;
+    if (copyMessage && format === "markdown") copy(button, source(copyMessage));
+    else if (copyMessage) copy(button, ...formatted(copyMessage));
     else if (button.dataset.copyFrom) copy(button, document.querySelector(button.dataset.copyFrom).textContent.trim());
     else copy(button, button.closest(".code").querySelector("pre").textContent);
   });

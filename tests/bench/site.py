@@ -82,6 +82,9 @@ class BenchSite:
         assert services.stdout is not None
         self.env = os.environ | json.loads(services.stdout.readline())
         self.env |= {"OPENAI_API_BASE_URLS": f"{self.upstream}/v1", "ENABLE_OLLAMA_API": "False"}
+        # The bars are for answers alone.
+        for kind in ("TITLE", "TAGS", "FOLLOW_UP"):
+            self.env[f"ENABLE_{kind}_GENERATION"] = "False"
         self.manage("migrate", "--verbosity", "0")
         self.manage("collectstatic", "--noinput", "--verbosity", "0")
 

@@ -34,6 +34,8 @@ ROOT = Path(__file__).resolve().parents[2]
 TEMPLATE = "owui_site_template"
 CONFIG_TABLE = "config_configvalue"
 PASSWORD = "Correct-horse-7"
+#: what would follow each answer of the page
+AFTER_ANSWERS = ("ENABLE_TITLE_GENERATION", "ENABLE_TAGS_GENERATION", "ENABLE_FOLLOW_UP_GENERATION")
 _RUN = Path(environ.get("OWUI_TEST_RUN") or tempfile.gettempdir())
 
 
@@ -73,6 +75,8 @@ def environment(database: str, redis: str, prefix: str, **more: str) -> dict[str
         "DATABASE_POOL_SIZE": "10",
         "DATABASE_POOL_TIMEOUT": "5",
         "SHUTDOWN_DRAIN_SECONDS": "5",
+        # Many tests count what model servers are asked.
+        **dict.fromkeys(AFTER_ANSWERS, "False"),
         **more,
     }
 

@@ -134,6 +134,22 @@ _KEYS_ON = {"auth_api_key.enable": True}
 _LINK_ACCESS = "POST /api/v1/chats/shared/{share_id}/access/update"
 
 
+_PAGE = "PAGE /c/{chat_id}/messages/{message_id}"
+
+
+def rate_again(t: Tries) -> int:
+    """One's own rating, given while one might."""
+    from chat.models import Feedback
+
+    row = Feedback.objects.create(user=t.alice, data={"rating": 1})
+    return int(t.json(f"/api/v1/evaluations/feedback/{row.pk}", {"data": {"rating": -1}}).status_code)
+
+
+def linked(t: Tries) -> Any:
+    """A shared chat of alice's."""
+    return make_shared("shared_chat", t.alice).pk
+
+
 def open_link(t: Tries, kind: str) -> int:
     """One more audience for a shared chat, by REST."""
     grant = {"principal_type": kind, "principal_id": "*", "permission": "read"}
@@ -291,6 +307,56 @@ FACES = [
     Face("chat.import", "POST /api/v1/chats/new", lambda t: t.json(f"{_V1}/chats/new", t.sent()).status_code, 403, 200),
     Face("chat.import", "POST /api/v1/chats/{chat_id}", lambda t: t.send_again(t.sent()), 403, 200),
     Face("chat.edit", "POST /api/v1/chats/{chat_id}", lambda t: t.send_again(None), 401, 200),
+    *(
+        Face(f"chat.{key}", f"{_PAGE}/{verb}", lambda t, v=verb, f=form: t.form(f"{t.chat()[2]}/{v}", **f), 403, code)
+        for key, verb, form, code in (
+            ("edit", "save", {"text": "Not that."}, 200),
+            ("edit", "copy", {"text": "Not that."}, 200),
+            ("delete_message", "delete", {}, 200),
+            ("rate_response", "rate", {"rating": "1"}, 200),
+            ("import", "fork", {}, 302),
+        )
+    ),
+    Face("chat.delete_message", f"{_PAGE}/delete", lambda t: t.get(f"{t.chat()[2]}/delete"), 403, 200, why="asked"),
+    *(
+        Face(f"chat.{key}", f"{_PAGE}/menu", lambda t, m=mark: t.shows(f"{t.chat()[2]}/menu", m), False, True)
+        for key, mark in (
+            ("edit", '/edit"'),
+            ("delete_message", '/delete"'),
+            ("import", '/fork"'),
+            ("regenerate_response", '/regenerate"'),
+            ("tts", "data-speak"),
+        )
+    ),
+    Face("chat.rate_response", "PAGE /c/{chat_id}", lambda t: t.shows(t.chat()[0], '/rate"'), False, True),
+    Face(
+        "chat.rate_response",
+        f"POST {_V1}/evaluations/feedback",
+        lambda t: t.json(f"{_V1}/evaluations/feedback", {"data": {"rating": 1}}).status_code,
+        401,
+        200,
+    ),
+    Face("chat.rate_response", f"POST {_V1}/evaluations/feedback/{{feedback_id}}", rate_again, 401, 200),
+    Face("chat.import", "PAGE /c/{chat_id}/clone", lambda t: t.form(f"{t.chat()[0]}/clone"), 403, 302),
+    Face("chat.import", "PAGE /", lambda t: t.shows("/", 'data-path="clone"'), False, True),
+    *(
+        Face(
+            "chat.import",
+            f"POST {_V1}/chats/{{chat_id}}/{verb}",
+            lambda t, v=verb: t.json(f"{_V1}/chats/{t.chat()[0].removeprefix('/c/')}/{v}", {}).status_code,
+            403,
+            200,
+        )
+        for verb in ("clone", "fork")
+    ),
+    Face("chat.import", "PAGE /s/{share_id}/clone", lambda t: t.form(f"/s/{linked(t)}/clone"), 403, 302),
+    Face(
+        "chat.import",
+        f"POST {_V1}/chats/{{share_id}}/clone/shared",
+        lambda t: t.json(f"{_V1}/chats/{linked(t)}/clone/shared", {}).status_code,
+        403,
+        200,
+    ),
     Face(
         "chat.params",
         "POST /api/v1/chats/new",

@@ -33,10 +33,7 @@ NO_FACE = {
     "sharing.public_calendars": "there are no calendars",
     "chat.valves": "no tool takes settings of a person's own",
     "chat.web_upload": "nothing fetches web pages",
-    "chat.delete_message": "no page and no route takes single messages away",
-    "chat.rate_response": "answers cannot be rated",
     "chat.stt": "there is no voice",
-    "chat.tts": "there is no voice",
     "chat.call": "there is no voice",
     "chat.multiple_models": "a question goes to one model",
     "features.channels": "there are no channels",
@@ -78,16 +75,21 @@ GOVERNED = {
     "chat.continue_response": [r"PAGE /c/.*/messages/.*/continue"],
     "chat.regenerate_response": [r"PAGE /c/.*/messages/.*/regenerate"],
     # What a client leaves out of a chat that it sends is kept, so no key for deleting governs that.
-    "chat.edit": [r"PAGE /c/.*/messages/.*/edit", rf"POST {_CHATS}/\{{\w+\}}(/messages/\{{\w+\}})?"],
-    "chat.rate_response": [r"\w+ /api/v1/evaluations/feedback.*", r"PAGE /c/.*/rate"],
+    "chat.edit": [r"PAGE /c/.*/messages/.*/(edit|save|copy)", rf"POST {_CHATS}/\{{\w+\}}(/messages/\{{\w+\}})?"],
+    # What one said may be read and taken back without it.
+    "chat.rate_response": [r"POST /api/v1/evaluations/feedback.*", r"PAGE /c/.*/rate"],
     "chat.export": [
         rf"GET {_CHATS}/(all|all/archived|stats/export.*)",
         r"POST /api/v1/utils/pdf",
         r"PAGE /c/.*(export|download).*",
     ],
-    "chat.import": [rf"POST {_CHATS}/(import|new|\{{\w+\}})"],
+    "chat.import": [
+        rf"POST {_CHATS}/(import|new|\{{\w+\}})",
+        rf"POST {_CHATS}/\{{\w+\}}/(clone|fork|clone/shared)",
+        r"PAGE /(c|s)/.*(fork|clone)",
+    ],
     "chat.stt": [r"POST .*/audio/transcriptions"],
-    "chat.tts": [r"POST .*/audio/speech"],
+    "chat.tts": [r"POST .*/audio/speech", r"PAGE /c/.*/menu"],
     "chat.call": [r"\w+ .*/(realtime|call)"],
     "chat.multiple_models": [r"POST .*/chat/compare.*"],
     "chat.temporary": [

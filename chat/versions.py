@@ -1,0 +1,104 @@
+"""One's own messages in other words, or gone. What was written over is kept for whoever governs (`MessageVersion`)."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from accounts.models import User
+from chat.models import Chat, Message, MessageVersion, State
+from chat.services import check_stored, check_text, own_message
+from chat.tree import newest_leaf
+from owui.audit.record import record
+from owui.lib.errors import UserError
+from rbac.permissions import require
+
+
+def editable_message(user: User, message_id: uuid.UUID, *, lock: bool = False) -> Message:
+    """A message of the person whose words they may change. 401 without the permission, 409 while it is written."""
+    require(user, "chat.edit")
+    message = own_message(user, message_id, lock=lock)
+    if message.state == State.RUNNING:
+        raise UserError(_("Wait for the answer, or stop it, before you change it."), status=409, code="still_answering")
+    return message
+
+
+@transaction.atomic
+def save_text(*, by: User, message_id: uuid.UUID, text: str) -> Message:
+    """Other words in the same place; nothing is asked again. The former ones are kept, and who replaced them when."""
+    message = editable_message(by, message_id, lock=True)
+    check_stored(by)
+    text = check_text(text)
+    if text == message.content:
+        return message
+    version = MessageVersion.objects.create(message=message, content=message.content, replaced_by=by)
+    message.content = text
+    message.meta = {**message.meta, "edited_at": int(timezone.now().timestamp())}
+    message.save(update_fields=["content", "meta", "updated_at"])
+    detail = {"chat": str(message.chat_id), "author": message.author, "version": version.pk}
+    record("message.edit", by=by, object_type="message", object_id=str(message.pk), detail=detail)
+    return message
+
+
+@transaction.atomic
+def save_copy(*, by: User, message_id: uuid.UUID, text: str) -> Chat:
+    """An answer in the person's own words, beside the model's, which stays; the chat goes on from the copy."""
+    former = editable_message(by, message_id, lock=True)
+    check_stored(by)
+    if former.author != "assistant":
+        raise UserError(_("Only an answer can be copied; send a question again in other words."))
+    copy = Message.objects.create(
+        chat=former.chat,
+        parent_id=former.parent_id,
+        author="assistant",
+        content=check_text(text),
+        model_id=former.model_id,
+        model_name=former.model_name,
+        meta={"edited_at": int(timezone.now().timestamp()), "copied_from": str(former.pk)},
+    )
+    _show(former.chat, copy.pk)
+    detail = {"chat": str(former.chat_id), "from": str(former.pk)}
+    record("message.copy", by=by, object_type="message", object_id=str(copy.pk), detail=detail)
+    return former.chat
+
+
+def deletable_message(user: User, message_id: uuid.UUID, *, lock: bool = False) -> Message:
+    """A message of the person that they may take away. 401 without the permission, 409 while it is written.
+
+    Who may delete no chat may not empty one message by message either.
+    """
+    require(user, "chat.delete")
+    require(user, "chat.delete_message")
+    message = own_message(user, message_id, lock=lock)
+    if message.state == State.RUNNING:
+        raise UserError(_("Stop the answer before you delete it."), status=409, code="still_answering")
+    return message
+
+
+@transaction.atomic
+def delete_message(*, by: User, message_id: uuid.UUID) -> Chat:
+    """Takes one message away. What followed it follows now what it followed."""
+    message = deletable_message(by, message_id, lock=True)
+    chat, parent_id = message.chat, message.parent_id
+    Message.objects.filter(parent=message).update(parent=parent_id)
+    if chat.current_id == message.pk:
+        _show(chat, _nearest(chat, message))
+    detail = {"chat": str(chat.pk), "author": message.author, "characters": len(message.content)}
+    record("message.delete", by=by, object_type="message", object_id=str(message.pk), detail=detail)
+    message.delete()
+    return chat
+
+
+def _nearest(chat: Chat, gone: Message) -> uuid.UUID | None:
+    """The leaf to show when the shown one is taken away: below its parent, or below the newest first message."""
+    nodes = list(chat.messages.exclude(pk=gone.pk).only("id", "parent_id", "created_at").order_by("created_at"))
+    start = gone.parent_id or next((node.pk for node in reversed(nodes) if node.parent_id is None), None)
+    return newest_leaf(nodes, start) if start else None
+
+
+def _show(chat: Chat, leaf: uuid.UUID | None) -> None:
+    chat.current_id = leaf
+    chat.save(update_fields=["current", "updated_at"])
