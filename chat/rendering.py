@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 
 from chat.engine.events import FINISH, SOURCES, STATUS, TEXT, Logged, Numbered, Transcript
 from chat.models import Citation, Message, State
+from chat.pictures import is_picture
 from chat.services import may_rate
 from chat.tree import children_of
 from owui.lib.markdown import Fold, IncrementalRenderer, render, render_code, render_plain, split
@@ -92,7 +93,9 @@ def message_view(
         "attached_list": [
             {"name": item.get("name", ""), "kind": "file" if item.get("type") == "file" else "knowledge"}
             for item in message.files or []
+            if not is_picture(item)
         ],
+        "picture_list": [item.get("name", "") for item in message.files or [] if is_picture(item)],
     }
     view["is_edited"] = "edited_at" in message.meta
     if message.author == "user":

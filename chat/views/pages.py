@@ -16,7 +16,8 @@ from chat import organising, rendering, selectors, services
 from chat.forms import TitleForm
 from chat.models import Chat
 from chat.oversight import looked_at
-from chat.views.models import model_choices, suggestions
+from chat.views.composer import chip, composer_of, suggestions_for
+from chat.views.models import model_choices
 from knowledge.models import KnowledgeBase
 from owui.config.sections import UiConfig
 from owui.lib.errors import Missing
@@ -26,11 +27,12 @@ from rbac.permissions import require
 @require_GET
 @signed_in
 def home(request: HttpRequest) -> HttpResponse:
-    """`/`: a new chat. `?knowledge=` puts a base on it, `?model=` chooses one, `?q=` fills the composer."""
+    """`/`: a new chat. `?knowledge=` puts a base on it, `?model=` (or `?models=`) chooses one, `?q=` fills the
+    composer; with `&submit=true` it is sent, unless another site led here."""
     user: Any = request.user
     asked = request.GET.getlist("knowledge")
     bases = KnowledgeBase.objects.readable_by(user).filter(pk__in=services.uuids(asked)) if asked else []
-    return _page(request, None, knowledge_list=[{"id": b.pk, "name": b.name} for b in bases])
+    return _page(request, None, knowledge_list=[chip("knowledge", b.pk, b.name) for b in bases])
 
 
 @require_GET
@@ -44,7 +46,7 @@ def chat_page(request: HttpRequest, chat_id: uuid.UUID) -> HttpResponse:
     branch = selectors.load_branch(chat, reader=user)
     views = rendering.branch_views(branch.messages, branch.everything, branch.citations, branch.running)
     items = services.attached_items([m for m in branch.messages if m.author == "user"])
-    chosen = [{"id": i["id"], "name": i["name"]} for i in items if i.get("type") == "collection"]
+    chosen = [chip("knowledge", i["id"], i["name"]) for i in items if i.get("type") == "collection"]
     return _page(request, chat, message_list=views, knowledge_list=chosen)
 
 
@@ -52,7 +54,8 @@ def _page(request: HttpRequest, chat: Chat | None, **context: Any) -> HttpRespon
     user: Any = request.user
     models = model_choices(user)
     known = {m["id"] for m in models}
-    wished = [request.GET.get("model", ""), *(chat.model_ids if chat else []), *UiConfig.load().default_models]
+    asked = [request.GET.get("model", ""), *request.GET.get("models", "").split(",")]
+    wished = [*asked, *(chat.model_ids if chat else []), *UiConfig.load().default_models]
     selected = next((m for m in wished if m in known), models[0]["id"] if models else "")
     return render(
         request,
@@ -62,8 +65,9 @@ def _page(request: HttpRequest, chat: Chat | None, **context: Any) -> HttpRespon
             "message_list": [],
             "model_list": models,
             "selected_model": selected,
-            "suggestion_list": [] if chat else suggestions(),
+            "suggestion_list": [] if chat else suggestions_for(user, selected),
             "draft": request.GET.get("q", ""),
+            "composer": composer_of(request),
             "sidebar": selectors.sidebar_of(user, chat.pk if chat else None),
             "can": rendering.can_of(user),
             "copy_note": UiConfig.load().response_watermark.strip(),
