@@ -29,6 +29,10 @@ SHARED_VARIABLES = (
 )
 
 
+#: what a model is asked for after each answer, where it is good for that
+AFTER_ANSWERS = ("ENABLE_TITLE_GENERATION", "ENABLE_TAGS_GENERATION", "ENABLE_FOLLOW_UP_GENERATION")
+
+
 @dataclass(slots=True)
 class Plan:
     """The parts to start and the environment of everything that runs above them."""
@@ -111,6 +115,8 @@ def _chat(plan: Plan) -> dict[str, str]:
         "OPENAI_API_BASE_URLS": f"http://127.0.0.1:{port}/v1",
         "OPENAI_API_KEYS": key,
         "ENABLE_OLLAMA_API": "False",
+        # The built-in model writes one answer at a time and no good titles: the next question should not wait for them.
+        **dict.fromkeys(AFTER_ANSWERS, "False"),
     }
 
 

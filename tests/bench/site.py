@@ -20,6 +20,7 @@ import psutil
 import psycopg
 
 from tests.ports import free_ports
+from tests.processes.server import AFTER_ANSWERS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -82,6 +83,8 @@ class BenchSite:
         assert services.stdout is not None
         self.env = os.environ | json.loads(services.stdout.readline())
         self.env |= {"OPENAI_API_BASE_URLS": f"{self.upstream}/v1", "ENABLE_OLLAMA_API": "False"}
+        # Titles, tags and follow-up questions are answers of their own; the figures we compare with are without them too.
+        self.env |= dict.fromkeys(AFTER_ANSWERS, "False")
         # The bars are for answers alone.
         for kind in ("TITLE", "TAGS", "FOLLOW_UP"):
             self.env[f"ENABLE_{kind}_GENERATION"] = "False"
