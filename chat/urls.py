@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from chat.views import composer, feedback, files, links, messages, pages, sources
+from chat.views import artifacts, composer, feedback, files, links, messages, pages, sources
 
 app_name = "chat"
 _message = "c/<uuid:chat_id>/messages/<uuid:message_id>"
@@ -14,6 +14,7 @@ urlpatterns = [
     path("c/pick/<slug:kind>/<uuid:pk>", composer.picked_text, name="picked-text"),
     path("c/sees", composer.model_sees, name="model-sees"),
     path("c/suggestions", composer.suggestion_list, name="suggestion-list"),
+    path("c/diagrams", artifacts.diagram_room, name="diagram-room"),
     path("c/files", files.file_create, name="file-create"),
     path("c/new/messages", messages.message_create, name="message-create-first"),
     path("c/<uuid:chat_id>", pages.chat_page, name="chat-page"),
@@ -42,5 +43,7 @@ urlpatterns = [
     path(f"{_message}/unrate", feedback.unrate, name="message-unrate"),
     path(f"{_message}/select", messages.message_select, name="message-select"),
     path(f"{_message}/pictures/<int:number>", composer.picture, name="message-picture"),
+    path(f"{_message}/artifact", artifacts.panel, name="message-artifact"),
+    path(f"{_message}/artifact/page", artifacts.page, name="artifact-page"),
     path(f"{_message}/sources/<int:number>", sources.source, name="message-source"),
 ]
