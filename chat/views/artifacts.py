@@ -61,8 +61,8 @@ def panel(request: HttpRequest, chat_id: uuid.UUID, message_id: uuid.UUID) -> Ht
     """The artifact of an answer with its earlier and later versions on the branch."""
     user: Any = request.user
     message, found = _readable(user, chat_id, message_id)
-    chat = Chat.objects.get(pk=chat_id)
-    versions = [m.pk for m in branch_of(chat_id, chat.current_id) if m.author != "user" and artifact(m.content)]
+    leaf = Chat.objects.readable_by(user).filter(pk=chat_id).values_list("current_id", flat=True).first()
+    versions = [m.pk for m in branch_of(chat_id, leaf) if m.author != "user" and artifact(m.content)]
     if message.pk not in versions:
         versions = [message.pk]
     index = versions.index(message.pk)

@@ -273,7 +273,8 @@ def test_nothing_of_two_thousand_payloads_runs(attacked: Browsing, alice: Person
 
 
 def test_nothing_of_hostile_diagrams_runs_while_they_are_drawn(attacked: Browsing, alice: Person) -> None:
-    attacked.allow("diagrams|Content Security Policy|Refused to|packages/|data:image/svg|data:,")
+    # What the drawing libraries trip over in their own room.
+    attacked.allow("diagrams|Cannot read properties|Content Security Policy|Refused to|packages/|data:image/svg|data:,")
     hostile = [p for p in corpus() if p.startswith(("```mermaid", "```vega"))]
     page = attacked.open(alice, keep_chat(attacked.site, alice, ("Draw", "\n\n".join(hostile))))
     blocks = page.locator(".code:is([data-lang=mermaid], [data-lang^=vega])")

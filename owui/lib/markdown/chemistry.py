@@ -77,7 +77,7 @@ def _arrow(found: re.Match[str]) -> str:
 
 def _piece(kind: str, inner: str, value: str, after_atom: bool) -> str:
     if kind == "letters":
-        return f"\\mathrm{{{value}}}"
+        return f"\\text{{{value}}}"
     if kind == "number":
         return f"_{{{value}}}" if after_atom else f"{value}\\,"
     if kind in ("raised", "charge"):
@@ -90,7 +90,7 @@ def _piece(kind: str, inner: str, value: str, after_atom: bool) -> str:
     if kind in fixed:
         return fixed[kind]
     if kind == "state":
-        return f"\\mathrm{{{value}}}"
+        return f"\\text{{{value}}}"
     if kind == "bond":
         return {"#": r"\equiv "}.get(value, value)
     return value
