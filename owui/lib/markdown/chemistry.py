@@ -29,7 +29,8 @@ _TOKEN = re.compile(
 
 def expand(latex: str) -> str:
     """`latex` with every `\\ce{…}` written out."""
-    out, done = [], 0
+    out: list[str] = []
+    done = 0
     while found := _START.search(latex, done):
         end = _closing(latex, found.end())
         written = _written(latex[found.end() : end]) if end >= 0 else None
