@@ -131,7 +131,10 @@ def answer_html(content: str, citations: int = 0) -> SafeString:
 def _fold(fold: Fold) -> str:
     view: dict[str, Any] = {"kind": fold.kind, "summary": fold.summary, "name": fold.name, "seconds": fold.seconds}
     view["html"] = _safe(render(fold.text)) if fold.text else ""
-    view |= {f"{name}_html": _safe(render_code(value, "json")) for name, value in fold.values.items()}
+    view |= {
+        f"{name}_html": _safe(render_code(value, "json" if value[0] in "{[" else ""))
+        for name, value in fold.values.items()
+    }
     return render_to_string("chat/_stored_fold.html", {"fold": view})
 
 

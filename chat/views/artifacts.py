@@ -6,6 +6,7 @@ by their address, treats them as strangers (`sandbox` without `allow-same-origin
 
 from __future__ import annotations
 
+import re
 import uuid
 from typing import Any
 
@@ -37,9 +38,9 @@ _DIAGRAM_CSP = (
 
 
 def _sandboxed(response: HttpResponse, policy: str) -> HttpResponse:
-    # The middleware leaves a policy alone that is there already.
-    # A line end or a comma would begin another header or policy; the frame's own part comes first and stays.
-    rest = policy.replace("\n", " ").replace("\r", " ").replace(",", " ")
+    # The middleware leaves a policy alone that is there already. A line end or a comma would begin another header or
+    # policy, and what is not ASCII would have all of it encoded. The frame's own part comes first and stays.
+    rest = re.sub(r"[^\x21-\x7e]+|,", " ", policy)
     response["Content-Security-Policy"] = f"{_FRAMED}; {rest}"
     response["X-Content-Type-Options"] = "nosniff"
     response["Referrer-Policy"] = "no-referrer"
