@@ -17,6 +17,7 @@ from psycopg.types.json import Jsonb
 from accounts.models import User
 from chat.config import ChatConfig
 from chat.engine.prompt import Message as PromptMessage
+from chat.folders import place_for
 from chat.models import Chat, Message, State, Turn
 from chat.pictures import content_of, is_picture, picture_items
 from chat.selectors import branch_of
@@ -113,8 +114,9 @@ def start_turn(
     file_ids: Sequence[str] = (),
     pictures: Sequence[UploadedFile[bytes]] = (),
     parent_id: uuid.UUID | None = None,
+    folder_id: str = "",
 ) -> Started:
-    """A question and the empty answer to it; a new chat when `chat_id` is None.
+    """A question and the empty answer to it; a new chat when `chat_id` is None, which may begin in a folder.
 
     :param pictures: files as they came, to be looked at by the model
     :param parent_id: the message the question follows; the end of the shown branch by default
@@ -129,7 +131,8 @@ def start_turn(
         require(by, "chat.file_upload", status=403)
         items += picture_items(pictures, largest=ChatConfig.load().max_image_bytes)
     if chat_id is None:
-        chat, branch = Chat(owner=by, title=title_of(text), model_ids=[model_id]), []
+        folder = place_for(by, folder_id) if folder_id else None
+        chat, branch = Chat(owner=by, title=title_of(text), model_ids=[model_id], folder=folder), []
     else:
         chat = own_chat(by, chat_id)
         branch = branch_of(chat.pk, parent_id or chat.current_id)

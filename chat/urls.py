@@ -2,19 +2,38 @@
 
 from django.urls import path
 
-from chat.views import artifacts, composer, feedback, files, links, messages, pages, sources
+from chat.views import (
+    artifacts,
+    composer,
+    feedback,
+    files,
+    folders,
+    links,
+    messages,
+    organising,
+    pages,
+    search,
+    sources,
+)
 
 app_name = "chat"
 _message = "c/<uuid:chat_id>/messages/<uuid:message_id>"
 urlpatterns = [
     path("", pages.home, name="chat-new"),
     path("c/new", pages.old_new, name="chat-new-alias"),
-    path("c/search", pages.search, name="chat-search"),
     path("c/pick/<slug:kind>", composer.pick, name="pick"),
     path("c/pick/<slug:kind>/<uuid:pk>", composer.picked_text, name="picked-text"),
     path("c/sees", composer.model_sees, name="model-sees"),
     path("c/suggestions", composer.suggestion_list, name="suggestion-list"),
     path("c/diagrams", artifacts.diagram_room, name="diagram-room"),
+    path("c/search", search.chat_list, name="chat-search"),
+    path("c/find", search.search_dialog, name="chat-find"),
+    path("c/found", search.found, name="chat-found"),
+    path("c/archived", organising.archived, name="chat-archived"),
+    path("c/archived/all", organising.archive_all, name="chat-archive-all"),
+    path("c/archived/none", organising.unarchive_all, name="chat-unarchive-all"),
+    path("c/export", organising.download_all, name="chat-export-all"),
+    path("c/import", organising.bring_in, name="chat-import"),
     path("c/files", files.file_create, name="file-create"),
     path("c/new/messages", messages.message_create, name="message-create-first"),
     path("c/<uuid:chat_id>", pages.chat_page, name="chat-page"),
@@ -22,9 +41,21 @@ urlpatterns = [
     path("c/<uuid:chat_id>/rename", pages.rename, name="chat-rename"),
     path("c/<uuid:chat_id>/delete", pages.delete, name="chat-delete"),
     path("c/<uuid:chat_id>/archive", pages.archive, name="chat-archive"),
+    path("c/<uuid:chat_id>/unarchive", organising.unarchive, name="chat-unarchive"),
+    path("c/<uuid:chat_id>/tags", organising.tags, name="chat-tags"),
+    path("c/<uuid:chat_id>/move", organising.move, name="chat-move"),
+    path("c/<uuid:chat_id>/export/<slug:form>", organising.download, name="chat-export"),
     path("c/<uuid:chat_id>/clone", links.clone, name="chat-clone"),
     path("c/<uuid:chat_id>/share", links.share, name="chat-share"),
     path("c/<uuid:chat_id>/unshare", links.unshare, name="chat-unshare"),
+    path("folders/new", folders.folder_create, name="folder-create"),
+    path("folders/<uuid:folder_id>", folders.folder_page, name="folder-page"),
+    path("folders/<uuid:folder_id>/new", folders.folder_create, name="folder-create-inside"),
+    path("folders/<uuid:folder_id>/rename", folders.folder_rename, name="folder-rename"),
+    path("folders/<uuid:folder_id>/toggle", folders.folder_toggle, name="folder-toggle"),
+    path("folders/<uuid:folder_id>/move", folders.folder_move, name="folder-move"),
+    path("folders/<uuid:folder_id>/remove", folders.folder_delete, name="folder-delete"),
+    path("folders/<uuid:folder_id>/settings", folders.folder_settings, name="folder-settings"),
     path("s/<uuid:share_id>", links.shared_page, name="shared-page"),
     path("s/<uuid:share_id>/clone", links.shared_clone, name="shared-clone"),
     path("c/<uuid:chat_id>/messages", messages.message_create, name="message-create"),

@@ -51,6 +51,7 @@ async def message_create(request: HttpRequest, chat_id: uuid.UUID | None = None)
         knowledge_ids=form.getlist("knowledge"),
         file_ids=form.getlist("file"),
         pictures=request.FILES.getlist("picture"),
+        folder_id=form.get("folder", ""),
     )
     await _tell_tabs(user, started, html)
     if not request.headers.get("HX-Request"):  # sent before the page's scripts were there, or without any

@@ -3,21 +3,12 @@
   const mac = /Mac|iP(hone|ad)/.test(navigator.platform);
   const click = (selector) => document.querySelector(selector)?.click();
 
-  function search() {
-    const field = document.getElementById("chat-search");
-    if (!field.checkVisibility({ visibilityProperty: true })) owui.toggleSidebar();
-    requestAnimationFrame(() => {
-      field.focus();
-      field.select();
-    });
-  }
-
   function copyLast() {
     const all = document.querySelectorAll(".message.assistant [data-copy-message]");
     all[all.length - 1]?.click();
   }
 
-  const withCommand = { k: search };
+  const withCommand = { k: () => click('[data-key="search"]') };
   const withShift = { o: () => click('[data-key="new"]'), s: () => owui.toggleSidebar(), c: copyLast };
 
   document.addEventListener("keydown", (event) => {
@@ -32,10 +23,6 @@
     if (key === "escape") {
       if (event.shiftKey) return document.getElementById("prompt")?.focus();
       if (document.querySelector(".menu:popover-open")) return undefined;
-      if (event.target.id === "chat-search" && event.target.value) {
-        event.target.value = "";
-        return htmx.trigger(event.target, "search");
-      }
       return owui.closeFloating() || owui.stop?.();
     }
     const typing = event.target.matches("input, textarea, select, [contenteditable]");

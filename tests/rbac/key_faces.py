@@ -21,8 +21,10 @@ from tests.rbac.key_tries import (
     delete_folder,
     dialog,
     everyone,
+    folder_of,
     list_has_hidden,
     read_key,
+    remove_folder,
     to_person,
     use_key,
 )
@@ -368,6 +370,26 @@ FACES = [
     Face("chat.delete", "PAGE /c/{chat_id}/delete", lambda t: t.get(f"{t.chat()[0]}/delete"), 403, 200, why="asked"),
     Face("chat.delete", "DELETE /api/v1/folders/{folder_id}", delete_folder, 403, 200, why="with a chat in it"),
     Face("chat.delete", "PAGE /", lambda t: t.shows("/", 'data-path="delete"'), False, True),
+    Face("chat.delete", "PAGE /folders/{folder_id}/remove", remove_folder, 403, 200, why="with a chat in it"),
+    Face("chat.export", "PAGE /", lambda t: t.shows("/", 'data-path="export/json"'), False, True),
+    Face("chat.export", "PAGE /", lambda t: t.shows("/", 'href="/c/export"'), False, True, why="all of them"),
+    Face("chat.export", "PAGE /c/export", lambda t: t.get("/c/export"), 403, 200),
+    *(
+        Face(
+            "chat.export",
+            "PAGE /c/{chat_id}/export/{form}",
+            lambda t, f=form: t.get(f"{t.chat()[0]}/export/{f}"),
+            403,
+            200,
+            why=form,
+        )
+        for form in ("json", "txt")
+    ),
+    Face("chat.import", "PAGE /", lambda t: t.shows("/", 'hx-get="/c/import"'), False, True),
+    Face("chat.import", "PAGE /c/import", lambda t: t.get("/c/import"), 403, 200),
+    Face("features.folders", "PAGE /", lambda t: t.shows("/", "/folders/new"), False, True),
+    Face("features.folders", "PAGE /folders/new", lambda t: t.form("/folders/new", name=uuid.uuid4().hex), 403, 200),
+    Face("features.folders", "PAGE /folders/{folder_id}", lambda t: t.get(folder_of(t)), 403, 200),
     *(
         Face(key, "PAGE /c/{chat_id}", lambda t, v=verb: t.shows(t.chat()[0], f"/{v}"), False, True)
         for key, verb in (
