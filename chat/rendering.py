@@ -30,7 +30,6 @@ def can_of(user: Person) -> dict[str, bool]:
         "edit": "chat.edit",
         "delete": "chat.delete",
         "export": "chat.export",
-        "import": "chat.import",
         "share": "chat.share",
         "regenerate": "chat.regenerate_response",
         "continue": "chat.continue_response",

@@ -385,7 +385,7 @@ FACES = [
         )
         for form in ("json", "txt")
     ),
-    Face("chat.import", "PAGE /", lambda t: t.shows("/", 'hx-get="/c/import"'), False, True),
+    Face("chat.import", "PAGE /", lambda t: t.shows("/", 'hx-get="/c/import"'), False, True, why="a file"),
     Face("chat.import", "PAGE /c/import", lambda t: t.get("/c/import"), 403, 200),
     Face("features.folders", "PAGE /", lambda t: t.shows("/", "/folders/new"), False, True),
     Face("features.folders", "PAGE /folders/new", lambda t: t.form("/folders/new", name=uuid.uuid4().hex), 403, 200),
