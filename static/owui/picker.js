@@ -42,7 +42,10 @@
 
   function removeWord() {
     const word = typed();
-    if (word) area.setRangeText("", area.selectionStart - word[3].length - 1, area.selectionStart, "end");
+    if (!word) return;
+    const start = area.selectionStart - word[3].length - 1;
+    area.setRangeText("", start, area.selectionStart);
+    area.setSelectionRange(start, start);
   }
 
   function addChips(template) {

@@ -33,6 +33,8 @@
   }
 
   async function takeText(address) {
+    const from = area.selectionStart; // a dialog takes it away with the focus
+    const to = area.selectionEnd;
     let found;
     try {
       const response = await fetch(address);
@@ -45,7 +47,8 @@
     if (!values) return undefined;
     if (found.parts.some((part) => part.name === "CLIPBOARD")) values.set("CLIPBOARD", await clipboard());
     const text = found.parts.map((part) => (typeof part === "string" ? part : (values.get(part.name) ?? ""))).join("");
-    area.setRangeText(text, area.selectionStart, area.selectionEnd, "end");
+    area.setRangeText(text, from, to);
+    area.setSelectionRange(from + text.length, from + text.length);
     area.dispatchEvent(new Event("input", { bubbles: true }));
     return area.focus();
   }

@@ -165,7 +165,7 @@ def test_keys_long_pastes_and_addresses(browsing: Browsing, visit: Visit, bob: P
     page.goto(f"{browsing.site.url}/?q=Sent+at+once+[[n=2]]&submit=true")
     expect(page).to_have_url(re.compile("/c/"))
     expect(page.locator(".message.user")).to_contain_text("Sent at once")
-    settle(browsing, bob)
+    settle(browsing, bob, ctrlEnterToSend=False, largeTextAsFile=False)
 
 
 def test_suggestions_narrow_while_typing(visit: Visit, alice: Person) -> None:
