@@ -37,6 +37,8 @@ def can_of(user: Person) -> dict[str, bool]:
         "delete_message": "chat.delete_message",
         "import": "chat.import",
         "tts": "chat.tts",
+        "controls": "chat.controls",
+        "temporary": "chat.temporary",
     }
     # "store": the page keeps chats; whoever may have temporary ones only can read here and write nothing.
     can = {"store": True, "rate": may_rate(user)} | {name: may(user, key) for name, key in keys.items()}
@@ -81,6 +83,9 @@ def message_view(
     view: dict[str, Any] = {
         "id": message.pk,
         "chat_id": message.chat_id,
+        "parent_id": message.parent_id,
+        "column": (message.meta or {}).get("modelIdx"),
+        "chosen": bool((message.meta or {}).get("chosen")),
         "author": message.author,
         "state": message.state,
         "error": message.error,

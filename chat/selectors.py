@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from django.db.models.fields.json import KeyTextTransform
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -41,8 +43,9 @@ class Branch:
 def load_branch(chat: Chat, *, reader: Person, leaf: uuid.UUID | None = None, only: uuid.UUID | None = None) -> Branch:
     """Six statements at most. `only` narrows texts to one message (its siblings are known all the same). The citations
     of documents that the reader may not read have no words."""
-    outline = {m.pk: m for m in chat.messages.only("id", "parent_id", "chat_id", "author").order_by("created_at")}
-    shown = [m.pk for m in branch_to(outline, leaf or chat.current_id)] if only is None else [only]
+    rows = chat.messages.only("id", "parent_id", "chat_id", "author").annotate(column=_column())
+    outline = {m.pk: m for m in rows.order_by("created_at")}
+    shown = _with_columns(branch_to(outline, leaf or chat.current_id), outline) if only is None else [only]
     messages = {m.pk: m for m in chat.messages.filter(pk__in=shown)}
     running = _running([m for m in messages.values() if m.state == State.RUNNING])
     # Answers that ended between the two statements are read again, whole.
@@ -51,6 +54,24 @@ def load_branch(chat: Chat, *, reader: Person, leaf: uuid.UUID | None = None, on
     citations = list(Citation.objects.filter(message_id__in=shown))
     blank_unreadable(citations, reader)
     return Branch(chat, [messages[pk] for pk in shown if pk in messages], list(outline.values()), citations, running)
+
+
+def _column() -> KeyTextTransform:
+    """Which of several models an answer is of, as text; None for an answer that stands alone."""
+    return KeyTextTransform("modelIdx", "meta")
+
+
+def _with_columns(branch: Sequence[Any], outline: Mapping[uuid.UUID, Any]) -> list[uuid.UUID]:
+    """The branch, each answer of several models followed by the newest of the other columns."""
+    beside: dict[uuid.UUID, dict[str, uuid.UUID]] = {}
+    for row in outline.values():
+        if row.column is not None and row.parent_id:
+            beside.setdefault(row.parent_id, {})[row.column] = row.pk
+    shown: list[uuid.UUID] = []
+    for row in branch:
+        columns = beside.get(row.parent_id, {}) if row.column is not None else {}
+        shown += [row.pk, *(pk for column, pk in columns.items() if column != row.column)]
+    return shown
 
 
 def _running(messages: list[Message]) -> dict[uuid.UUID, tuple[uuid.UUID, int, Transcript, int]]:

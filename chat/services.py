@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -115,11 +115,13 @@ def start_turn(
     pictures: Sequence[UploadedFile[bytes]] = (),
     parent_id: uuid.UUID | None = None,
     folder_id: str = "",
+    params: Mapping[str, Any] | None = None,
 ) -> Started:
     """A question and the empty answer to it; a new chat when `chat_id` is None, which may begin in a folder.
 
     :param pictures: files as they came, to be looked at by the model
     :param parent_id: the message the question follows; the end of the shown branch by default
+    :param params: of a new chat, already trimmed to what the person may set
     :raises UserError: 400 empty or too many files, 413 too long, 404 no such chat, 409 while the branch is
         still being answered
     """
@@ -132,7 +134,8 @@ def start_turn(
         items += picture_items(pictures, largest=ChatConfig.load().max_image_bytes)
     if chat_id is None:
         folder = place_for(by, folder_id) if folder_id else None
-        chat, branch = Chat(owner=by, title=title_of(text), model_ids=[model_id], folder=folder), []
+        title, first = title_of(text), dict(params or {})
+        chat, branch = Chat(owner=by, title=title, model_ids=[model_id], folder=folder, params=first), []
     else:
         chat = own_chat(by, chat_id)
         branch = branch_of(chat.pk, parent_id or chat.current_id)

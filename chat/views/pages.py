@@ -16,9 +16,11 @@ from chat import folders, organising, rendering, selectors, services
 from chat.forms import TitleForm
 from chat.models import Chat
 from chat.oversight import looked_at
+from chat.several import grouped
 from chat.views.composer import chip, composer_of, suggestions_for
-from chat.views.models import model_choices
+from chat.views.models import picker_of
 from chat.views.search import current_chat, shown_list
+from chat.views.temporary import temporary_of
 from knowledge.models import KnowledgeBase
 from owui.config.sections import UiConfig
 from owui.lib.errors import Missing
@@ -47,7 +49,7 @@ def chat_page(request: HttpRequest, chat_id: uuid.UUID) -> HttpResponse:
         raise Missing(_("This chat does not exist, or it is not yours."))
     looked_at(chat, user)
     branch = selectors.load_branch(chat, reader=user)
-    views = rendering.branch_views(branch.messages, branch.everything, branch.citations, branch.running)
+    views = grouped(rendering.branch_views(branch.messages, branch.everything, branch.citations, branch.running))
     items = services.attached_items([m for m in branch.messages if m.author == "user"])
     chosen = [chip("knowledge", i["id"], i["name"]) for i in items if i.get("type") == "collection"]
     return _page(request, chat, message_list=views, knowledge_list=chosen)
@@ -55,24 +57,27 @@ def chat_page(request: HttpRequest, chat_id: uuid.UUID) -> HttpResponse:
 
 def _page(request: HttpRequest, chat: Chat | None, **context: Any) -> HttpResponse:
     user: Any = request.user
-    models = model_choices(user)
-    known = {m["id"] for m in models}
-    asked = [request.GET.get("model", ""), *request.GET.get("models", "").split(",")]
-    wished = [*asked, *(chat.model_ids if chat else []), *UiConfig.load().default_models]
-    selected = next((m for m in wished if m in known), models[0]["id"] if models else "")
+    wished = [request.GET.get("model", ""), *request.GET.get("models", "").split(",")]
+    picker, can, temporary = picker_of(user, wished, chat), rendering.can_of(user), None
+    if chat is None and (temporary := temporary_of(request)):
+        # Several answers and uploads are stored, so there are none here.
+        picker |= {"several": False, "selected_models": picker["selected_models"][:1]}
+        can |= {"store": True, "file_upload": False}
+    first = picker["selected_models"][0]["id"] if picker["selected_models"] else ""
     return render(
         request,
         "chat/chat_page.html",
         {
             "chat": chat,
             "message_list": [],
-            "model_list": models,
-            "selected_model": selected,
-            "suggestion_list": [] if chat else suggestions_for(user, selected),
+            **picker,
+            "temporary": bool(temporary),
+            "only_temporary": temporary == "only",
+            "suggestion_list": [] if chat else suggestions_for(user, first),
             "draft": request.GET.get("q", ""),
             "composer": composer_of(request),
             "sidebar": selectors.sidebar_of(user, chat.pk if chat else None),
-            "can": rendering.can_of(user),
+            "can": can,
             "copy_note": UiConfig.load().response_watermark.strip(),
             **context,
         },
