@@ -183,7 +183,8 @@ def save_interface(user: User, on: Sequence[str], chosen: Mapping[str, str]) -> 
     for toggle in TOGGLES:
         if preferences.may_set(user, toggle.name.partition(".")[0]) and value_of(ui, toggle) != (toggle.name in on):
             outer, _dot, inner = toggle.name.partition(".")
-            former = ui.get(outer) if isinstance(ui.get(outer), Mapping) else {}
+            former = ui.get(outer)
+            former = dict(former) if isinstance(former, Mapping) else {}
             changes[outer] = {**former, inner: toggle.name in on} if inner else toggle.name in on
     for choice in CHOICES:
         value = chosen.get(choice.name)

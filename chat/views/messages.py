@@ -63,7 +63,7 @@ async def message_create(request: HttpRequest, chat_id: uuid.UUID | None = None)
     except UserError as error:
         if error.code != "model":
             raise
-        return several.model_lost(request, error)
+        return await in_thread(several.model_lost)(request, error)
     await _tell_tabs(user, started, html)
     return several.asked(request, started, html)
 

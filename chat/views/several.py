@@ -43,7 +43,7 @@ async def ask(
     except UserError as error:
         if error.code != "model":
             raise
-        return model_lost(request, error)
+        return await in_thread(model_lost)(request, error)
     form = request.POST
     begun = await start_all(
         user,

@@ -70,7 +70,7 @@ async def ask(request: HttpRequest) -> HttpResponseBase:
     except UserError as error:
         if error.code != "model":
             raise
-        return model_lost(request, error)
+        return await in_thread(model_lost)(request, error)
     about = About(model_id=resolved.model_id)
     connection = await for_person(resolved.connection, user, about)
     plan = make_plan(user, resolved, history, items, background=background, connection=connection, about=about)

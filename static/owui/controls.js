@@ -30,7 +30,10 @@
   form.addEventListener("htmx:afterRequest", ({ detail }) => {
     if (!detail.successful || !detail.xhr.getResponseHeader("HX-Push-Url")) return;
     form.querySelector('[name="params"]')?.remove();
-    if (isOpen()) htmx.ajax("GET", `${detail.xhr.getResponseHeader("HX-Push-Url")}/controls`, { target: panel, swap: "innerHTML" });
+    const open = document.querySelector("#controls form");
+    if (!open) return;
+    open.setAttribute("hx-post", `${detail.xhr.getResponseHeader("HX-Push-Url")}/controls`);
+    htmx.process(open);
   });
   // What is taken off the chat is not attached to the next question either.
   panel.addEventListener("htmx:afterRequest", ({ detail }) => {

@@ -56,8 +56,6 @@ PAGES = [
     page("GET", "/c/search"),
     page("GET", "/c/new", 302),
     page("POST", "/c/files", 400),
-    page("POST", "/c/models/pin", data={"id": "none"}),
-    page("POST", "/c/models/default", 204, data={"model": "none"}),
     # No model server runs here: nobody has a model, so a question goes nowhere.
     page("POST", "/c/new/messages", 404, data={"text": "x", "model": "none"}, live=True),
     own_page("GET", _CHAT, admin=200),

@@ -133,6 +133,7 @@ _SETTINGS = "POST /api/v1/users/user/settings/update"
 _KEYS_ON = {"auth_api_key.enable": True}
 
 
+_CONTROLS = "PAGE /c/new/controls"
 _LINK_ACCESS = "POST /api/v1/chats/shared/{share_id}/access/update"
 
 
@@ -277,6 +278,12 @@ FACES = [
     ),
     Face("chat.system_prompt", _SETTINGS, lambda t: t.settings(system="Be rude."), {}, {"system": "Be rude."}),
     Face("chat.params", _SETTINGS, lambda t: t.settings(params={"seed": 1}), {}, {"params": {"seed": 1}}),
+    Face("chat.controls", "PAGE /", lambda t: t.shows("/", "data-controls"), False, True),
+    Face("chat.controls", "PAGE /c/{chat_id}/controls", lambda t: t.get(f"{t.chat()[0]}/controls"), 403, 200),
+    Face("chat.controls", "PAGE /c/new/controls", lambda t: t.form("/c/new/controls", system="x"), 403, 200),
+    Face("chat.system_prompt", _CONTROLS, lambda t: t.shows("/c/new/controls", 'name="system"'), False, True),
+    Face("chat.params", _CONTROLS, lambda t: t.shows("/c/new/controls", 'name="temperature"'), False, True),
+    Face("chat.temporary", "PAGE /", lambda t: t.shows("/", 'data-key="temporary"'), False, True),
     Face("chat.file_upload", "PAGE /c/files", lambda t: t.upload("/c/files"), 403, 200),
     Face("chat.file_upload", "POST /api/v1/files/", lambda t: t.upload("/api/v1/files/"), 403, 200),
     Face(
@@ -463,5 +470,6 @@ FACES = [
     ),
     Face("settings.interface", _SETTINGS, lambda t: t.settings(widescreenMode=True), {}, {"widescreenMode": True}),
     Face("settings.interface", "PAGE /settings/theme", lambda t: t.form("/settings/theme", theme="dark"), 403, 204),
+    Face("settings.interface", "PAGE /settings/keyboard", lambda t: t.form("/settings/keyboard", name="new"), 403, 200),
     Face("settings.interface", "PAGE /settings", lambda t: t.shows("/settings", "/settings/theme"), False, True),
 ]
