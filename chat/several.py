@@ -11,12 +11,16 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
 from django.utils.translation import gettext as _
 
 from accounts.models import User
 from chat import services
+from chat.config import ChatConfig
+from chat.folders import place_for
 from chat.models import Chat, Message, State, Turn
+from chat.pictures import picture_items
 from chat.selectors import branch_of
 from chat.services import Started
 from chat.sessions import Place
@@ -38,6 +42,7 @@ def start_several(
     chat_id: uuid.UUID | None = None,
     knowledge_ids: Sequence[str] = (),
     file_ids: Sequence[str] = (),
+    pictures: Sequence[UploadedFile[bytes]] = (),
     folder_id: str = "",
     params: Mapping[str, Any] | None = None,
 ) -> list[Started]:
@@ -51,10 +56,14 @@ def start_several(
         raise UserError(_("At most %(most)s models can answer one question.") % {"most": MOST})
     text = services.check_text(text)
     services.check_stored(by)
+    services.check_count(len(file_ids) + len(pictures))
     items = services.attachable(by, knowledge_ids, file_ids)
+    if pictures:
+        require(by, "chat.file_upload", status=403)
+        items += picture_items(pictures, largest=ChatConfig.load().max_image_bytes)
     models = [place.model_id for place in places]
     if chat_id is None:
-        folder = services.place_for(by, folder_id) if folder_id else None
+        folder = place_for(by, folder_id) if folder_id else None
         title, first = services.title_of(text), dict(params or {})
         chat = Chat.objects.create(owner=by, title=title, model_ids=models, folder=folder, params=first)
     else:
