@@ -6,6 +6,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections import OrderedDict
+from typing import Any
 
 from django.db import transaction
 
@@ -29,8 +30,9 @@ def looked_at(chat: Chat, reader: Person) -> None:
         return
     if chat.folder_id and Folder.objects.shared_with(reader).filter(pk=chat.folder_id).exists():
         return
+    actor: Any = reader
     with transaction.atomic():
-        record("chat.read", by=reader, object_type="chat", object_id=str(chat.pk))  # type: ignore[arg-type]
+        record("chat.read", by=actor, object_type="chat", object_id=str(chat.pk))
     _looks[key] = now
     while len(_looks) > _MOST:
         _looks.popitem(last=False)
