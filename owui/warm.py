@@ -14,4 +14,4 @@ def prepare() -> None:
     get_resolver().reverse_dict  # noqa: B018
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
+    gc.set_threshold(10_000, 10, 10)

@@ -137,12 +137,14 @@ async def soak(site: BenchSite, tokens: Sequence[str], report: Report, *, minute
     with site.fresh() as node:
         await warm(site, node, tokens)
         points: list[tuple[float, float]] = []
-        faults, replies, end = [], 0, time.monotonic() + minutes * 60
+        began = time.monotonic()
+        faults, replies, end = [], 0, began + minutes * 60
         while time.monotonic() < end:
             run = await one_round(site, node, PAGE, tokens[:200], Ask(200, 10), ramp=2)
             faults += run.faults
             replies += len(run.replies)
             points.append((time.monotonic(), workers_mb(node)[0]))
+            report.say(f"{(time.monotonic() - began) / 60:5.1f} min: {points[-1][1]:.0f} MB, {len(run.faults)} faults")
         what = f"page, {minutes:g} minutes at 200 streams"
         settled = points[len(points) // 3 :] if len(points) > 5 else points
         report.add(what, "faulty replies", len(faults), 0, note=f"of {replies}" + (f": {faults[0]}" if faults else ""))
