@@ -55,11 +55,6 @@ TOGGLES = (
         gettext_lazy("Follow the answer while it is written"),
         default=True,
     ),
-    Toggle(
-        "notificationEnabled",
-        gettext_lazy("Notify me when an answer in another chat is finished"),
-        gettext_lazy("By this browser, when you are looking at something else. It asks for your consent."),
-    ),
     Toggle("title.auto", gettext_lazy("Give my chats a title after the first answer"), default=True),
     Toggle("autoTags", gettext_lazy("Give my chats tags"), default=True),
     Toggle("autoFollowUps", gettext_lazy("Suggest questions that could follow"), default=True),

@@ -19,8 +19,8 @@ from typing import Any
 import psutil
 import psycopg
 
+from owui.embedded.plan import AFTER_ANSWERS
 from tests.ports import free_ports
-from tests.processes.server import AFTER_ANSWERS
 
 ROOT = Path(__file__).resolve().parents[2]
 
