@@ -18,7 +18,7 @@ from chat.runner import runner
 from owui import warm
 from owui.audit.sealer import seal_forever
 from owui.lib import ending
-from owui.lib.aio import in_thread
+from owui.lib.aio import end, in_thread
 from owui.lib.errors import UserError
 from owui.lib.http import close_client
 
@@ -86,6 +86,7 @@ class Lifespan:
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         stop = asyncio.Event()
         sealer: asyncio.Task[None] | None = None
+        tidier: asyncio.Task[None] | None = None
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
@@ -103,12 +104,15 @@ class Lifespan:
                 await runner.start()
                 afterwards.start()
                 sealer = asyncio.create_task(seal_forever(stop), name="audit-sealer")
+                tidier = asyncio.create_task(warm.tidy(), name="tidy")
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
                 stop.set()
                 await runner.stop()
                 await afterwards.stop()
                 await nodes.stop()
+                if tidier is not None:
+                    await end([tidier])
                 if sealer is not None:
                     with contextlib.suppress(asyncio.CancelledError):
                         await asyncio.wait_for(sealer, 5)
