@@ -12,6 +12,8 @@
 
   document.addEventListener("keydown", (event) => {
     if (event.target.id !== "search-field" || event.isComposing) return;
+    // The browser's own Escape only empties a search field.
+    if (event.key === "Escape") event.target.closest("dialog")?.close();
     const all = options();
     const place = all.findIndex((option) => option.getAttribute("aria-selected") === "true");
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
