@@ -26,7 +26,7 @@
     { passive: true },
   );
   new ResizeObserver(() => {
-    if (following && owui.ui.scrollOnResponseGeneration !== false) toFoot();
+    if (following) toFoot();
     else mark(Boolean(messages.querySelector("[data-turn]")));
   }).observe(messages);
   new ResizeObserver(() => following && toFoot()).observe(view);

@@ -13,7 +13,6 @@ from xml.etree.ElementTree import Element
 
 from latex2mathml.converter import Converter
 
-from . import chemistry
 from .labels import attribute, text, words
 
 LIMIT = 2_000
@@ -74,8 +73,7 @@ def _mathml(latex: str, display: bool) -> str | None:
     if not latex.strip() or len(latex) > LIMIT or _REFUSED.search(latex) or _too_deep(latex):
         return None
     try:
-        plain = chemistry.expand(_COMMENT.sub("", latex))
-        tree = Converter(display="block" if display else "inline").convert_to_element(plain)
+        tree = Converter(display="block" if display else "inline").convert_to_element(_COMMENT.sub("", latex))
         out: list[str] = []
         _write(tree, out, 0)
     except Exception:  # the library raises whatever its parser meets; a formula must never break an answer
