@@ -10,7 +10,7 @@ from typing import Any
 from django.contrib.staticfiles.finders import BaseFinder
 from django.core.files.storage import FileSystemStorage
 
-# Only these files of these packages; what else lies in them is nobody's business. See docs/decisions/0010-diagrams.md.
+# Only these files of these packages, for diagrams; what else lies in them is nobody's business.
 FILES = {
     "mermaidx": ("assets/mermaid.js",),
     "js_lib_vega_embed": ("static/js_lib_vega_embed/vega-embed-full.js",),
