@@ -8,9 +8,12 @@ from django.conf import settings
 from django.db import DatabaseError
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
+from django.utils.safestring import mark_safe
 
+from accounts import interface, preferences
 from owui.config.sections import UiConfig
 from owui.health import VERSION
+from owui.lib.markdown import render
 from rbac.sharing import is_verified
 
 THEMES = ("light", "dark")
@@ -25,9 +28,12 @@ def page(request: HttpRequest) -> dict[str, Any]:
 def _page(user: Any) -> dict[str, Any]:
     """An error page must also come out while the database is away."""
     values: dict[str, Any] = {"name": settings.BOOT.webui_name, "version": VERSION, "theme": "", "banner_list": []}
+    values |= {"ui": {}, "shortcut_list": interface.SHORTCUTS, "watermark": ""}
     try:
         if is_verified(user):
-            values |= {"theme": theme_of(user.settings), "banner_list": banners()}
+            ui = preferences.interface_of(user)
+            values |= {"theme": theme_of(user.settings), "banner_list": banners(), "ui": interface.for_scripts(ui)}
+            values |= {"shortcut_list": interface.shortcuts_of(ui), "watermark": UiConfig.load().response_watermark}
     except DatabaseError:
         pass  # the page is shown plainly
     return values
@@ -47,7 +53,8 @@ def banners() -> list[dict[str, Any]]:
             "id": str(banner.get("id", "")),
             "type": banner.get("type") if banner.get("type") in BANNER_KINDS else "info",
             "title": str(banner.get("title") or ""),
-            "content": str(banner["content"]),
+            # what the renderer returns has been through the sanitiser
+            "content": mark_safe(render(str(banner["content"]))),  # noqa: S308
             "dismissible": bool(banner.get("dismissible", banner.get("dismissable", True))),
         }
         for banner in UiConfig.load().banners

@@ -66,6 +66,23 @@ def save_preferences(user: User, sent: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @transaction.atomic
+def change_interface(user: User, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Changes single fields of `ui` and keeps the others: what a page does with one switch. 403 when the person may not
+    set one of them, for there it was a control that they should not have."""
+    refused = sorted(name for name in changes if not may_set(user, name))
+    if refused:
+        require(user, _KEYS.get(refused[0], INTERFACE), status=403)
+    row = User.objects.select_for_update().get(pk=user.pk)
+    stored = _object(_object(row.settings).get("ui"))
+    return _object(save_preferences(user, {"ui": {**stored, **changes}}).get("ui"))
+
+
+def interface_of(user: User) -> dict[str, Any]:
+    """The person's own interface settings over the house's."""
+    return _object(preferences_of(user)["ui"])
+
+
+@transaction.atomic
 def save_info(user: User, sent: Mapping[str, Any]) -> dict[str, Any]:
     """Replaces parts of the free object that clients keep about their own person. 413 when it grows too large."""
     row = User.objects.select_for_update().get(pk=user.pk)
@@ -90,7 +107,7 @@ def set_theme(user: User, theme: str) -> None:
 
 def _permitted(user: User, sent: Mapping[str, Any], stored: dict[str, Any]) -> dict[str, Any]:
     """The new `ui`: what was sent where the person may set it, what is stored elsewhere."""
-    mine = {name for name in {*sent, *stored} if _may_set(user, name)}
+    mine = {name for name in {*sent, *stored} if may_set(user, name)}
     out = {k: v for k, v in sent.items() if k in mine} | {k: v for k, v in stored.items() if k not in mine}
     if not (may(user, "features.webhooks") and is_offered("features.webhooks")):
         notices = {k: v for k, v in _object(out.get("notifications")).items() if k != _WEBHOOK}
@@ -100,7 +117,8 @@ def _permitted(user: User, sent: Mapping[str, Any], stored: dict[str, Any]) -> d
     return out
 
 
-def _may_set(user: User, name: str) -> bool:
+def may_set(user: User, name: str) -> bool:
+    """Whether the person may set a field of `ui`."""
     key = _KEYS.get(name, INTERFACE)
     return not key or (may(user, key) and is_offered(key))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from accounts.views import account, devices, directory, entry, factors, keys, oauth, trusted
+from accounts.views import account, devices, directory, entry, factors, interface, keys, oauth, trusted
 
 app_name = "accounts"
 
@@ -26,6 +26,8 @@ urlpatterns = [
     path("oauth/<slug:provider>/login/callback", oauth.callback, name="oauth-callback-former"),
     path("settings", account.settings_page, name="settings"),
     path("settings/theme", account.theme, name="theme"),
+    path("settings/interface", interface.save, name="interface"),
+    path("settings/keyboard", interface.shortcut, name="shortcut"),
     path("settings/password", account.password_change, name="password-change"),
     path("settings/confirm", factors.confirm, name="confirm"),
     path("settings/app", factors.app, name="app"),

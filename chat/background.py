@@ -42,6 +42,16 @@ class Background:
         return self.capabilities.get("vision") is not False
 
 
+def sees(resolved: Resolved) -> bool:
+    """Whether a model can look at pictures, before anything is asked."""
+    return Background(capabilities=capabilities_of(resolved)).sees
+
+
+def capabilities_of(resolved: Resolved) -> dict[str, Any]:
+    """What a model can do, by its own word and the house's for those that say nothing."""
+    return _capabilities(UiConfig.load().default_model_metadata) | _capabilities(resolved.meta)
+
+
 def background_of(
     user: User,
     resolved: Resolved,
@@ -78,7 +88,7 @@ def background_of(
         system=fill(prompt, values),
         params=params,
         items=items,
-        capabilities=_capabilities(interface.default_model_metadata) | _capabilities(resolved.meta),
+        capabilities=capabilities_of(resolved),
         values=values,
         largest_picture=ChatConfig.load().max_image_bytes,
     )

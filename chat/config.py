@@ -34,6 +34,12 @@ class ChatConfig(Section, prefix="chat"):
         stored=True,
         minimum=1,
     )
+    iframe_csp: str = setting(
+        "",
+        env="IFRAME_CSP",
+        label=_("Content Security Policy of artifacts"),
+        help=_("What HTML that a model wrote may load in its frame. Empty: nothing from other hosts."),
+    )
 
 
 def _on(default: bool, env: str, label: Any) -> Any:

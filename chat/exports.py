@@ -1,4 +1,4 @@
-"""Chats as a file: the field's JSON, written piece by piece, whatever their number."""
+"""Chats as a file: the field's JSON, written piece by piece, whatever their number; one chat as text."""
 
 from __future__ import annotations
 
@@ -7,14 +7,33 @@ from typing import Any
 from uuid import UUID
 
 import orjson
+from django.db import transaction
 from django.db.models import QuerySet
 
+from accounts.models import User
 from chat.models import Chat, Message
 from chat.schemas import chat_json
+from chat.selectors import branch_of
+from owui.audit.record import record
 from owui.lib.aio import in_thread
+from rbac.permissions import require
 from rbac.sharing import Person
 
 AT_ONCE = 50
+
+
+@transaction.atomic
+def begin_export(chats: QuerySet[Any, Any], *, by: User, form: str = "json") -> None:
+    """Whoever takes chats out of the product needs `chat.export` (401 without), and the audit log says how many."""
+    require(by, "chat.export")
+    detail = {"chats": chats.count(), "form": form}
+    record("chat.export", by=by, object_type="user", object_id=str(by.pk), detail=detail)
+
+
+def as_text(chat: Chat) -> str:
+    """The visible path, one block a message."""
+    blocks = (f"### {m.author.upper()}\n{m.content}" for m in branch_of(chat.pk, chat.current_id))
+    return "\n\n".join(blocks) + "\n"
 
 
 async def exported(chats: QuerySet[Any, Any], *, reader: Person) -> AsyncIterator[bytes]:

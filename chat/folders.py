@@ -16,6 +16,7 @@ from rbac.history import acting
 from rbac.permissions import require, require_feature
 from rbac.services import NOT_SHAREABLE, allowed_audiences, announce
 from rbac.sharing import Person
+from rbac.shortcuts import get_writable
 
 NAME_TAKEN = "A folder with this name exists already in this place. Choose another name."
 _TREE_LOCK = 0x6F777575
@@ -24,6 +25,13 @@ _TREE_LOCK = 0x6F777575
 def check_folders(by: Person) -> None:
     """403 while folders are switched off, and without `features.folders`."""
     require_feature(by, "features.folders", status=403)
+
+
+def place_for(by: Person, folder_id: str) -> Folder:
+    """The folder that a chat of the person's is to lie in. 404 no such folder; 403 one that they may only read."""
+    check_folders(by)
+    found: Folder = get_writable(Folder.objects.all(), by, folder_id)
+    return found
 
 
 @transaction.atomic

@@ -13,15 +13,14 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from accounts.models import User
-from chat.folders import check_folders
-from chat.models import Chat, Folder
+from chat.folders import place_for
+from chat.models import Chat
 from chat.services import own_chat
 from owui.audit.record import record
 from owui.lib.errors import UserError
 from rbac.history import acting
 from rbac.permissions import require
 from rbac.services import announce
-from rbac.shortcuts import get_writable
 
 TAG_CHARS = 80
 TAGS_PER_CHAT = 50
@@ -73,10 +72,7 @@ def move_chat(*, by: User, chat_id: uuid.UUID, folder_id: str | None) -> Chat:
     """
     acting(by)
     chat = own_chat(by, chat_id)
-    folder = None
-    if folder_id:
-        check_folders(by)
-        folder = get_writable(Folder.objects.all(), by, folder_id)
+    folder = place_for(by, folder_id) if folder_id else None
     before, chat.folder = chat.folder_id, folder
     if before == chat.folder_id:
         return chat
@@ -140,6 +136,15 @@ def all_tags(user: User) -> list[tuple[str, int]]:
         Chat.objects.writable_by(user).filter(meta__has_key="tags").values_list("meta__tags", flat=True)
     )
     return sorted(Counter(str(tag) for tags in used for tag in tags or []).items())
+
+
+def recent_tags(user: User, most: int) -> list[str]:
+    """The tags of the person's newest chats, the most used first: to choose from. One short statement."""
+    newest: Any = (
+        Chat.objects.writable_by(user).order_by("-updated_at", "id").values_list("meta__tags", flat=True)[:500]
+    )
+    used = Counter(str(tag) for tags in newest for tag in tags or [])
+    return [name for name, _count in used.most_common(most)]
 
 
 def tagged(chats: QuerySet[Any, Any], name: str) -> QuerySet[Any, Any]:

@@ -12,6 +12,7 @@ import binascii
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from django.core.files.uploadedfile import UploadedFile
 from django.utils.translation import gettext as _
 
 from chat.engine.prompt import Message
@@ -22,6 +23,12 @@ from owui.lib.outside import Unreachable, fetch
 TYPES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 #: pictures of one request, and links among them
 MOST, MOST_LINKS = 50, 8
+_SIGNATURES = {
+    "image/png": (b"\x89PNG\r\n\x1a\n",),
+    "image/jpeg": (b"\xff\xd8\xff",),
+    "image/gif": (b"GIF87a", b"GIF89a"),
+    "image/webp": (b"RIFF",),
+}
 PLACE = {"type": "text", "text": "[image]"}
 
 
@@ -40,6 +47,28 @@ def content_of(text: str, files: Sequence[Any] | None) -> str | list[dict[str, A
 def is_picture(item: Any) -> bool:
     """Whether an attached item is a picture; everything else is for retrieval."""
     return isinstance(item, Mapping) and item.get("type") == "image"
+
+
+def picture_items(uploads: Sequence[UploadedFile[bytes]], *, largest: int) -> list[dict[str, Any]]:
+    """Pictures that came with a question, as they are stored with it. For a thread.
+
+    :raises UserError: 400 no picture of the usual kinds, 413 too large or too many
+    """
+    if len(uploads) > MOST:
+        text = _("At most %(count)s pictures can be sent at once.")
+        raise UserError(text % {"count": MOST}, status=413, code="too_many_pictures")
+    items = []
+    for upload in uploads:
+        if (upload.size or 0) > largest:
+            raise _too_large(largest)
+        data = upload.read()
+        # By what it holds: names and types are the sender's word.
+        kind = next((kind for kind, starts in _SIGNATURES.items() if data.startswith(starts)), None)
+        if kind is None or (kind == "image/webp" and data[8:12] != b"WEBP"):
+            raise _unusable()
+        url = f"data:{kind};base64,{base64.b64encode(data).decode()}"
+        items.append({"type": "image", "name": (upload.name or "")[:255], "url": url})
+    return items
 
 
 async def with_pictures(

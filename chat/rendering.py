@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 
 from chat.engine.events import FINISH, SOURCES, STATUS, TEXT, Logged, Numbered, Transcript
 from chat.models import Citation, Message, State
+from chat.pictures import is_picture
 from chat.services import may_rate
 from chat.tree import children_of
 from owui.lib.markdown import Fold, IncrementalRenderer, render, render_code, render_plain, split
@@ -28,6 +29,7 @@ def can_of(user: Person) -> dict[str, bool]:
         "models": "workspace.models",
         "edit": "chat.edit",
         "delete": "chat.delete",
+        "export": "chat.export",
         "share": "chat.share",
         "regenerate": "chat.regenerate_response",
         "continue": "chat.continue_response",
@@ -35,6 +37,8 @@ def can_of(user: Person) -> dict[str, bool]:
         "delete_message": "chat.delete_message",
         "import": "chat.import",
         "tts": "chat.tts",
+        "controls": "chat.controls",
+        "temporary": "chat.temporary",
     }
     # "store": the page keeps chats; whoever may have temporary ones only can read here and write nothing.
     can = {"store": True, "rate": may_rate(user)} | {name: may(user, key) for name, key in keys.items()}
@@ -79,6 +83,9 @@ def message_view(
     view: dict[str, Any] = {
         "id": message.pk,
         "chat_id": message.chat_id,
+        "parent_id": message.parent_id,
+        "column": (message.meta or {}).get("modelIdx"),
+        "chosen": bool((message.meta or {}).get("chosen")),
         "author": message.author,
         "state": message.state,
         "error": message.error,
@@ -92,7 +99,9 @@ def message_view(
         "attached_list": [
             {"name": item.get("name", ""), "kind": "file" if item.get("type") == "file" else "knowledge"}
             for item in message.files or []
+            if not is_picture(item)
         ],
+        "picture_list": [item.get("name", "") for item in message.files or [] if is_picture(item)],
     }
     view["is_edited"] = "edited_at" in message.meta
     if message.author == "user":
@@ -128,7 +137,10 @@ def answer_html(content: str, citations: int = 0) -> SafeString:
 def _fold(fold: Fold) -> str:
     view: dict[str, Any] = {"kind": fold.kind, "summary": fold.summary, "name": fold.name, "seconds": fold.seconds}
     view["html"] = _safe(render(fold.text)) if fold.text else ""
-    view |= {f"{name}_html": _safe(render_code(value, "json")) for name, value in fold.values.items()}
+    view |= {
+        f"{name}_html": _safe(render_code(value, "json" if value[0] in "{[" else ""))
+        for name, value in fold.values.items()
+    }
     return render_to_string("chat/_stored_fold.html", {"fold": view})
 
 

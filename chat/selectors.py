@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from django.db.models.fields.json import KeyTextTransform
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from chat.engine.events import Logged, Transcript
+from chat.folder_tree import folder_tree, may_use_folders
 from chat.models import Chat, Citation, Message, State, Turn, TurnEvent
 from chat.oversight import looked_at
 from chat.passages import blank_unreadable
@@ -18,7 +22,11 @@ from chat.tree import branch_to
 from owui.lib.written import Written
 from rbac.sharing import Person, is_verified
 
-SIDEBAR = 40
+SIDEBAR, PINNED = 40, 200
+#: a place in the list is an age in microseconds, of this millennium
+_LATEST = 32_503_680_000_000_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SHOWN = ("id", "title", "updated_at", "pinned")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +43,9 @@ class Branch:
 def load_branch(chat: Chat, *, reader: Person, leaf: uuid.UUID | None = None, only: uuid.UUID | None = None) -> Branch:
     """Six statements at most. `only` narrows texts to one message (its siblings are known all the same). The citations
     of documents that the reader may not read have no words."""
-    outline = {m.pk: m for m in chat.messages.only("id", "parent_id", "chat_id", "author").order_by("created_at")}
-    shown = [m.pk for m in branch_to(outline, leaf or chat.current_id)] if only is None else [only]
+    rows = chat.messages.only("id", "parent_id", "chat_id", "author").annotate(column=_column())
+    outline = {m.pk: m for m in rows.order_by("created_at")}
+    shown = _with_columns(branch_to(outline, leaf or chat.current_id), outline) if only is None else [only]
     messages = {m.pk: m for m in chat.messages.filter(pk__in=shown)}
     running = _running([m for m in messages.values() if m.state == State.RUNNING])
     # Answers that ended between the two statements are read again, whole.
@@ -45,6 +54,24 @@ def load_branch(chat: Chat, *, reader: Person, leaf: uuid.UUID | None = None, on
     citations = list(Citation.objects.filter(message_id__in=shown))
     blank_unreadable(citations, reader)
     return Branch(chat, [messages[pk] for pk in shown if pk in messages], list(outline.values()), citations, running)
+
+
+def _column() -> KeyTextTransform:
+    """Which of several models an answer is of, as text; None for an answer that stands alone."""
+    return KeyTextTransform("modelIdx", "meta")
+
+
+def _with_columns(branch: Sequence[Any], outline: Mapping[uuid.UUID, Any]) -> list[uuid.UUID]:
+    """The branch, each answer of several models followed by the newest of the other columns."""
+    beside: dict[uuid.UUID, dict[str, uuid.UUID]] = {}
+    for row in outline.values():
+        if row.column is not None and row.parent_id:
+            beside.setdefault(row.parent_id, {})[row.column] = row.pk
+    shown: list[uuid.UUID] = []
+    for row in branch:
+        columns = beside.get(row.parent_id, {}) if row.column is not None else {}
+        shown += [row.pk, *(pk for column, pk in columns.items() if column != row.column)]
+    return shown
 
 
 def _running(messages: list[Message]) -> dict[uuid.UUID, tuple[uuid.UUID, int, Transcript, int]]:
@@ -82,21 +109,69 @@ def branch_of(chat_id: uuid.UUID, leaf: uuid.UUID | None) -> list[Message]:
     return branch_to({m.pk: m for m in Message.objects.raw(_BRANCH, [leaf, chat_id, chat_id])}, leaf)
 
 
-def sidebar_of(user: Person, current: uuid.UUID | None = None, query: str = "") -> dict[str, Any]:
-    """The person's chats: pinned ones, then by age. Two statements."""
+def sidebar_of(
+    user: Person, current: uuid.UUID | None = None, *, folder: uuid.UUID | None = None, after: str = ""
+) -> dict[str, Any]:
+    """The person's folders, pinned chats, and the newest of the others by age; `after` continues a list that ended
+    there. Five statements at most, two for a further page; chats in folders stand there and not among the others."""
     chats = Chat.objects.filter(owner_id=user.id, archived=False)
-    if query:
-        chats = chats.filter(title__icontains=query)
-    rows = chats.order_by("-updated_at", "id").values("id", "title", "updated_at", "pinned")
-    pinned = [_item(r, current) for r in rows.filter(pinned=True)[:SIDEBAR]]
+    has_folders = may_use_folders(user)
+    loose = chats.filter(folder__isnull=True) if has_folders else chats
+    groups, rest = _page(loose.filter(pinned=False), current, after)
+    if after:
+        return {"pinned": [], "group_list": groups, "next_url": rest, "is_further": True}
+    pinned = chats.filter(pinned=True).order_by("-updated_at", "id").values(*_SHOWN)[:PINNED]
+    return {
+        "pinned": [_item(row, current) for row in pinned],
+        "group_list": groups,
+        "next_url": rest,
+        "has_folders": has_folders,
+        "folder_list": folder_tree(user, chat=current, folder=folder) if has_folders else [],
+    }
+
+
+def _page(chats: Any, current: uuid.UUID | None, after: str) -> tuple[list[dict[str, Any]], str]:
+    """One page in groups of age, and the address of the next. By the last row's place, not by number: what moves to the
+    top meanwhile is neither shown twice nor passed over. A group that goes on has no label again."""
+    last = place_of(after)
+    rows = list(beyond(chats, last).values(*_SHOWN)[: SIDEBAR + 1])
     groups: dict[str, list[dict[str, Any]]] = {}
-    for row in rows.filter(pinned=False)[:SIDEBAR]:
+    for row in rows[:SIDEBAR]:
         groups.setdefault(age_of(row["updated_at"]), []).append(_item(row, current))
-    return {"pinned": pinned, "group_list": [{"label": label, "chats": items} for label, items in groups.items()]}
+    going_on = age_of(last[0]) if last else None
+    shown = [{"label": label, "chats": items, "goes_on": label == going_on} for label, items in groups.items()]
+    rest = f"{reverse('chat:chat-search')}?after={place_text(rows[SIDEBAR - 1])}" if len(rows) > SIDEBAR else ""
+    if rest and current:
+        rest += f"&chat={current}"
+    return shown, rest
+
+
+def beyond(chats: Any, last: tuple[datetime, uuid.UUID] | None) -> Any:
+    """Chats newest first, after a place in that order: the first condition is the index's, the second is for ties."""
+    if last:
+        moment, key = last
+        chats = chats.filter(updated_at__lte=moment).exclude(updated_at=moment, pk__lte=key)
+    return chats.order_by("-updated_at", "id")
+
+
+def place_text(row: dict[str, Any]) -> str:
+    """A row's place in the list, for an address."""
+    since: timedelta = row["updated_at"] - _EPOCH
+    return f"{since // timedelta(microseconds=1)}.{row['id']}"
+
+
+def place_of(text: str) -> tuple[datetime, uuid.UUID] | None:
+    """What `place_text` made; None for anything else, which is the beginning."""
+    moment, _dot, key = text.partition(".")
+    try:
+        since = int(moment)
+        return (_EPOCH + timedelta(microseconds=since), uuid.UUID(key)) if 0 <= since < _LATEST else None
+    except ValueError:
+        return None
 
 
 def _item(row: dict[str, Any], current: uuid.UUID | None) -> dict[str, Any]:
-    return {"id": row["id"], "title": row["title"], "active": row["id"] == current}
+    return {**row, "active": row["id"] == current}
 
 
 def age_of(moment: datetime) -> str:

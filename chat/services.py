@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from django.core.files.uploadedfile import UploadedFile
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -16,10 +17,12 @@ from psycopg.types.json import Jsonb
 from accounts.models import User
 from chat.config import ChatConfig
 from chat.engine.prompt import Message as PromptMessage
+from chat.folders import place_for
 from chat.models import Chat, Message, State, Turn
-from chat.pictures import content_of, is_picture
+from chat.pictures import content_of, is_picture, picture_items
 from chat.selectors import branch_of
 from chat.tree import newest_leaf
+from knowledge.config import RagConfig
 from knowledge.models import Document, KnowledgeBase
 from owui.audit.record import record
 from owui.config.sections import UiConfig
@@ -109,18 +112,30 @@ def start_turn(
     chat_id: uuid.UUID | None = None,
     knowledge_ids: Sequence[str] = (),
     file_ids: Sequence[str] = (),
+    pictures: Sequence[UploadedFile[bytes]] = (),
     parent_id: uuid.UUID | None = None,
+    folder_id: str = "",
+    params: Mapping[str, Any] | None = None,
 ) -> Started:
-    """A question and the empty answer to it; a new chat when `chat_id` is None.
+    """A question and the empty answer to it; a new chat when `chat_id` is None, which may begin in a folder.
 
+    :param pictures: files as they came, to be looked at by the model
     :param parent_id: the message the question follows; the end of the shown branch by default
-    :raises UserError: 400 empty, 413 too long, 404 no such chat, 409 while the branch is still being answered
+    :param params: of a new chat, already trimmed to what the person may set
+    :raises UserError: 400 empty or too many files, 413 too long, 404 no such chat, 409 while the branch is
+        still being answered
     """
     text = check_text(text)
     check_stored(by)
+    check_count(len(file_ids) + len(pictures))
     items = attachable(by, knowledge_ids, file_ids)
+    if pictures:
+        require(by, "chat.file_upload", status=403)
+        items += picture_items(pictures, largest=ChatConfig.load().max_image_bytes)
     if chat_id is None:
-        chat, branch = Chat(owner=by, title=title_of(text), model_ids=[model_id]), []
+        folder = place_for(by, folder_id) if folder_id else None
+        title, first = title_of(text), dict(params or {})
+        chat, branch = Chat(owner=by, title=title, model_ids=[model_id], folder=folder, params=first), []
     else:
         chat = own_chat(by, chat_id)
         branch = branch_of(chat.pk, parent_id or chat.current_id)
@@ -293,6 +308,14 @@ def delete_chat(*, by: User, chat_id: uuid.UUID) -> None:
     chat = own_chat(by, chat_id)
     record("chat.delete", by=by, object_type="chat", object_id=str(chat.pk), detail={"messages": chat.messages.count()})
     chat.delete()
+
+
+def check_count(files: int) -> None:
+    """400 when a message has more files than the administrator allows."""
+    limit = RagConfig.load().file_max_count
+    if limit and files > limit:
+        text = _("At most %(limit)s files can be attached to one message. Remove some and send again.")
+        raise UserError(text % {"limit": limit}, code="too_many_files")
 
 
 def attachable(user: User, knowledge_ids: Sequence[str], file_ids: Sequence[str]) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
+import orjson
 from asgiref.sync import async_to_sync
 from django.conf import settings
 from django.db.models import F, TextField
@@ -209,6 +210,7 @@ class StoredModel(NamedTuple):
     is_active: bool
     hidden: str | None
     description: str | None
+    tags: str | None = None
     stamp: str = ""
 
 
@@ -244,6 +246,20 @@ class ListedModel:
     def description(self) -> str:
         return (self.row.description if self.row else "") or ""
 
+    @property
+    def tags(self) -> list[str]:
+        """What its owner files it under: `[{name}]` in the field's form, or plain names."""
+        try:
+            found = orjson.loads((self.row.tags if self.row else "") or "[]")
+        except orjson.JSONDecodeError:
+            return []
+        names = (
+            [tag.get("name") if isinstance(tag, dict) else tag for tag in found if tag]
+            if isinstance(found, list)
+            else []
+        )
+        return [name for name in names if isinstance(name, str)]
+
 
 @dataclass(frozen=True, slots=True)
 class _Rows:
@@ -266,6 +282,7 @@ _STORED = {
     "c_active": F("is_active"),
     "c_hidden": KeyTextTransform("hidden", "meta"),
     "c_description": KeyTextTransform("description", "meta"),
+    "c_tags": KeyTextTransform("tags", "meta"),
 }
 
 

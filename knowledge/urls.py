@@ -19,5 +19,4 @@ urlpatterns = [
     path("knowledge/<uuid:pk>/documents/<uuid:document_id>/content", views.document_content, name="document-content"),
     path("knowledge/<uuid:pk>/documents/<uuid:document_id>/retry", views.document_retry, name="document-retry"),
     path("knowledge/<uuid:pk>/documents/<uuid:document_id>/delete", views.document_delete, name="document-delete"),
-    path("picker/knowledge", views.knowledge_picker, name="knowledge-picker"),
 ]

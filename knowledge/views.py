@@ -5,7 +5,6 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
@@ -18,13 +17,11 @@ from knowledge import services
 from knowledge.downloads import download
 from knowledge.forms import KnowledgeBaseForm
 from knowledge.models import Document, KnowledgeBase
-from knowledge.rendering import counted, document_row, document_rows, shown_bases
+from knowledge.rendering import document_row, document_rows, shown_bases
 from owui.lib.errors import Missing, UserError
 from rbac.permissions import may, require
 from rbac.sentences import access_sentences
 from rbac.shortcuts import get_readable, get_writable
-
-PICKED = 20
 
 
 def _readable(request: HttpRequest, pk: uuid.UUID) -> KnowledgeBase:
@@ -200,19 +197,3 @@ def document_delete(request: HttpRequest, pk: uuid.UUID, document_id: uuid.UUID)
         "verb": _("Delete"),
     }
     return render(request, "components/_confirm_dialog.html", context)
-
-
-@require_GET
-@signed_in
-def knowledge_picker(request: HttpRequest) -> HttpResponse:
-    """What may be added to a message with `#`."""
-    user: Any = request.user
-    query = request.GET.get("q", "").strip()
-    bases = counted(KnowledgeBase.objects.readable_by(user))
-    if query:
-        bases = bases.filter(Q(name__icontains=query) | Q(description__icontains=query))
-    items = [
-        {"id": kb.pk, "name": kb.name, "description": kb.description, "document_count": kb.document_count}
-        for kb in bases.order_by("name", "pk")[:PICKED]
-    ]
-    return render(request, "chat/_picker.html", {"item_list": items, "query": query})

@@ -17,18 +17,17 @@ from pydantic import BaseModel, ConfigDict
 
 from accounts.middleware import known_of
 from accounts.models import User
-from accounts.tokens import INVALID_TOKEN, Identity, still_valid
 from chat.api.sessions import answer_bound, is_bound
 from chat.api.upstream import Upstream, error_of
 from chat.background import Background, background_of
 from chat.dispatch import make_plan, standing_of
 from chat.engine.events import Outcome, Sources
 from chat.engine.prompt import text_of
-from chat.engine.turn import Event, TurnPlan, run_turn
+from chat.engine.turn import Event
 from chat.engine.usage import as_json
 from chat.pictures import with_pictures
 from chat.services import check_text
-from chat.standing import TYPES, Standing, used_in
+from chat.unstored import allowed
 from inference.api.relay import json_body
 from inference.catalogue import Resolved, resolve_with
 from inference.forwarding import About, for_person
@@ -39,7 +38,6 @@ from owui.lib.aio import begun
 from owui.lib.errors import UserError
 from owui.lib.guards import averified, verified
 from rbac.permissions import may
-from rbac.watch import Known, Lost, while_allowed
 
 router = Router(tags=["completions"])
 #: proxies give up on silence; comments in between keep the line open
@@ -101,7 +99,7 @@ async def create_completion(request: HttpRequest, form: CompletionForm) -> Any:
     standing = standing_of(user, resolved, form.files or [])
     # With knowledge there is more to ask for than what was read here.
     known = known_of(request, resolved.rights_end) if plan.retrieve is None else None
-    events = _allowed(plan, standing, request._identity, known)  # type: ignore[attr-defined]
+    events = allowed(plan, standing, request._identity, known)  # type: ignore[attr-defined]
     if form.stream:
         return await _streamed(events, form.model)
     return await _whole(events, form.model)
@@ -118,25 +116,6 @@ def _about(form: CompletionForm, resolved: Resolved) -> About:
     said = form.model_extra or {}
     texts = {"chat_id": said.get("chat_id"), "message_id": said.get("id") or said.get("message_id")}
     return About(model_id=resolved.model_id, **{name: text for name, text in texts.items() if isinstance(text, str)})
-
-
-async def _allowed(
-    plan: TurnPlan, standing: Standing, identity: Identity, known: Known | None
-) -> AsyncGenerator[Event, None]:
-    """The answer's events for as long as the caller may have them."""
-    used: set[tuple[str, str]] = set()
-
-    def lost() -> str:
-        return INVALID_TOKEN if still_valid(identity) is None else standing.lost(frozenset(used))
-
-    async with aclosing(while_allowed(run_turn(plan), standing.people, lost, TYPES, known=known)) as events:
-        try:
-            async for event in events:
-                if isinstance(event, Sources):
-                    used |= used_in(event.sources)
-                yield event
-        except Lost as gone:
-            yield Outcome("failed", str(gone), 403)
 
 
 def _admit(user: User, resolved: Resolved, form: CompletionForm) -> tuple[CompletionForm, Background]:

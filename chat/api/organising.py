@@ -11,14 +11,13 @@ from ninja import Router, Schema
 
 from accounts.models import User
 from chat import copies, organising, services
-from chat.exports import exported
+from chat.exports import begin_export, exported
 from chat.folders import check_folders
 from chat.models import Chat, Folder
 from chat.schemas import item_json
 from owui.lib.errors import Missing, Refused
 from owui.lib.guards import admin, verified
 from owui.lib.pagination import page_of
-from rbac.permissions import require
 from rbac.shortcuts import get_readable
 
 router = Router(tags=["chats"])
@@ -111,13 +110,13 @@ def list_of_person(request: HttpRequest, user_id: uuid.UUID, page: int | None = 
 @router.get("/all", auth=verified)
 def export_all(request: HttpRequest) -> StreamingHttpResponse:
     """All of one's chats, whole. 401 without `chat.export`."""
-    require(request.user, "chat.export")  # type: ignore[arg-type]
+    begin_export(_own(request), by=request.user)  # type: ignore[arg-type]
     return _export(request, _own(request))
 
 
 @router.get("/all/archived", auth=verified)
 def export_archived(request: HttpRequest) -> StreamingHttpResponse:
-    require(request.user, "chat.export")  # type: ignore[arg-type]
+    begin_export(_own(request, archived=True), by=request.user)  # type: ignore[arg-type]
     return _export(request, _own(request, archived=True))
 
 

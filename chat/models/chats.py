@@ -165,7 +165,10 @@ class Chat(models.Model):
         verbose_name_plural = _("chats")
         ordering = ["-updated_at"]
         # The sidebar's question, answered from the index alone in order.
-        indexes = [models.Index(fields=["owner", "archived", "-updated_at", "id"])]
+        indexes = [
+            models.Index(fields=["owner", "archived", "-updated_at", "id"]),
+            models.Index(fields=["owner", "-updated_at"], condition=Q(pinned=True), name="chat_pinned"),
+        ]
 
     def __str__(self) -> str:
         """The id: titles quote what people asked, and Django admin shows this text to whoever governs."""

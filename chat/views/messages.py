@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -22,10 +22,12 @@ from chat.models import Chat, Message
 from chat.nodes import nodes
 from chat.oversight import looked_at
 from chat.services import Started
+from chat.several import grouped
+from chat.views import controls, several
 from inference.catalogue import resolve_for
 from owui.config.sections import UiConfig
 from owui.lib.aio import in_thread
-from owui.lib.errors import Missing
+from owui.lib.errors import Missing, UserError
 
 #: what an answer shall have that the first one had not, as the model is told it
 AGAIN = {
@@ -40,24 +42,30 @@ async def message_create(request: HttpRequest, chat_id: uuid.UUID | None = None)
     """A question from the composer. Answers with the question and the running answer; a new chat gets its address."""
     user: Any = await request.auser()
     form = request.POST  # read by now, for the CSRF check
-    started, html = await start_with(
-        user,
-        form.get("model", ""),
-        services.start_turn,
-        show=partial(_asked_html, user),
-        known=partial(known_of, request),
-        text=form.get("text", ""),
-        chat_id=chat_id,
-        knowledge_ids=form.getlist("knowledge"),
-        file_ids=form.getlist("file"),
-    )
+    models = list(dict.fromkeys(model for model in form.getlist("model") if model))
+    if len(models) > 1:
+        return await several.ask(request, user, models, chat_id, told=_tell_tabs)
+    try:
+        started, html = await start_with(
+            user,
+            models[0] if models else "",
+            services.start_turn,
+            show=partial(_asked_html, user),
+            known=partial(known_of, request),
+            text=form.get("text", ""),
+            chat_id=chat_id,
+            knowledge_ids=form.getlist("knowledge"),
+            file_ids=form.getlist("file"),
+            pictures=request.FILES.getlist("picture"),
+            folder_id=form.get("folder", ""),
+            params=None if chat_id else await in_thread(controls.sent_with)(user, form),
+        )
+    except UserError as error:
+        if error.code != "model":
+            raise
+        return await in_thread(several.model_lost)(request, error)
     await _tell_tabs(user, started, html)
-    if not request.headers.get("HX-Request"):  # sent before the page's scripts were there, or without any
-        return redirect("chat:chat-page", started.chat.pk)
-    response = HttpResponse(html)
-    if started.is_new_chat:
-        response["HX-Push-Url"] = f"/c/{started.chat.pk}"
-    return response
+    return several.asked(request, started, html)
 
 
 @require_POST
@@ -236,7 +244,7 @@ def _asked_html(user: Any, started: Started) -> str:
 
 def _branch_response(request: HttpRequest, user: Any, chat: Chat) -> HttpResponse:
     branch = selectors.load_branch(chat, reader=user)
-    views = rendering.branch_views(branch.messages, branch.everything, branch.citations, branch.running)
+    views = grouped(rendering.branch_views(branch.messages, branch.everything, branch.citations, branch.running))
     context = {"message_list": views, "can": rendering.can_of(user)}
     response = render(request, "chat/_message_list.html", context)
     response["HX-Retarget"], response["HX-Reswap"] = "#messages", "innerHTML"

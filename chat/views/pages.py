@@ -12,11 +12,15 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from accounts.web import go, signed_in
-from chat import organising, rendering, selectors, services
+from chat import folders, organising, rendering, selectors, services
 from chat.forms import TitleForm
 from chat.models import Chat
 from chat.oversight import looked_at
-from chat.views.models import model_choices, suggestions
+from chat.several import grouped
+from chat.views.composer import chip, composer_of, suggestions_for
+from chat.views.models import picker_of
+from chat.views.search import current_chat, shown_list
+from chat.views.temporary import temporary_of
 from knowledge.models import KnowledgeBase
 from owui.config.sections import UiConfig
 from owui.lib.errors import Missing
@@ -26,11 +30,14 @@ from rbac.permissions import require
 @require_GET
 @signed_in
 def home(request: HttpRequest) -> HttpResponse:
-    """`/`: a new chat. `?knowledge=` puts a base on it, `?model=` chooses one, `?q=` fills the composer."""
+    """`/`: a new chat. `?knowledge=` puts a base on it, `?folder=` begins it there, `?model=` (or `?models=`)
+    chooses one, `?q=` fills the composer; with `&submit=true` it is sent, unless another site led here."""
     user: Any = request.user
     asked = request.GET.getlist("knowledge")
     bases = KnowledgeBase.objects.readable_by(user).filter(pk__in=services.uuids(asked)) if asked else []
-    return _page(request, None, knowledge_list=[{"id": b.pk, "name": b.name} for b in bases])
+    asked_folder = request.GET.get("folder", "")
+    folder = folders.place_for(user, asked_folder) if asked_folder else None
+    return _page(request, None, knowledge_list=[chip("knowledge", b.pk, b.name) for b in bases], folder=folder)
 
 
 @require_GET
@@ -42,56 +49,53 @@ def chat_page(request: HttpRequest, chat_id: uuid.UUID) -> HttpResponse:
         raise Missing(_("This chat does not exist, or it is not yours."))
     looked_at(chat, user)
     branch = selectors.load_branch(chat, reader=user)
-    views = rendering.branch_views(branch.messages, branch.everything, branch.citations, branch.running)
+    views = grouped(rendering.branch_views(branch.messages, branch.everything, branch.citations, branch.running))
     items = services.attached_items([m for m in branch.messages if m.author == "user"])
-    chosen = [{"id": i["id"], "name": i["name"]} for i in items if i.get("type") == "collection"]
+    chosen = [chip("knowledge", i["id"], i["name"]) for i in items if i.get("type") == "collection"]
     return _page(request, chat, message_list=views, knowledge_list=chosen)
 
 
 def _page(request: HttpRequest, chat: Chat | None, **context: Any) -> HttpResponse:
     user: Any = request.user
-    models = model_choices(user)
-    known = {m["id"] for m in models}
-    wished = [request.GET.get("model", ""), *(chat.model_ids if chat else []), *UiConfig.load().default_models]
-    selected = next((m for m in wished if m in known), models[0]["id"] if models else "")
+    wished = [request.GET.get("model", ""), *request.GET.get("models", "").split(",")]
+    picker, can, temporary = picker_of(user, wished, chat), rendering.can_of(user), None
+    if chat is None and (temporary := temporary_of(request)):
+        # Several answers and uploads are stored, so there are none here.
+        picker |= {"several": False, "selected_models": picker["selected_models"][:1]}
+        can |= {"store": True, "file_upload": False}
+    first = picker["selected_models"][0]["id"] if picker["selected_models"] else ""
     return render(
         request,
         "chat/chat_page.html",
         {
             "chat": chat,
             "message_list": [],
-            "model_list": models,
-            "selected_model": selected,
-            "suggestion_list": [] if chat else suggestions(),
+            **picker,
+            "temporary": bool(temporary),
+            "only_temporary": temporary == "only",
+            "suggestion_list": [] if chat else suggestions_for(user, first),
             "draft": request.GET.get("q", ""),
+            "composer": composer_of(request),
             "sidebar": selectors.sidebar_of(user, chat.pk if chat else None),
-            "can": rendering.can_of(user),
+            "can": can,
             "copy_note": UiConfig.load().response_watermark.strip(),
             **context,
         },
     )
 
 
-@require_GET
-@signed_in
-def search(request: HttpRequest) -> HttpResponse:
-    query = request.GET.get("q", "").strip()[:200]
-    context = {"sidebar": selectors.sidebar_of(request.user, query=query), "query": query}  # type: ignore[arg-type]
-    return render(request, "chat/_chat_list.html", context)
-
-
 @require_POST
 @signed_in
 def pin(request: HttpRequest, chat_id: uuid.UUID) -> HttpResponse:
     services.toggle_pin(by=request.user, chat_id=chat_id)  # type: ignore[arg-type]
-    return _chat_list(request)
+    return shown_list(request)
 
 
 @require_POST
 @signed_in
 def archive(request: HttpRequest, chat_id: uuid.UUID) -> HttpResponse:
     organising.toggle_archived(by=request.user, chat_id=chat_id)  # type: ignore[arg-type]
-    return _chat_list(request)
+    return shown_list(request)
 
 
 @require_http_methods(["GET", "POST"])
@@ -100,7 +104,7 @@ def rename(request: HttpRequest, chat_id: uuid.UUID) -> HttpResponse:
     user: Any = request.user
     if request.method == "POST":
         services.rename_chat(by=user, chat_id=chat_id, title=request.POST.get("title", ""))
-        return _chat_list(request)
+        return shown_list(request)
     chat = services.own_chat(user, chat_id, lock=False)
     context = {"title": _("Rename chat"), "action_url": request.path, "form": TitleForm(initial={"title": chat.title})}
     return render(request, "components/_rename_dialog.html", context)
@@ -112,6 +116,8 @@ def delete(request: HttpRequest, chat_id: uuid.UUID) -> HttpResponse:
     user: Any = request.user
     if request.method == "POST":
         services.delete_chat(by=user, chat_id=chat_id)
+        if request.headers.get("HX-Current-URL") and current_chat(request) != chat_id:
+            return shown_list(request)  # what one reads meanwhile stays
         return go(request, reverse("chat:chat-new"))
     require(user, "chat.delete")
     chat = services.own_chat(user, chat_id, lock=False)
@@ -122,13 +128,6 @@ def delete(request: HttpRequest, chat_id: uuid.UUID) -> HttpResponse:
         "verb": _("Delete chat"),
     }
     return render(request, "components/_confirm_dialog.html", context)
-
-
-def _chat_list(request: HttpRequest) -> HttpResponse:
-    """The whole list anew, in its own place."""
-    response = render(request, "chat/_chat_list.html", {"sidebar": selectors.sidebar_of(request.user)})  # type: ignore[arg-type]
-    response["HX-Retarget"], response["HX-Reswap"] = "#chat-list", "innerHTML"
-    return response
 
 
 def old_new(request: HttpRequest) -> HttpResponse:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from django.contrib.staticfiles.finders import BaseFinder
+from django.contrib.staticfiles.storage import staticfiles_storage
 from django.core.files.storage import FileSystemStorage
 
 # Only these files of these packages, for diagrams; what else lies in them is nobody's business.
@@ -16,6 +17,14 @@ FILES = {
     "js_lib_vega_embed": ("static/js_lib_vega_embed/vega-embed-full.js",),
 }
 PREFIX = "packages"
+
+
+def url_of(package: str) -> str:
+    """The address of a package's script; empty where the package is not installed."""
+    try:
+        return staticfiles_storage.url(f"{PREFIX}/{package}/{FILES[package][0]}") if find_spec(package) else ""
+    except ValueError:  # installed after the static files were collected
+        return ""
 
 
 class PackagedFinder(BaseFinder):

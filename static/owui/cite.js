@@ -38,6 +38,7 @@
     const button = event.target.closest(`${SELECTOR}, [data-source]`);
     if (!button) return;
     hide();
+    if (document.querySelector("#chat[data-temporary]")) return show(button); // stored nowhere: the card is all there is
     const number = button.dataset.cite || button.dataset.source;
     document.querySelector(".cite [aria-current]")?.removeAttribute("aria-current");
     if (button.dataset.cite) button.setAttribute("aria-current", "true");

@@ -22,6 +22,10 @@
         return owui.toast("toast-unreachable");
       }
     }
+    copied(button);
+  }
+
+  function copied(button) {
     const label = button.dataset.done || done;
     owui.say(label);
     if (button.dataset.busy) return;
@@ -51,11 +55,12 @@
 
   function message(id) {
     const prose = document.getElementById(id).querySelector(":scope > .prose").cloneNode(true);
-    for (const extra of prose.querySelectorAll(".code-head, .cite, .math-source")) {
+    for (const extra of prose.querySelectorAll(".code-head, .cite, .math-source, .figure-tools, .diagram")) {
       const before = extra.previousSibling;
       if (extra.matches(".cite") && before?.nodeType === Node.TEXT_NODE) before.nodeValue = before.nodeValue.replace(/[\s\u2060]+$/, "");
       extra.remove();
     }
+    for (const source of prose.querySelectorAll("pre[hidden]")) source.hidden = false;
     const html = prose.innerHTML;
     prose.className = "vh";
     document.body.append(prose); // innerText needs a place in the page to know where lines break
@@ -80,6 +85,7 @@
     line.textContent = note;
     return [`${text}\n\n${note}`, html + line.outerHTML];
   }
+  Object.assign(owui, { copy, copied });
 
   document.addEventListener("click", (event) => {
     const button = event.target.closest(".code-copy, [data-copy-message], [data-copy-from]");

@@ -56,9 +56,9 @@
     // A chat has got its title: in the list, and over the conversation where it is open.
     title: (list, text, chat) => {
       const item = list.querySelector(`a[href$="${CSS.escape(chat)}"]`);
-      const button = item?.closest("li")?.querySelector("[data-chat]");
+      const button = item?.closest("li")?.querySelector("[data-menu]");
       button?.setAttribute("aria-label", button.getAttribute("aria-label").replace(item.textContent.trim(), text));
-      if (item) item.textContent = text;
+      if (item) item.textContent = item.title = text;
       if (!location.pathname.endsWith(chat)) return;
       document.getElementById("chat-title").textContent = text;
       document.title = `${text} – ${document.title.split(" – ").pop()}`;

@@ -1,5 +1,6 @@
 // What every page needs: dialogs that arrive as fragments, toasts, refusals, things one can remove or add.
 window.owui = (() => {
+  const ui = JSON.parse(document.body.dataset.ui || "{}");
   const toasts = () => document.getElementById("toasts");
 
   function toast(templateId) {
@@ -56,7 +57,7 @@ window.owui = (() => {
     if (show) document.getElementById(show.dataset.show).showModal();
     if (hit("[data-close]")) hit("dialog").close();
     if (event.target.matches("dialog") && event.target.open) event.target.close(); // the backdrop
-    if (hit("[popover] :is(a, button)")) hit("[popover]").hidePopover();
+    if (hit("[popover] :is(a, button):not([data-stay], [data-model])")) hit("[popover]").hidePopover();
   });
 
   document.addEventListener(
@@ -97,5 +98,5 @@ window.owui = (() => {
     }).observe(toasts(), { childList: true });
   });
 
-  return { toast, say, place, phone: matchMedia("(max-width: 720px)") };
+  return { toast, say, place, ui, phone: matchMedia("(max-width: 720px)") };
 })();

@@ -1,10 +1,9 @@
-// The sidebar, the menu of its chats, and the panel on the right.
+// The sidebar, the menus of its chats and folders, and the panel on the right.
 (() => {
   const root = document.documentElement;
   const sidebar = document.getElementById("sidebar");
   const main = document.getElementById("main");
   const panel = document.getElementById("panel");
-  const menu = document.getElementById("chat-menu");
   let opener = null;
   let menuButton = null;
 
@@ -37,38 +36,43 @@
   }
 
   function openMenu(button) {
+    const menu = document.getElementById(button.dataset.menu);
     menuButton = button;
+    for (const choice of menu.querySelectorAll("[data-if]")) choice.hidden = choice.dataset.if !== button.dataset.state;
     menu.showPopover();
     owui.place(menu, button);
     button.setAttribute("aria-expanded", "true");
-    menu.querySelector("button").focus();
+    menu.querySelector("button:not([hidden])").focus();
+  }
+
+  function act(verb, address) {
+    if (verb === "go") return location.assign(address); // a file: the page stays
+    return htmx.ajax(verb.toUpperCase(), address, { target: "#dialogs" });
   }
 
   document.addEventListener("click", (event) => {
     const hit = (selector) => event.target.closest(selector);
     if (hit("[data-sidebar-toggle]")) toggleSidebar();
     if (hit("[data-panel-close]")) closePanel();
-    const item = hit("[data-chat]");
+    const item = hit("[data-menu]");
     if (item) openMenu(item);
-    const action = hit("#chat-menu [data-path]");
-    if (action) {
-      const chat = menuButton.dataset.chat;
-      htmx.ajax(action.dataset.verb.toUpperCase(), `/c/${chat}/${action.dataset.path}`, { target: "#dialogs" });
-    }
+    const action = hit(".menu [data-path]");
+    if (action) act(action.dataset.verb, `${menuButton.dataset.base}/${action.dataset.path}`);
     if (hit("#chat-list a") && owui.phone.matches) sheet(false);
   });
 
-  menu?.addEventListener("toggle", (event) => {
-    if (event.newState === "open") return;
-    menuButton.setAttribute("aria-expanded", "false");
-    if (document.activeElement === document.body) menuButton.focus();
-  });
+  for (const menu of document.querySelectorAll("#chat-menu, #folder-menu"))
+    menu.addEventListener("toggle", (event) => {
+      if (event.newState === "open") return;
+      menuButton.setAttribute("aria-expanded", "false");
+      if (document.activeElement === document.body) menuButton.focus();
+    });
 
   for (const list of document.querySelectorAll(".menu"))
     list.addEventListener("keydown", (event) => {
       if (event.key !== "ArrowDown" && event.key !== "ArrowUp") return;
       event.preventDefault();
-      const items = [...list.querySelectorAll("a, button")];
+      const items = [...list.querySelectorAll("a, button:not([hidden])")];
       const step = event.key === "ArrowDown" ? 1 : -1;
       items[(items.indexOf(document.activeElement) + step + items.length) % items.length].focus();
     });

@@ -1,11 +1,13 @@
-// Typing # opens the list of knowledge bases; a chosen one becomes a chip above the text.
+// While one types: / offers prompts, # knowledge, @ models, $ skills. What is chosen becomes a chip above the text, or
+// text in it. The field keeps the focus; screen readers hear the option by aria-activedescendant.
 (() => {
-  const area = document.getElementById("prompt");
+  const { area, chips, refresh } = owui.composer;
   const list = document.getElementById("picker");
-  const chips = document.getElementById("composer-chips");
-  const WORD = /(^|\s)#([^\s#]*)$/;
+  const KINDS = { "/": "prompt", "#": "knowledge", "@": "model", $: "skill" };
+  const WORD = /(^|\s)([/#@$])([^\s/#@$]*)$/;
   let timer = 0;
   let leaving = 0;
+  let asked = 0;
   let byButton = false;
 
   const isOpen = () => !list.hidden;
@@ -23,50 +25,60 @@
 
   function close() {
     clearTimeout(timer);
+    asked += 1;
     list.hidden = true;
     byButton = false;
     select(null);
   }
 
-  async function ask(query) {
-    await htmx.ajax("GET", `${area.dataset.pickerUrl}?q=${encodeURIComponent(query)}`, { target: list, swap: "innerHTML" });
-    if (!byButton && !typed()) return;
-    list.hidden = false;
+  async function ask(kind, query) {
+    const mine = (asked += 1);
+    const address = list.dataset.url.replace(/kind$/, kind);
+    await htmx.ajax("GET", `${address}?q=${encodeURIComponent(query)}`, { target: list, swap: "innerHTML" });
+    if (mine !== asked) return; // another letter came meanwhile, or the list was closed
+    list.hidden = Boolean(list.querySelector("[data-nothing]")) && !byButton;
     select(options()[0]);
   }
 
-  function choose(option) {
+  function removeWord() {
     const word = typed();
-    if (word) {
-      const start = area.selectionStart - word[2].length - 1;
-      area.setRangeText("", start, area.selectionStart, "end");
+    if (!word) return;
+    const start = area.selectionStart - word[3].length - 1;
+    area.setRangeText("", start, area.selectionStart);
+    area.setSelectionRange(start, start);
+  }
+
+  function addChips(template) {
+    for (const chip of [...template.content.cloneNode(true).children]) {
+      const { name, value } = chip.querySelector("input");
+      if (name === "at") chips.querySelector('[name="at"]')?.closest("li").remove();
+      if (!chips.querySelector(`input[name="${name}"][value="${CSS.escape(value)}"]`)) chips.append(chip);
     }
-    if (!chips.querySelector(`input[value="${CSS.escape(option.dataset.id)}"]`)) {
-      const chip = document.getElementById("knowledge-chip").content.firstElementChild.cloneNode(true);
-      chip.querySelector("span").textContent = option.dataset.name;
-      chip.querySelector("input").value = option.dataset.id;
-      const button = chip.querySelector("button");
-      button.setAttribute("aria-label", `${button.getAttribute("aria-label").trim()} ${option.dataset.name}`);
-      chips.append(chip);
-    }
+  }
+
+  function choose(option) {
+    removeWord();
     close();
     area.focus();
+    if (option.dataset.textUrl) owui.takeText(option.dataset.textUrl);
+    else addChips(option.querySelector("template"));
     area.dispatchEvent(new Event("input", { bubbles: true }));
+    refresh();
   }
 
   area.addEventListener("input", () => {
     clearTimeout(timer);
     const word = typed();
     if (!word) return isOpen() && !byButton ? close() : undefined;
-    timer = setTimeout(ask, 120, word[2]);
+    timer = setTimeout(ask, 120, KINDS[word[2]], word[3]);
     return undefined;
   });
   area.addEventListener("keydown", (event) => {
-    if (!isOpen()) return;
+    if (!isOpen() || event.isComposing) return;
     const all = options();
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     if (step && all.length) select(all[(all.indexOf(current()) + step + all.length) % all.length]);
-    else if ((event.key === "Enter" || event.key === "Tab") && current()) choose(current());
+    else if ((event.key === "Enter" || event.key === "Tab") && !event.shiftKey && current()) choose(current());
     else if (event.key === "Escape") close();
     else return;
     event.preventDefault();
@@ -82,11 +94,13 @@
     const option = event.target.closest("[data-id]");
     if (option) choose(option);
   });
-  document.querySelector("[data-pick]").addEventListener("click", () => {
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-pick]");
+    if (!button) return;
     area.focus();
     byButton = true;
-    ask("");
+    ask(button.dataset.pick, "");
   });
   // Somebody was faster than this script.
-  if (document.activeElement === area && typed()) ask(typed()[2]);
+  if (document.activeElement === area && typed()) ask(KINDS[typed()[2]], typed()[3]);
 })();

@@ -26,7 +26,7 @@
     { passive: true },
   );
   new ResizeObserver(() => {
-    if (following) toFoot();
+    if (following && owui.ui.scrollOnResponseGeneration !== false) toFoot();
     else mark(Boolean(messages.querySelector("[data-turn]")));
   }).observe(messages);
   new ResizeObserver(() => following && toFoot()).observe(view);

@@ -16,10 +16,12 @@
   const GOES_ON_ELSEWHERE = 1012; // the server process is being stopped; another one, or its next, takes over
 
   const isOpen = () => socket?.readyState === WebSocket.OPEN;
-  const running = () => document.querySelectorAll("[data-turn]");
+  // Answers of temporary chats have no turn on the server.
+  const running = () => document.querySelectorAll('[data-turn]:not([data-turn=""])');
   const send = (value) => isOpen() && socket.send(JSON.stringify(value));
 
   function attach(element) {
+    if (!element.dataset.turn) return;
     send({ type: "attach", turn: element.dataset.turn, seq: Number(element.dataset.seq || 0) });
   }
 

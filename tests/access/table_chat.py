@@ -24,6 +24,12 @@ def _message(world: World) -> Any:
     return question.pk
 
 
+@thing("artifact_id")
+def _artifact(world: World) -> Any:
+    chat = Chat.objects.get(pk=world.made["chat_id"])
+    return Message.objects.create(chat=chat, author="assistant", content="```html\n<p>x</p>\n```", model_id="none").pk
+
+
 @thing("task_id")
 def _turn(world: World) -> Any:
     chat = Chat.objects.create(owner=world.owner, title="Signals")
@@ -65,6 +71,10 @@ PAGES = [
     own_page("POST", f"{_MESSAGE}/stop", 204, live=True),
     own_page("POST", f"{_MESSAGE}/select", live=True),
     page("GET", f"{_MESSAGE}/sources/{{number}}", 404),
+    own_page("GET", f"{_MESSAGE}/artifact", admin=200, fill={"message_id": "artifact_id"}),
+    own_page("GET", f"{_MESSAGE}/artifact/page", admin=200, fill={"message_id": "artifact_id"}),
+    # An empty room for shared chats too: it draws what the page around it says.
+    Row("GET", "/c/diagrams", out=200, pending=200, user=200),
 ]
 _HIDDEN = {"out": 401, "pending": 401, "outsider": 401, "reader": 401, "writer": 401}
 REST = [

@@ -56,7 +56,6 @@ def writing_page(method: str, path: str, code: int = 200, **extra: Any) -> Row:
 _KB, _DOCUMENT = "/workspace/knowledge/{pk}", "/workspace/knowledge/{pk}/documents/{document_id}"
 PAGES = [
     page("GET", "/workspace/knowledge/"),
-    page("GET", "/workspace/picker/knowledge"),
     page("GET", "/workspace/knowledge/new", 403, admin=200),
     page("POST", "/workspace/knowledge/new", 403, admin=302, data={"name": "New", "description": ""}),
     reading_page("GET", _KB),

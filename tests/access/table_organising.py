@@ -105,3 +105,46 @@ ROWS += [
         **_COPY,
     ),
 ]
+
+
+@thing("form")
+def _form(world: World) -> Any:
+    return "txt"
+
+
+# The pages of the same: the sidebar, its dialogs, folders.
+def page(method: str, path: str, code: int = 200, **extra: Any) -> Row:
+    return Row(method, path, out=302, pending=302, user=code, **extra)
+
+
+_PAGE_READ = {"out": 302, "pending": 302, "outsider": 404, "reader": 200, "writer": 200, "owner": 200, "admin": 200}
+_PAGE_WRITE = {"out": 302, "pending": 302, "outsider": 404, "reader": 403, "writer": 200, "owner": 200, "admin": 200}
+_PAGE_SAVED = _PAGE_WRITE | {"writer": 302, "owner": 302, "admin": 302}
+_F = "/folders/{folder_id}"
+ROWS += [
+    page("GET", "/c/find"),
+    page("GET", "/c/found"),
+    page("GET", "/c/archived"),
+    page("GET", "/c/archived/all"),
+    page("POST", "/c/archived/all"),
+    page("POST", "/c/archived/none"),
+    page("GET", "/c/export"),
+    page("GET", "/c/import"),
+    page("POST", "/c/import", 400, why="without a file; with one: tests/chat/test_sidebar.py"),
+    Row("POST", "/c/{chat_id}/unarchive", **_OWN_PAGE),
+    Row("GET", "/c/{chat_id}/tags", **_OWN_PAGE),
+    Row("POST", "/c/{chat_id}/tags", data={"name": "a"}, **_OWN_PAGE),
+    Row("GET", "/c/{chat_id}/move", **_OWN_PAGE),
+    Row("POST", "/c/{chat_id}/move", data={"folder": ""}, **_OWN_PAGE),
+    Row("GET", "/c/{chat_id}/export/{form}", **_OWN_PAGE),
+    page("GET", "/folders/new"),
+    page("POST", "/folders/new", data={"name": "New"}),
+    Row("GET", _F, **_PAGE_READ),
+    *(Row("GET", f"{_F}/{verb}", **_PAGE_WRITE) for verb in ("new", "rename", "move", "remove", "settings")),
+    Row("POST", f"{_F}/new", data={"name": "Inner"}, **_PAGE_WRITE),
+    Row("POST", f"{_F}/rename", data={"name": "Other"}, **_PAGE_WRITE),
+    Row("POST", f"{_F}/toggle", **_PAGE_WRITE),
+    Row("POST", f"{_F}/move", data={"parent": ""}, **(_PAGE_WRITE | {"writer": 403})),
+    Row("POST", f"{_F}/remove", **_PAGE_WRITE),
+    Row("POST", f"{_F}/settings", data={"system_prompt": "Be brief."}, **_PAGE_SAVED),
+]

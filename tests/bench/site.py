@@ -85,9 +85,6 @@ class BenchSite:
         self.env |= {"OPENAI_API_BASE_URLS": f"{self.upstream}/v1", "ENABLE_OLLAMA_API": "False"}
         # Titles, tags and follow-up questions are answers of their own; the figures we compare with are without them too.
         self.env |= dict.fromkeys(AFTER_ANSWERS, "False")
-        # The bars are for answers alone.
-        for kind in ("TITLE", "TAGS", "FOLLOW_UP"):
-            self.env[f"ENABLE_{kind}_GENERATION"] = "False"
         self.manage("migrate", "--verbosity", "0")
         self.manage("collectstatic", "--noinput", "--verbosity", "0")
 

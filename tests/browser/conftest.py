@@ -200,6 +200,12 @@ def ask(page: Page, text: str) -> None:
     page.keyboard.press("Enter")
 
 
+def choose_model(page: Page, name: str) -> None:
+    """Takes another model for what is asked next."""
+    page.locator("#models [data-model-open]").first.click()
+    page.locator("#model-list").get_by_role("button", name=name, exact=True).click()
+
+
 def answer(page: Page) -> Any:
     """The last answer's text."""
     return page.locator(".message.assistant").last.locator("> .prose")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import MARKS, Browsing, Person, answer, ask, wait_finished
+from tests.browser.conftest import MARKS, Browsing, Person, answer, ask, choose_model, wait_finished
 from tests.browser.test_knowledge import new_base
 
 pytestmark = MARKS
@@ -62,7 +62,7 @@ def test_a_group_sees_what_is_shared_with_it_and_a_stranger_does_not(
     expect(member.get_by_role("row", name="Signals.txt")).to_be_visible()
     expect(member.get_by_role("button", name="Add documents")).to_have_count(0)
     member.goto(browsing.site.url)
-    member.get_by_label("Model", exact=True).select_option("fake-large")
+    choose_model(member, "fake-large")
     box = member.get_by_role("textbox", name="Message", exact=True)
     box.press_sequentially("#safe")
     member.get_by_role("option", name="Safety signals").click()

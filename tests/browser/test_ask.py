@@ -55,7 +55,7 @@ def test_an_answer_grows_and_is_rendered(visit: Visit, alice: Person) -> None:
     expect(prose.locator("math mfrac")).to_be_visible()
     expect(prose.locator("strong")).to_have_text("within")
     wait_finished(page)
-    prose.get_by_role("button", name="Copy").click()
+    prose.locator(".code").get_by_role("button", name="Copy").click()
     assert page.evaluate("() => navigator.clipboard.readText()").startswith("def mean(values):\n    return")
 
 

@@ -193,8 +193,9 @@ def test_sidebar_actions_answer_with_the_list(alice: Any, client_for: Callable[.
     assert b"Renamed" in renamed.content
     assert page.post(f"/c/{chat.pk}/pin").status_code == 200
     assert Chat.objects.get().pinned
-    assert b"Renamed" in page.get("/c/search?q=rena").content
-    assert b"Renamed" not in page.get("/c/search?q=other").content
+    assert b"Renamed" in page.get("/c/search").content
+    assert b"med</span>" in page.get("/c/found?q=rena").content
+    assert b"med</span>" not in page.get("/c/found?q=other").content
     assert page.post(f"/c/{chat.pk}/rename", {"title": " "}).status_code == 400
     deleted = page.post(f"/c/{chat.pk}/delete")
     assert deleted["HX-Redirect"] == "/"

@@ -136,15 +136,6 @@ def test_delete_document(client_for: Callable[..., Any], kb: KnowledgeBase, caro
     assert not Document.objects.exists()
 
 
-def test_picker_offers_readable_bases(
-    client_for: Callable[..., Any], kb: KnowledgeBase, bob: Any, mallory: Any
-) -> None:
-    path = "/workspace/picker/knowledge"
-    assert str(kb.pk) in client_for(bob).get(f"{path}?q=sop").content.decode()
-    assert str(kb.pk) not in client_for(bob).get(f"{path}?q=other").content.decode()
-    assert str(kb.pk) not in client_for(mallory).get(path).content.decode()
-
-
 @pytest.mark.parametrize("name", ["knowledgebase", "document", "embeddingspace"])
 def test_governance_lists(client_for: Callable[..., Any], kb: KnowledgeBase, alice: Any, dana: Any, name: str) -> None:
     make_document(alice, bases=[kb])

@@ -21,8 +21,10 @@ from tests.rbac.key_tries import (
     delete_folder,
     dialog,
     everyone,
+    folder_of,
     list_has_hidden,
     read_key,
+    remove_folder,
     to_person,
     use_key,
 )
@@ -131,6 +133,7 @@ _SETTINGS = "POST /api/v1/users/user/settings/update"
 _KEYS_ON = {"auth_api_key.enable": True}
 
 
+_CONTROLS = "PAGE /c/new/controls"
 _LINK_ACCESS = "POST /api/v1/chats/shared/{share_id}/access/update"
 
 
@@ -275,6 +278,12 @@ FACES = [
     ),
     Face("chat.system_prompt", _SETTINGS, lambda t: t.settings(system="Be rude."), {}, {"system": "Be rude."}),
     Face("chat.params", _SETTINGS, lambda t: t.settings(params={"seed": 1}), {}, {"params": {"seed": 1}}),
+    Face("chat.controls", "PAGE /", lambda t: t.shows("/", "data-controls"), False, True),
+    Face("chat.controls", "PAGE /c/{chat_id}/controls", lambda t: t.get(f"{t.chat()[0]}/controls"), 403, 200),
+    Face("chat.controls", "PAGE /c/new/controls", lambda t: t.form("/c/new/controls", system="x"), 403, 200),
+    Face("chat.system_prompt", _CONTROLS, lambda t: t.shows("/c/new/controls", 'name="system"'), False, True),
+    Face("chat.params", _CONTROLS, lambda t: t.shows("/c/new/controls", 'name="temperature"'), False, True),
+    Face("chat.temporary", "PAGE /", lambda t: t.shows("/", 'data-key="temporary"'), False, True),
     Face("chat.file_upload", "PAGE /c/files", lambda t: t.upload("/c/files"), 403, 200),
     Face("chat.file_upload", "POST /api/v1/files/", lambda t: t.upload("/api/v1/files/"), 403, 200),
     Face(
@@ -368,6 +377,26 @@ FACES = [
     Face("chat.delete", "PAGE /c/{chat_id}/delete", lambda t: t.get(f"{t.chat()[0]}/delete"), 403, 200, why="asked"),
     Face("chat.delete", "DELETE /api/v1/folders/{folder_id}", delete_folder, 403, 200, why="with a chat in it"),
     Face("chat.delete", "PAGE /", lambda t: t.shows("/", 'data-path="delete"'), False, True),
+    Face("chat.delete", "PAGE /folders/{folder_id}/remove", remove_folder, 403, 200, why="with a chat in it"),
+    Face("chat.export", "PAGE /", lambda t: t.shows("/", 'data-path="export/json"'), False, True),
+    Face("chat.export", "PAGE /", lambda t: t.shows("/", 'href="/c/export"'), False, True, why="all of them"),
+    Face("chat.export", "PAGE /c/export", lambda t: t.get("/c/export"), 403, 200),
+    *(
+        Face(
+            "chat.export",
+            "PAGE /c/{chat_id}/export/{form}",
+            lambda t, f=form: t.get(f"{t.chat()[0]}/export/{f}"),
+            403,
+            200,
+            why=form,
+        )
+        for form in ("json", "txt")
+    ),
+    Face("chat.import", "PAGE /", lambda t: t.shows("/", 'hx-get="/c/import"'), False, True, why="a file"),
+    Face("chat.import", "PAGE /c/import", lambda t: t.get("/c/import"), 403, 200),
+    Face("features.folders", "PAGE /", lambda t: t.shows("/", "/folders/new"), False, True),
+    Face("features.folders", "PAGE /folders/new", lambda t: t.form("/folders/new", name=uuid.uuid4().hex), 403, 200),
+    Face("features.folders", "PAGE /folders/{folder_id}", lambda t: t.get(folder_of(t)), 403, 200),
     *(
         Face(key, "PAGE /c/{chat_id}", lambda t, v=verb: t.shows(t.chat()[0], f"/{v}"), False, True)
         for key, verb in (
@@ -441,5 +470,6 @@ FACES = [
     ),
     Face("settings.interface", _SETTINGS, lambda t: t.settings(widescreenMode=True), {}, {"widescreenMode": True}),
     Face("settings.interface", "PAGE /settings/theme", lambda t: t.form("/settings/theme", theme="dark"), 403, 204),
+    Face("settings.interface", "PAGE /settings/keyboard", lambda t: t.form("/settings/keyboard", name="new"), 403, 200),
     Face("settings.interface", "PAGE /settings", lambda t: t.shows("/settings", "/settings/theme"), False, True),
 ]

@@ -93,6 +93,14 @@ async def begin(t: LiveTries) -> int:
     return await t.post("/c/new/messages", text="Hello [[n=1]]")
 
 
+async def ask_two(t: LiveTries) -> int:
+    return await t.post("/c/new/messages", text="Hello [[n=1]]", model=["fake-small", "fake-other"])
+
+
+async def begin_temporary(t: LiveTries) -> int:
+    return await t.post("/c/temporary/messages", text=" ")
+
+
 async def models_page(t: LiveTries) -> int:
     return int((await t.page.get("/workspace/models")).status_code)
 
@@ -118,6 +126,10 @@ LIVE = [
     Face("chat.edit", _EDIT, edit, 403, 200, why="sent"),
     Face("chat.regenerate_response", _AGAIN, again, 403, 200),
     Face("chat.continue_response", _ON, go_on, 403, 200),
+    # Refused before it is said that one of the two is not there.
+    Face("chat.multiple_models", "PAGE /c/new/messages", ask_two, 403, 404),
+    # Refused before it is said that the question is empty.
+    Face("chat.temporary", "PAGE /c/temporary/messages", begin_temporary, 403, 400),
     # A limit: who has the key is refused.
     Face("chat.temporary_enforced", "PAGE /c/new/messages", begin, 302, 403),
     Face("chat.temporary_enforced", "PAGE /c/{chat_id}/messages", write, 302, 403),

@@ -183,3 +183,14 @@ def delete_folder(t: Tries) -> int:
     folder = make_shared("folder", t.alice)
     Chat.objects.create(owner=t.alice, title="Signals", folder_id=folder.pk)
     return int(t.client.delete(f"/api/v1/folders/{folder.pk}").status_code)
+
+
+def remove_folder(t: Tries) -> int:
+    """By the page's dialog, the chats with it."""
+    path = folder_of(t)
+    Chat.objects.create(owner=t.alice, title="Signals", folder_id=path.rpartition("/")[2])
+    return t.form(f"{path}/remove", chats="delete")
+
+
+def folder_of(t: Tries) -> str:
+    return f"/folders/{make_shared('folder', t.alice, name=uuid.uuid4().hex).pk}"

@@ -35,7 +35,6 @@ NO_FACE = {
     "chat.web_upload": "nothing fetches web pages",
     "chat.stt": "there is no voice",
     "chat.call": "there is no voice",
-    "chat.multiple_models": "a question goes to one model",
     "features.channels": "there are no channels",
     "features.encrypted_channels": "there are no channels",
     "features.automations": "there are no automations",
@@ -91,8 +90,10 @@ GOVERNED = {
     "chat.stt": [r"POST .*/audio/transcriptions"],
     "chat.tts": [r"POST .*/audio/speech", r"PAGE /c/.*/menu"],
     "chat.call": [r"\w+ .*/(realtime|call)"],
-    "chat.multiple_models": [r"POST .*/chat/compare.*"],
+    "chat.controls": [r"PAGE /c/(new|\{chat_id\})/controls"],
+    "chat.multiple_models": [r"PAGE /c/new/messages"],
     "chat.temporary": [
+        r"PAGE /c/temporary/messages",
         r"POST (/api|/api/v1|/v1|/openai|/ollama/v1)/chat/completions",
         r"POST (/openai|/ollama/v1)/completions",
         r"POST (/openai/responses|/ollama/api/(chat|generate))",
@@ -106,7 +107,7 @@ GOVERNED = {
     "features.code_interpreter": [r"POST /api/v1/utils/code/execute"],
     "features.automations": [r"\w+ /api/v1/automations.*"],
     "features.calendar": [r"\w+ /api/v1/calendars?.*"],
-    "settings.interface": [r"POST /api/v1/users/user/settings/update", r"PAGE /settings/theme"],
+    "settings.interface": [r"POST /api/v1/users/user/settings/update", r"PAGE /settings/(theme|keyboard)"],
 }
 #: features whose whole family of routes needs the key: tried with the rows of the access table, as the owner
 FAMILIES = {

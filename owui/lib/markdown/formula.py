@@ -13,6 +13,7 @@ from xml.etree.ElementTree import Element
 
 from latex2mathml.converter import Converter
 
+from . import chemistry
 from .labels import attribute, text, words
 
 LIMIT = 2_000
@@ -73,7 +74,8 @@ def _mathml(latex: str, display: bool) -> str | None:
     if not latex.strip() or len(latex) > LIMIT or _REFUSED.search(latex) or _too_deep(latex):
         return None
     try:
-        tree = Converter(display="block" if display else "inline").convert_to_element(_COMMENT.sub("", latex))
+        plain = chemistry.expand(_COMMENT.sub("", latex))
+        tree = Converter(display="block" if display else "inline").convert_to_element(plain)
         out: list[str] = []
         _write(tree, out, 0)
     except Exception:  # the library raises whatever its parser meets; a formula must never break an answer

@@ -1,0 +1,88 @@
+"""The folders of the sidebar: one's own as a tree, those of others that one reaches, and the chats of the open ones."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from typing import Any
+
+from django.db.models import F, Window
+from django.db.models.functions import RowNumber
+
+from chat.models import Chat, Folder
+from rbac.permissions import is_offered, may
+from rbac.sharing import Person
+
+#: what a sidebar can hold; the folder's page has the rest
+MOST_FOLDERS, MOST_CHATS, DEEPEST = 500, 20, 12
+Line = dict[str, Any]
+
+
+def may_use_folders(user: Person) -> bool:
+    """Whether the person has folders at all; the services ask again with `check_folders`."""
+    return is_offered("features.folders") and may(user, "features.folders")
+
+
+def places(user: Person) -> list[Line]:
+    """Where a chat or a folder can be put: the person's folders from the top down, each followed by those in it, with
+    its `depth`; then those of others that they may change. Two statements."""
+    own = list(_walk(_tree(_rows(user, shared=False))))
+    shared = Folder.objects.writable_by(user).shared_with(user).order_by("name", "pk")
+    return own + [{**row, "depth": 0, "is_shared": True} for row in shared.values("id", "name")[:MOST_FOLDERS]]
+
+
+def folder_tree(user: Person, *, chat: uuid.UUID | None = None, folder: uuid.UUID | None = None) -> list[Line]:
+    """The top folders, each with its `children` and, where it is open, its newest chats. Three statements."""
+    rows = [*_rows(user, shared=False), *_rows(user, shared=True)]
+    tree = _tree(rows)
+    shown = list(_walk(tree))
+    chats = _chats(user, [line["id"] for line in shown if line["is_open"]], chat)
+    for line in shown:
+        inside = chats.get(line["id"], [])
+        line["chats"], line["has_more"] = inside[:MOST_CHATS], len(inside) > MOST_CHATS
+        line["active"] = line["id"] == folder
+    return tree
+
+
+def _rows(user: Person, *, shared: bool) -> list[Line]:
+    folders: Any = Folder.objects.readable_by(user)
+    folders = folders.shared_with(user) if shared else folders.filter(owner_id=user.id)
+    found = folders.order_by("name", "pk").values("id", "name", "parent_id", is_open=F("is_expanded"))
+    # Whether one of somebody else's is open is theirs to say: here it is a way to its page.
+    more = {"is_shared": True, "is_open": False} if shared else {"is_shared": False}
+    return [{**row, **more, "children": []} for row in found[:MOST_FOLDERS]]
+
+
+def _tree(rows: Iterable[Line]) -> list[Line]:
+    by_id = {row["id"]: row for row in rows}
+    top: list[Line] = []
+    for row in by_id.values():
+        above = by_id.get(row["parent_id"])
+        (above["children"] if above else top).append(row)
+    return top
+
+
+def _walk(tree: list[Line]) -> Iterable[Line]:
+    """Everything that can be shown, from the top down; what is deeper than that is reached by the pages of folders."""
+    waiting = [(line, 0) for line in reversed(tree)]
+    while waiting:
+        line, line["depth"] = waiting.pop()
+        if line["depth"] >= DEEPEST:
+            line["children"] = []
+        yield line
+        waiting += [(child, line["depth"] + 1) for child in reversed(line["children"])]
+
+
+def _chats(user: Person, folder_ids: list[uuid.UUID], current: uuid.UUID | None) -> dict[uuid.UUID, list[Line]]:
+    """The newest chats of each folder, whoever's they are, and one more where there are more."""
+    out: dict[uuid.UUID, list[Line]] = {}
+    if not folder_ids:
+        return out
+    place = Window(RowNumber(), partition_by="folder_id", order_by=("-updated_at", "id"))
+    chats = Chat.objects.readable_by(user).filter(folder_id__in=folder_ids, archived=False)
+    chats = chats.exclude(pinned=True, owner_id=user.id)  # those stand on top already
+    rows = chats.annotate(place=place).filter(place__lte=MOST_CHATS + 1).order_by("-updated_at", "id")
+    for row in rows.values("id", "title", "pinned", "folder_id", "owner_id"):
+        line = {**row, "active": row["id"] == current, "is_foreign": row["owner_id"] != user.id}
+        out.setdefault(row["folder_id"], []).append(line)
+    return out

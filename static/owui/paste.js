@@ -1,0 +1,149 @@
+// Files for a message: chosen, dropped anywhere on the page, or pasted. Pictures wait here and go with the question;
+// everything else is uploaded at once, with progress and the reason of a fault in its chip.
+(() => {
+  const { area, chips, form, refresh } = owui.composer;
+  const chooser = document.getElementById("composer-files");
+  if (!chooser) return; // the person may not attach files
+  const note = document.getElementById("composer-note");
+  const told = form.dataset;
+  const LONG_TEXT = 1000;
+  const LARGEST_SIDE = 2048;
+  const THUMB = 96;
+
+  function addChip(file) {
+    const chip = document.getElementById("file-chip").content.firstElementChild.cloneNode(true);
+    chip.querySelector("span").textContent = file.name;
+    const remove = chip.querySelector("button");
+    remove.setAttribute("aria-label", `${remove.getAttribute("aria-label").trim()} ${file.name}`);
+    chips.append(chip);
+    return chip;
+  }
+
+  function fail(chip, reason) {
+    chip.removeAttribute("aria-busy");
+    chip.classList.add("bad");
+    chip.querySelector("progress")?.remove();
+    const text = chip.querySelector("span");
+    text.textContent += ` – ${reason}`;
+    text.title = text.textContent;
+    owui.say(text.textContent);
+    refresh();
+  }
+
+  // The server says the same, only later.
+  function objection(file) {
+    const endings = told.endings ? told.endings.split(",") : [];
+    if (endings.length && !endings.some((one) => file.name.toLowerCase().endsWith(one))) return told.wrongType;
+    return Number(told.megabytes) && file.size > Number(told.megabytes) * 1048576 ? told.tooLarge : "";
+  }
+
+  const count = () => chips.querySelectorAll(".file-chip:not(.bad)").length;
+
+  function upload(file, chip) {
+    const request = new XMLHttpRequest();
+    const body = new FormData();
+    body.append("file", file);
+    request.open("POST", told.filesUrl);
+    const headers = { "HX-Request": "true", ...JSON.parse(document.body.getAttribute("hx-headers")) };
+    for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
+    request.upload.onprogress = (event) => {
+      chip.querySelector("progress").value = (100 * event.loaded) / event.total;
+    };
+    request.onloadend = () => {
+      if (!chip.isConnected) return; // removed meanwhile
+      const answer = owui.parse(request.responseText);
+      if (request.status >= 200 && request.status < 300) chip.replaceWith(answer);
+      else fail(chip, (request.status && answer.textContent.trim().slice(0, 200)) || told.failed);
+      refresh();
+    };
+    chip.querySelector("button").addEventListener("click", () => request.abort());
+    request.send(body);
+  }
+
+  function drawn(image, side, type) {
+    const scale = Math.min(1, side / Math.max(image.width, image.height));
+    const canvas = document.createElement("canvas");
+    canvas.width = Math.max(1, Math.round(image.width * scale));
+    canvas.height = Math.max(1, Math.round(image.height * scale));
+    canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
+    return type === "thumb" ? canvas.toDataURL("image/webp", 0.8) : new Promise((done) => canvas.toBlob(done, type, 0.9));
+  }
+
+  async function keepPicture(file, image, chip) {
+    let kept = file;
+    const tooBig = Math.max(image.width, image.height) > LARGEST_SIDE || file.size > Number(told.pictureBytes);
+    if (tooBig && file.type !== "image/gif") {
+      const blob = await drawn(image, LARGEST_SIDE, file.type === "image/jpeg" ? "image/jpeg" : "image/webp");
+      if (blob) kept = new File([blob], file.name, { type: blob.type });
+    }
+    if (kept.size > Number(told.pictureBytes)) return fail(chip, told.tooLarge);
+    const field = Object.assign(document.createElement("input"), { type: "file", name: "picture", hidden: true });
+    const carrier = new DataTransfer();
+    carrier.items.add(kept);
+    field.files = carrier.files;
+    const shown = Object.assign(document.createElement("img"), { src: drawn(image, THUMB, "thumb"), alt: "" });
+    chip.querySelector("progress").remove();
+    chip.querySelector(".icon").replaceWith(shown);
+    chip.classList.add("picture-chip");
+    chip.append(field);
+    chip.removeAttribute("aria-busy");
+    refresh();
+    return checkModel();
+  }
+
+  async function take(file) {
+    const chip = addChip(file);
+    if (Number(told.files) && count() > Number(told.files)) return fail(chip, told.tooMany);
+    chip.setAttribute("aria-busy", "true");
+    refresh();
+    const isPicture = told.pictureTypes.split(",").includes(file.type);
+    const image = isPicture ? await createImageBitmap(file).catch(() => null) : null;
+    if (image) return keepPicture(file, image, chip);
+    const reason = objection(file);
+    return reason ? fail(chip, reason) : upload(file, chip);
+  }
+
+  // A model that cannot look at pictures: said before they are sent.
+  async function checkModel() {
+    const model = chips.querySelector('[name="at"]')?.value || form.querySelector('[name="model"]')?.value;
+    if (!model || !chips.querySelector('[name="picture"]')) return void note.replaceChildren();
+    const address = `${told.seesUrl}?model=${encodeURIComponent(model)}`;
+    return htmx.ajax("GET", address, { target: note, swap: "innerHTML" });
+  }
+  let looked = "";
+  new MutationObserver(() => {
+    const now = [...chips.querySelectorAll('[name="at"], [name="picture"]')].map((one) => one.value).join();
+    if (now !== looked) checkModel();
+    looked = now;
+  }).observe(chips, { childList: true });
+  document.addEventListener("change", ({ target }) => target.name === "model" && checkModel());
+
+  const takeAll = (files) => [...files].forEach(take);
+  chooser.addEventListener("change", () => {
+    takeAll(chooser.files);
+    chooser.value = "";
+  });
+  area.addEventListener("paste", (event) => {
+    const files = [...event.clipboardData.files];
+    const text = event.clipboardData.getData("text/plain");
+    // Office programs add a picture of the text they copy.
+    if (!text && files.length) takeAll(files);
+    else if ("largeText" in told && text.length > LONG_TEXT)
+      take(new File([text], `${told.pasted}.txt`, { type: "text/plain" }));
+    else return;
+    event.preventDefault();
+  });
+  const carriesFiles = (event) => event.dataTransfer?.types.includes("Files");
+  document.addEventListener("dragover", (event) => {
+    if (!carriesFiles(event)) return;
+    event.preventDefault();
+    form.classList.add("is-target");
+  });
+  document.addEventListener("dragleave", (event) => event.relatedTarget || form.classList.remove("is-target"));
+  document.addEventListener("drop", (event) => {
+    if (!carriesFiles(event)) return;
+    event.preventDefault();
+    form.classList.remove("is-target");
+    takeAll(event.dataTransfer.files);
+  });
+})();
