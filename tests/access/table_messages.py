@@ -12,10 +12,8 @@ from tests.access.table_chat import own_page
 
 @thing("answer_id")
 def _answer(world: World) -> Any:
-    chat = Chat.objects.create(owner=world.owner, title="Signals")
-    answer = Message.objects.create(chat=chat, author="assistant", content="Answer", model_id="none")
-    world.made["chat_id"] = chat.pk
-    return answer.pk
+    chat = Chat.objects.get(pk=world.made["chat_id"])
+    return Message.objects.create(chat=chat, author="assistant", content="Answer", model_id="none").pk
 
 
 @thing("feedback_id")
