@@ -39,6 +39,8 @@ class BrowserSite(Site):
             "USER_PERMISSIONS_FEATURES_API_KEYS": "True",
         }
         self.start("embedding", "-m", "owui.embedded.embedding_server")
+        # One more, for the story that shares it with a group: the others' belong to everybody.
+        self.models.models.models.append("fake-shared")
         super()._begin(celery)
         until(lambda: _answers(f"http://127.0.0.1:{port}/health"), 90, "the embedding server")
 

@@ -37,10 +37,10 @@ def test_a_group_sees_what_is_shared_with_it_and_a_stranger_does_not(
     expect(page.get_by_text("was added successfully")).to_be_visible()
 
     page.goto(f"{browsing.site.url}/workspace/models")
-    page.get_by_role("button", name="Make fake-large available to others").click()
-    page.get_by_role("button", name="Change access to fake-large").click()
+    page.get_by_role("button", name="Make fake-shared available to others").click()
+    page.get_by_role("button", name="Change access to fake-shared").click()
     share(page, "Pharmacovigilance")
-    expect(page.get_by_role("row", name="fake-large")).to_contain_text("Read: Pharmacovigilance.")
+    expect(page.get_by_role("row", name="fake-shared")).to_contain_text("Read: Pharmacovigilance.")
 
     (tmp_path / "Signals.txt").write_text("Signals are reviewed every Tuesday.")
     page.get_by_role("link", name="Knowledge").click()
@@ -62,7 +62,7 @@ def test_a_group_sees_what_is_shared_with_it_and_a_stranger_does_not(
     expect(member.get_by_role("row", name="Signals.txt")).to_be_visible()
     expect(member.get_by_role("button", name="Add documents")).to_have_count(0)
     member.goto(browsing.site.url)
-    choose_model(member, "fake-large")
+    choose_model(member, "fake-shared")
     box = member.get_by_role("textbox", name="Message", exact=True)
     box.press_sequentially("#safe")
     member.get_by_role("option", name="Safety signals").click()
@@ -77,8 +77,11 @@ def test_a_group_sees_what_is_shared_with_it_and_a_stranger_does_not(
     for path in ("/workspace/knowledge/", "/workspace/models", "/"):
         stranger.goto(browsing.site.url + path)
         expect(stranger.get_by_role("main")).to_be_visible()
-        for name in ("Safety signals", "fake-large"):
+        for name in ("Safety signals", "fake-shared"):
             expect(stranger.get_by_text(name)).to_have_count(0)
-    expect(stranger.get_by_label("Model", exact=True).locator("option")).to_have_count(1)
+    stranger.locator("#models [data-model-open]").click()
+    expect(stranger.locator("#model-list").get_by_role("button", name="fake-small", exact=True)).to_be_visible()
+    expect(stranger.locator("#model-list")).not_to_contain_text("fake-shared")
+    stranger.keyboard.press("Escape")
     stranger.get_by_role("button", name="Add knowledge").click()
     expect(stranger.get_by_text("No knowledge base is shared with you yet.")).to_be_visible()

@@ -116,9 +116,9 @@ def test_the_keyboard_is_enough(visit: Visit, dana: Person, pages: dict[str, str
     expect(page.get_by_text("You stopped this answer.")).to_be_visible()
 
     page.keyboard.press("Control+k")
+    expect(page.get_by_role("combobox", name="Search titles and messages")).to_be_focused()
     page.keyboard.type("Who is on call")
-    expect(page.locator("#chat-list a")).to_have_count(1)
-    tab_to(page, "Who is on call")
+    expect(page.get_by_role("listbox", name="Chats found").locator(".hit")).to_have_count(1)
     page.keyboard.press("Enter")
     expect(page).to_have_url(re.compile(pages["chat"]))
     tab_to(page, "Source 1")

@@ -148,7 +148,7 @@ def test_tidying(site: BrowserSite, tidy: Person, visit: Callable[..., Page], br
     browsing.allow("422")
     page.locator("#import-file").set_input_files({"name": "x.json", "mimeType": "application/json", "buffer": b"{no"})
     page.get_by_role("button", name="Import", exact=True).click()
-    expect(page.get_by_role("alert")).to_contain_text("not JSON")
+    expect(page.get_by_role("dialog", name="Import chats").get_by_role("alert")).to_contain_text("not JSON")
     page.keyboard.press("Escape")
 
     # Deleting the folder keeps what is in it.
