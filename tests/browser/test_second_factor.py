@@ -9,6 +9,7 @@ import pyotp
 import pytest
 from playwright.sync_api import Page, expect
 
+from owui.config.store import FRESH_FOR
 from tests.browser.conftest import MARKS, PASSWORD, Browsing, Person, account, call
 from tests.browser.test_accessible import DESK, PHONE, faults
 
@@ -19,6 +20,8 @@ pytestmark = MARKS
 def mfa(browsing: Browsing, dana: Person) -> Any:
     """The second factor is on for one story, as an administrator switches it on over REST."""
     call(browsing.site, "/api/v1/auths/admin/config", {"ENABLE_MFA": True}, dana.token)
+    # The worker that did not write it reads it again after that long.
+    time.sleep(2 * FRESH_FOR)
     yield
     call(browsing.site, "/api/v1/auths/admin/config", {"ENABLE_MFA": False}, dana.token)
 
