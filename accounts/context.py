@@ -32,7 +32,7 @@ def _page(user: Any) -> dict[str, Any]:
     try:
         if is_verified(user):
             ui = preferences.interface_of(user)
-            values |= {"theme": theme_of(user.settings), "banner_list": banners(), "ui": interface.for_scripts(ui)}
+            values |= {"theme": theme_of({"ui": ui}), "banner_list": banners(), "ui": interface.for_scripts(ui)}
             values |= {"shortcut_list": interface.shortcuts_of(ui), "watermark": UiConfig.load().response_watermark}
     except DatabaseError:
         pass  # the page is shown plainly

@@ -53,8 +53,9 @@ def save_preferences(user: User, sent: Mapping[str, Any]) -> dict[str, Any]:
     after = before
     if isinstance(sent.get("ui"), Mapping):
         after = _permitted(user, sent["ui"], before)
-    # An `ui` that is no object would be read as one later.
-    row.settings = {**stored, **{k: v for k, v in sent.items() if k != "ui"}} | ({"ui": after} if after else {})
+    # An `ui` that is no object would be read as one later; an empty one takes away what was in it.
+    others = {k: v for k, v in {**stored, **sent}.items() if k != "ui"}
+    row.settings = others | ({"ui": after} if after else {})
     if len(json.dumps(row.settings, default=str)) > MOST_CHARACTERS:
         raise UserError(_("These settings are too large. Use a smaller background picture."), status=413)
     if row.settings != stored:

@@ -17,6 +17,7 @@ from django.db import DatabaseError, transaction
 from django.template.loader import render_to_string
 
 from accounts.models import User
+from accounts.preferences import interface_of
 from chat import organising, rendering
 from chat.config import TaskConfig
 from chat.engine.events import Outcome
@@ -140,8 +141,8 @@ def _work_for(ended: Ended) -> _Work | None:
 
 
 def _wishes(user: User, *path: str) -> bool:
-    """A switch in the person's settings; on while they say nothing."""
-    found: Any = user.settings.get("ui") if isinstance(user.settings, dict) else None
+    """A switch in the person's settings, or the house's for those who chose nothing; on while nobody says."""
+    found: Any = interface_of(user)
     for name in path:
         found = found.get(name) if isinstance(found, dict) else None
     return found is not False

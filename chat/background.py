@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from accounts.models import User
+from accounts.preferences import interface_of
 from chat.config import ChatConfig
 from chat.engine.prompt import system_prompt
 from chat.models import Folder
@@ -69,7 +70,7 @@ def background_of(
     :param is_page: the parameters of the person's settings count for the page; programs send their own
     """
     interface = UiConfig.load()
-    own = _own(user)
+    own = interface_of(user)
     asked = trimmed_params(cleaned(chat_params or {}), permitted)
     if is_page and isinstance(own.get("params"), Mapping):
         asked = trimmed_params(cleaned(own["params"]), permitted) | asked
@@ -92,12 +93,6 @@ def background_of(
         values=values,
         largest_picture=ChatConfig.load().max_image_bytes,
     )
-
-
-def _own(user: User) -> Mapping[str, Any]:
-    """What the person chose in their settings."""
-    interface = user.settings.get("ui") if isinstance(user.settings, dict) else None
-    return interface if isinstance(interface, dict) else {}
 
 
 def _capabilities(meta: Mapping[str, Any]) -> dict[str, Any]:

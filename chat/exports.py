@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -39,11 +39,22 @@ def as_text(chat: Chat) -> str:
 async def exported(chats: QuerySet[Any, Any], *, reader: Person) -> AsyncIterator[bytes]:
     """A JSON list of whole chats. A few statements for each 50; no more than those are in memory. What the reader loses
     the right to meanwhile does not come any more."""
-    keys: list[UUID] = await in_thread(lambda: list(chats.values_list("pk", flat=True)))()
+    async for piece in as_list(chats, lambda keys: _some(keys, reader)):
+        yield piece
+
+
+async def as_list(
+    rows: QuerySet[Any, Any], some: Callable[[Sequence[UUID]], list[bytes]], at_once: int = AT_ONCE
+) -> AsyncIterator[bytes]:
+    """A JSON list of any length in pieces.
+
+    :param some: gives the rows with these keys as JSON; called in a thread
+    """
+    keys: list[UUID] = await in_thread(lambda: list(rows.values_list("pk", flat=True)))()
     yield b"["
     first = True
-    for start in range(0, len(keys), AT_ONCE):
-        for whole in await in_thread(_some)(keys[start : start + AT_ONCE], reader):
+    for start in range(0, len(keys), at_once):
+        for whole in await in_thread(some)(keys[start : start + at_once]):
             yield whole if first else b"," + whole
             first = False
     yield b"]"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
 from django.db import transaction
+from django.db.models import F, Func, JSONField
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -113,7 +114,7 @@ def delete_all(*, by: User, own: bool) -> int:
     """All of one's own, or all there are."""
     rows = Feedback.objects.writable_by(by) if own else Feedback.objects.readable_by(by)
     count = rows.count()
-    _mark([pk for pk in rows.values_list("message_id", flat=True) if pk])
+    _mark(rows.order_by().values("message_id"))
     record("feedback.delete_all", by=by, object_type="feedback", detail={"count": count, "own": own})
     rows.delete()
     return int(count)
@@ -197,9 +198,10 @@ def _snapshot(chat: Chat, by: User) -> dict[str, Any]:
     return {"chat": plain}
 
 
-def _mark(message_ids: Iterable[uuid.UUID]) -> None:
-    """Answers whose ratings go show none any more."""
-    rated = Message.objects.filter(pk__in=list(message_ids)).select_for_update(no_key=True)
-    for message in rated.order_by("pk"):
-        message.meta = {k: v for k, v in message.meta.items() if k not in ("annotation", "feedbackId")}
-        message.save(update_fields=["meta"])
+def _mark(message_ids: Any) -> None:
+    """Answers whose ratings go show none any more. One statement, however many there are.
+
+    :param message_ids: ids, or a queryset of them
+    """
+    without = Func(F("meta"), template="(%(expressions)s - 'annotation' - 'feedbackId')", output_field=JSONField())
+    Message.objects.filter(pk__in=message_ids).update(meta=without)

@@ -11,6 +11,8 @@ from django.template.loader import render_to_string
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 
+from accounts.models import User
+from accounts.preferences import interface_of
 from chat.engine.events import FINISH, SOURCES, STATUS, TEXT, Logged, Numbered, Transcript
 from chat.models import Citation, Message, State
 from chat.pictures import is_picture
@@ -50,9 +52,7 @@ def can_of(user: Person) -> dict[str, bool]:
 
 def _wishes(user: Person) -> dict[str, bool]:
     """How the person wants answers to be copied and followed up."""
-    own = getattr(user, "settings", None)
-    chosen = own.get("ui") if isinstance(own, dict) else None
-    chosen = chosen if isinstance(chosen, dict) else {}
+    chosen = interface_of(user) if isinstance(user, User) else {}
     names = {
         "copy_formatted": "copyFormatted",
         "keep_follow_ups": "keepFollowUpPrompts",

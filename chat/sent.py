@@ -20,6 +20,7 @@ from chat.folders import check_folders
 from chat.models import Chat, Folder, Message, State
 from chat.pictures import is_picture
 from chat.services import attachable, check_stored, check_text, own_chat, title_of
+from chat.versions import write_over
 from inference.permitted import permitted_for, trimmed_params
 from owui.audit.record import record
 from owui.lib.errors import Missing, UserError
@@ -111,15 +112,19 @@ def _change(message: Message, content: str, by: User) -> None:
         return
     if message.content:
         require(by, "chat.edit")
-        record("message.edit", by=by, object_type="message", object_id=str(message.pk))
     elif message.author == "assistant":
         _note_brought(message.chat_id, 1, by)
     if message.author == "user":
         content = check_text(content)
     # Not what is being written: an answer that is continued this moment.
-    Message.objects.filter(pk=message.pk).exclude(state=State.RUNNING).update(
-        content=content, updated_at=datetime.now(UTC)
-    )
+    stored = Message.objects.select_for_update(of=("self",)).filter(pk=message.pk).exclude(state=State.RUNNING).first()
+    if stored is None:
+        return
+    if stored.content:
+        write_over(stored, content, by=by)
+    else:
+        stored.content = content
+        stored.save(update_fields=["content", "updated_at"])
 
 
 def _check_rephrased(new: Sequence[Node], known: Any, by: User) -> None:

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import orjson
 from django.conf import settings
-from django.http import HttpRequest
+from django.http import HttpRequest, StreamingHttpResponse
 from ninja import Router
 from pydantic import BaseModel, ConfigDict
 
 from accounts.schemas import user_info
 from chat import feedback
+from chat.exports import as_list
 from chat.models import Feedback
 from owui.lib.errors import Missing
 from owui.lib.guards import admin, verified
 from owui.lib.pagination import keys_of, rows_of
 
 router = Router(tags=["evaluations"])
+#: rows in memory while a list is written; with the whole chats that were rated
+AT_ONCE, CHATS_AT_ONCE = 500, 20
 _ORDERS = {
     "created_at": "created_at",
     "updated_at": "updated_at",
@@ -44,9 +49,9 @@ def create_feedback(request: HttpRequest, form: FeedbackForm) -> dict[str, Any]:
 
 
 @router.get("/feedbacks/user", auth=verified)
-def own_feedback(request: HttpRequest) -> list[dict[str, Any]]:
+def own_feedback(request: HttpRequest) -> StreamingHttpResponse:
     by: Any = request.user
-    return [_json(row) for row in Feedback.objects.writable_by(by).defer("snapshot")]
+    return _streamed(Feedback.objects.writable_by(by).defer("snapshot"), _json)
 
 
 @router.delete("/feedbacks", auth=verified)
@@ -68,23 +73,21 @@ def list_feedback(request: HttpRequest, page: int = 1, order_by: str = "", direc
 
 
 @router.get("/feedbacks/all/export", auth=admin)
-def export_feedback(request: HttpRequest) -> list[dict[str, Any]]:
+def export_feedback(request: HttpRequest) -> StreamingHttpResponse:
     """All of it; with the chats only where administrators may have these (ENABLE_ADMIN_EXPORT and _CHAT_ACCESS)."""
     by: Any = request.user
     with_chats = bool(settings.ENABLE_ADMIN_EXPORT and settings.ENABLE_ADMIN_CHAT_ACCESS)
     rows = Feedback.objects.readable_by(by)
-    found = list(rows if with_chats else rows.defer("snapshot"))
-    feedback.note_export(by=by, count=len(found), with_chats=with_chats)
-    return [_json(row) | ({"snapshot": row.snapshot} if with_chats else {}) for row in found]
+    feedback.note_export(by=by, count=rows.count(), with_chats=with_chats)
+    if with_chats:
+        return _streamed(rows, lambda row: _json(row) | {"snapshot": row.snapshot}, at_once=CHATS_AT_ONCE)
+    return _streamed(rows.defer("snapshot"), _json)
 
 
 @router.get("/feedbacks/all/ids", auth=admin)
-def ids_of_all(request: HttpRequest) -> list[dict[str, Any]]:
-    rows = _everybodys(request).values_list("pk", "user_id", "created_at", "updated_at")
-    return [
-        {"id": str(pk), "user_id": str(who), "created_at": int(made.timestamp()), "updated_at": int(new.timestamp())}
-        for pk, who, made, new in rows
-    ]
+def ids_of_all(request: HttpRequest) -> StreamingHttpResponse:
+    rows = _everybodys(request).only("user_id", "created_at", "updated_at")
+    return _streamed(rows, lambda row: {"id": str(row.pk), "user_id": str(row.user_id), **_times(row)})
 
 
 @router.get("/feedbacks/models", auth=admin)
@@ -120,6 +123,15 @@ def delete_feedback(request: HttpRequest, feedback_id: uuid.UUID) -> bool:
     return True
 
 
+def _streamed(rows: Any, shape: Callable[[Feedback], dict[str, Any]], at_once: int = AT_ONCE) -> StreamingHttpResponse:
+    """All the rows, however many, a few in memory at a time."""
+
+    def some(keys: Sequence[Any]) -> list[bytes]:
+        return [orjson.dumps(shape(row), default=str) for row in rows_of(rows, keys)]
+
+    return StreamingHttpResponse(as_list(rows, some, at_once), content_type="application/json")
+
+
 def _everybodys(request: HttpRequest) -> Any:
     return Feedback.objects.readable_by(request.user).defer("snapshot")  # type: ignore[arg-type]
 
@@ -139,6 +151,9 @@ def _json(row: Feedback) -> dict[str, Any]:
         "type": row.type,
         "data": row.data,
         "meta": row.meta,
-        "created_at": int(row.created_at.timestamp()),
-        "updated_at": int(row.updated_at.timestamp()),
+        **_times(row),
     }
+
+
+def _times(row: Feedback) -> dict[str, int]:
+    return {"created_at": int(row.created_at.timestamp()), "updated_at": int(row.updated_at.timestamp())}

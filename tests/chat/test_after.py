@@ -116,6 +116,18 @@ async def test_what_is_switched_off_asks_nobody(
     assert len([r for r in server.requests if r.method == "POST"]) == requests
 
 
+async def test_the_houses_switches_count_for_who_chose_nothing(
+    after: Any, alice: Any, small: Any, server: FakeModelServer, set_config: Any
+) -> None:
+    await in_thread(set_config)("ui.default_interface_settings", {"autoTags": False, "autoFollowUps": False})
+    alice.settings = {"ui": {"autoTags": True}}
+    await in_thread(alice.save)()
+    server.requests.clear()
+    answer = await said(alice)
+    assert len([r for r in server.requests if r.method == "POST"]) == 3
+    assert answer.chat.meta["tags"] and "follow_ups" not in answer.meta
+
+
 async def test_a_job_that_fails_is_silent(after: Any, alice: Any, small: Any, set_config: Any) -> None:
     for name in ("title", "follow_up", "tags"):
         await in_thread(set_config)(f"task.{name}_template", "[[err=503]]")

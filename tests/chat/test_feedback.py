@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -103,11 +105,21 @@ def test_the_panel(alice, client_for, set_config):
 
 
 # ---- REST
+def read(answer: Any) -> Any:
+    """A list that came in pieces."""
+
+    async def pieces() -> bytes:
+        return b"".join([piece async for piece in answer.streaming_content])
+
+    return json.loads(asyncio.run(pieces()))
+
+
 def body(answer: Message, **data: Any) -> dict[str, Any]:
     meta = {"chat_id": str(answer.chat_id), "message_id": str(answer.pk), "model_id": "fake-small", "arena": False}
     return {"type": "rating", "data": {"rating": 1, "model_id": "fake-small", **data}, "meta": meta}
 
 
+@pytest.mark.django_db(transaction=True)
 def test_programs_keep_their_own_feedback(alice, bob, api_for):
     answer = answered(alice)
     api = api_for(alice)
@@ -117,7 +129,7 @@ def test_programs_keep_their_own_feedback(alice, bob, api_for):
     assert api.get(f"{API}/feedback/{made['id']}").json() == made
     changed = api.post(f"{API}/feedback/{made['id']}", {"data": {"rating": -1}}).json()
     assert (changed["version"], changed["data"], changed["meta"]) == (1, {"rating": -1}, made["meta"])
-    assert [row["id"] for row in api.get(f"{API}/feedbacks/user").json()] == [made["id"]]
+    assert [row["id"] for row in read(api.get(f"{API}/feedbacks/user"))] == [made["id"]]
     for method in ("get", "post", "delete"):
         arguments = [{}] if method == "post" else []
         assert getattr(api_for(bob), method)(f"{API}/feedback/{made['id']}", *arguments).status_code == 404
@@ -137,6 +149,7 @@ def test_feedback_on_somebody_else_s_answer_stands_for_no_message(alice, bob, ap
     assert "annotation" not in answer.meta
 
 
+@pytest.mark.django_db(transaction=True)
 def test_administrators_evaluate(alice, bob, dana, api_for, settings):
     for person in (alice, bob):
         feedback.rate(by=person, message_id=answered(person).pk, rating=1)
@@ -145,11 +158,11 @@ def test_administrators_evaluate(alice, bob, dana, api_for, settings):
     assert listed["total"] == 2 and "snapshot" not in listed["items"][0]
     assert {row["user"]["email"] for row in listed["items"]} == {alice.email, bob.email}
     assert admin.get(f"{API}/feedbacks/models").json() == ["fake-small"]
-    assert len(admin.get(f"{API}/feedbacks/all/ids").json()) == 2
+    assert len(read(admin.get(f"{API}/feedbacks/all/ids"))) == 2
     settings.ENABLE_ADMIN_EXPORT = settings.ENABLE_ADMIN_CHAT_ACCESS = True
-    assert "snapshot" in admin.get(f"{API}/feedbacks/all/export").json()[0]
+    assert "snapshot" in read(admin.get(f"{API}/feedbacks/all/export"))[0]
     settings.ENABLE_ADMIN_EXPORT = False
-    assert "snapshot" not in admin.get(f"{API}/feedbacks/all/export").json()[0]
+    assert "snapshot" not in read(admin.get(f"{API}/feedbacks/all/export"))[0]
     exported = AuditEvent.objects.filter(action="feedback.export").order_by("pk")
     assert [e.detail for e in exported] == [{"count": 2, "with_chats": True}, {"count": 2, "with_chats": False}]
     assert admin.delete(f"{API}/feedbacks/all").json() is True and not Feedback.objects.exists()

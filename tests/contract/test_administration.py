@@ -109,6 +109,17 @@ def test_what_is_stored_of_settings_has_one_limit_however_it_came_together(api_f
     assert api.post(f"{U}/user/settings/update", {"a": "", "b": "x" * 600_000}).status_code == 200
 
 
+def test_an_empty_interface_takes_away_what_was_set_and_leaves_the_rest(api_for, alice, set_config):
+    api = api_for(alice)
+    api.post(f"{U}/user/settings/update", {"ui": {"widescreenMode": True}, "own": 1})
+    assert api.post(f"{U}/user/settings/update", {"own": 2}).json() == {"ui": {"widescreenMode": True}, "own": 2}
+    assert api.post(f"{U}/user/settings/update", {"ui": {}}).json() == {"own": 2}
+    assert api.get(f"{U}/user/settings").json() == {"ui": {}, "own": 2}
+    api.post(f"{U}/user/settings/update", {"ui": {"widescreenMode": True, "models": ["m"]}})
+    set_config("user.permissions", {"settings": {"interface": False}})
+    assert api.post(f"{U}/user/settings/update", {"ui": {}}).json()["ui"] == {"widescreenMode": True}
+
+
 # ------------------------------------------------------------------------------------------------------ admin settings
 def test_the_admin_page_comes_back_whole(api_for, dana):
     api = api_for(dana)

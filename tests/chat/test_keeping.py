@@ -1,0 +1,67 @@
+"""Where chats are kept, nothing of them goes: by no page, no program, not in bulk, not by being written over."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from chat.models import Chat, Message, MessageVersion
+from owui.audit.models import AuditEvent
+from tests.chat.test_organising import talk
+from tests.factories.rbac import make_shared
+
+pytestmark = pytest.mark.django_db
+API = "/api/v1"
+
+
+@pytest.fixture
+def kept(alice: Any, set_config: Any) -> Chat:
+    """A chat in a folder; its owner may edit, but delete nothing."""
+    set_config("user.permissions", {"chat": {"delete": False, "delete_message": True, "edit": True, "import": True}})
+    return talk(alice, "Question", "Answer", folder=make_shared("folder", alice, name="Batch"))
+
+
+def test_no_way_takes_a_chat_or_a_message_away(alice: Any, kept: Chat, api_for: Any, client_for: Any) -> None:
+    api, page = api_for(alice), client_for(alice, htmx=True)
+    answer = kept.messages.get(author="assistant")
+    refused = [
+        api.delete(f"{API}/chats/{kept.pk}"),
+        api.delete(f"{API}/chats/"),
+        api.delete(f"{API}/folders/{kept.folder_id}"),
+        api.delete(f"{API}/folders/{kept.folder_id}?delete_contents=true"),
+        page.get(f"/c/{kept.pk}/delete"),
+        page.post(f"/c/{kept.pk}/delete"),
+        page.get(f"/c/{kept.pk}/messages/{answer.pk}/delete"),
+        page.post(f"/c/{kept.pk}/messages/{answer.pk}/delete"),
+    ]
+    assert [response.status_code for response in refused] == [401, 401, 403, 403, 403, 403, 403, 403]
+    menu = page.get(f"/c/{kept.pk}/messages/{answer.pk}/menu").content.decode()
+    assert "/delete" not in menu
+    page.post(f"/folders/{kept.folder_id}/remove", {"delete_contents": "1"})
+    assert Chat.objects.filter(pk=kept.pk).exists() and Message.objects.count() == 2
+
+
+def test_a_copy_without_messages_loses_none_and_other_words_leave_the_former_ones(
+    alice: Any, kept: Chat, api_for: Any
+) -> None:
+    api = api_for(alice)
+    sent = api.get(f"{API}/chats/{kept.pk}").json()["chat"]
+    answer = kept.messages.get(author="assistant")
+    sent["history"]["messages"] = {str(answer.pk): {**sent["history"]["messages"][str(answer.pk)], "content": "Mine"}}
+    assert api.post(f"{API}/chats/{kept.pk}", {"chat": sent}).status_code == 200
+    assert api.post(f"{API}/chats/{kept.pk}", {"chat": {**sent, "history": {"messages": {}}}}).status_code == 200
+    assert sorted(kept.messages.values_list("content", flat=True)) == ["Mine", "Question"]
+    version = MessageVersion.objects.get()
+    assert (version.content, version.message_id, version.replaced_by) == ("Answer", answer.pk, alice)
+    assert AuditEvent.objects.get(action="message.edit").detail["version"] == version.pk
+    assert Message.objects.get(pk=answer.pk).meta["edited_at"], "and the page says so"
+
+
+def test_a_file_brought_in_again_writes_over_nothing(alice: Any, kept: Chat, api_for: Any) -> None:
+    api = api_for(alice)
+    entry = api.get(f"{API}/chats/{kept.pk}").json()
+    entry["chat"]["history"]["messages"] = {}
+    entry["chat"]["messages"] = []
+    assert api.post(f"{API}/chats/import", {"chats": [entry]}).status_code == 200
+    assert Chat.objects.count() == 2 and kept.messages.count() == 2
