@@ -1,6 +1,6 @@
 # `make run` needs nothing but Python 3.11 or newer.
 .DEFAULT_GOAL := run
-.PHONY: run stop status test lint bench clean
+.PHONY: run stop status test lint texts bench clean
 
 PYTHONS := python3.14 python3.13 python3.12 python3.11 python3
 BIN := .venv/bin
@@ -38,6 +38,11 @@ lint:
 	$(BIN)/mypy .
 	$(BIN)/lint-imports
 	$(BIN)/djlint --check --quiet .
+
+# Collects what is to be translated into locale/ and compiles the catalogues.
+texts:
+	$(call bootstrap,embedded dev)
+	@DATABASE_URL= $(BIN)/python manage.py texts $(ARGS)
 
 bench:
 	$(call bootstrap,embedded dev)

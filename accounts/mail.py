@@ -11,6 +11,7 @@ from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
 
 from accounts import reset_links
+from accounts.languages import speaking_to
 from accounts.models import User
 from owui.config.sections import UiConfig
 
@@ -37,8 +38,9 @@ def send_reset(email: str) -> bool:
         return False
     name = settings.BOOT.webui_name
     context = {"link": reset_links.address(reset_links.token_for(user)), "site_name": name, "name": user.name}
-    text = render_to_string("accounts/mail_reset.txt", context)
-    message = EmailMessage(_("Your password for %(name)s") % {"name": name}, text, to=[user.email])
+    with speaking_to(user):
+        text = render_to_string("accounts/mail_reset.txt", context)
+        message = EmailMessage(_("Your password for %(name)s") % {"name": name}, text, to=[user.email])
     try:
         message.send()
     except smtplib.SMTPRecipientsRefused as error:

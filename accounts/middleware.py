@@ -15,6 +15,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
 
+from accounts.languages import speak
 from accounts.models import User
 from accounts.tokens import COOKIE, Identity, identify, raw_path
 from accounts.trusted import asserted_of, check_same
@@ -30,7 +31,8 @@ _OF_PROVIDER = ("oauth_id_token", "oauth_session_id")
 
 
 def identity_of(request: HttpRequest) -> Identity | None:
-    """Who is asking, read once a request. A bad credential is kept as `request.auth_failure` for the guards."""
+    """Who is asking, read once a request, and answered in their language from then on. A bad credential is kept as
+    `request.auth_failure` for the guards."""
     if not hasattr(request, "_identity"):
         request._identity = None  # type: ignore[attr-defined]
         request.auth_failure = None  # type: ignore[attr-defined]
@@ -40,6 +42,8 @@ def identity_of(request: HttpRequest) -> Identity | None:
             request._identity = found  # type: ignore[attr-defined]
         except UserError as error:
             request.auth_failure = error  # type: ignore[attr-defined]
+        found = request._identity  # type: ignore[attr-defined]
+        speak(request, found.user if found else None)
     return request._identity  # type: ignore[attr-defined, no-any-return]
 
 

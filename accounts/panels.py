@@ -3,7 +3,8 @@
     panels.register("devices", _("Devices"), "accounts/_devices.html", section, order=50)
 
 The maker gets the request and gives what the template needs beside the page's own context, or None when the section is
-not for this person. Orders: profile 10, appearance 20, password 30, second factor 40, devices 50, API keys 60.
+not for this person. Orders: profile 10, appearance 20, language 22, password 30, second factor 40, devices 50, API
+keys 60.
 """
 
 from __future__ import annotations

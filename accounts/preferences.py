@@ -31,6 +31,7 @@ _KEYS = {
     "notifications": "",
     "audio": "",
     "memory": "",
+    "language": "",
 }
 #: changes of these are no matter of taste, and go into the audit log by name
 _NOTED = ("system", "params", "toolServers", "directConnections", "notifications")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from accounts.views import account, devices, directory, entry, factors, interface, keys, oauth, trusted
+from accounts.views import account, devices, directory, entry, factors, interface, keys, language, oauth, trusted
 
 app_name = "accounts"
 
@@ -26,6 +26,7 @@ urlpatterns = [
     path("oauth/<slug:provider>/login/callback", oauth.callback, name="oauth-callback-former"),
     path("settings", account.settings_page, name="settings"),
     path("settings/theme", account.theme, name="theme"),
+    path("settings/language", language.save, name="language"),
     path("settings/interface", interface.save, name="interface"),
     path("settings/keyboard", interface.shortcut, name="shortcut"),
     path("settings/password", account.password_change, name="password-change"),

@@ -18,6 +18,7 @@ from chat.services import own_chat
 from inference.permitted import permitted_for, trimmed_params
 from owui.audit.record import record
 from owui.lib.errors import Missing, UserError
+from owui.lib.languages import number
 from rbac.permissions import require
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ def read_params(system: str, typed: Mapping[str, str]) -> dict[str, Any]:
     :raises UserError: 400 a value that is none, or a prompt that is too long
     """
     if len(system) > LONGEST:
-        raise UserError(_("A system prompt has at most %(most)s characters.") % {"most": f"{LONGEST:,}"}, status=413)
+        raise UserError(_("A system prompt has at most %(most)s characters.") % {"most": number(LONGEST)}, status=413)
     params = {p.name: p.read(typed[p.name]) for p in PARAMETERS if typed.get(p.name, "").strip()}
     system = system.replace("\x00", "").strip()
     return params | ({"system": system} if system else {})

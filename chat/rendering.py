@@ -18,6 +18,7 @@ from chat.models import Citation, Message, State
 from chat.pictures import is_picture
 from chat.services import may_rate
 from chat.tree import children_of
+from owui.lib.languages import number
 from owui.lib.markdown import Fold, IncrementalRenderer, render, render_code, render_plain, split
 from rbac.permissions import is_bound, may
 from rbac.sharing import Person
@@ -150,13 +151,13 @@ def usage_text(usage: dict[str, Any] | None) -> str:
     if not counts.get("completion_tokens"):
         return ""
     written = _("about %(count)s tokens") if counts.get("estimated") else _("%(count)s tokens")
-    parts = [written % {"count": f"{counts['completion_tokens']:,}"}]
+    parts = [written % {"count": number(counts["completion_tokens"])}]
     if speed := counts.get("tokens_per_second"):
-        parts.append(_("%(speed)s a second") % {"speed": f"{speed:,.0f}" if speed >= 10 else f"{speed:.1f}"})
+        parts.append(_("%(speed)s a second") % {"speed": number(speed, 0 if speed >= 10 else 1)})
     if wait := counts.get("first_token_ms"):
-        parts.append(_("first after %(seconds)s s") % {"seconds": f"{wait / 1000:.1f}"})
+        parts.append(_("first after %(seconds)s s") % {"seconds": number(wait / 1000, 1)})
     if asked := counts.get("prompt_tokens"):
-        parts.append(_("%(count)s read") % {"count": f"{asked:,}"})
+        parts.append(_("%(count)s read") % {"count": number(asked)})
     return ", ".join(parts)
 
 

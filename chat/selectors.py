@@ -11,6 +11,7 @@ from typing import Any
 from django.db.models.fields.json import KeyTextTransform
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from chat.engine.events import Logged, Transcript
@@ -184,7 +185,7 @@ def age_of(moment: datetime) -> str:
         return _("Yesterday")
     if days <= 7:
         return _("Last 7 days")
-    return _("Last 30 days") if now - local < timedelta(days=30) else local.strftime("%B %Y")
+    return _("Last 30 days") if now - local < timedelta(days=30) else date_format(local, "YEAR_MONTH_FORMAT")
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from knowledge.models import Document, KnowledgeBase
 from owui.audit.record import record
 from owui.config.sections import UiConfig
 from owui.lib.errors import Missing, Refused, UserError
+from owui.lib.languages import number
 from owui.lib.together import Statement, insert_together
 from rbac.history import acting
 from rbac.permissions import is_bound, may, require
@@ -70,7 +71,7 @@ def check_text(text: str) -> str:
                 "This message has %(have)s characters; at most %(limit)s can be sent. "
                 "Put long texts into a document and attach it."
             )
-            % {"have": f"{len(text):,}", "limit": f"{limit:,}"},
+            % {"have": number(len(text)), "limit": number(limit)},
             status=413,
             code="message_too_long",
         )

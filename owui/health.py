@@ -15,6 +15,7 @@ from accounts.config import ApiKeyConfig, OAuthConfig, SignInConfig
 from accounts.middleware import identity_of
 from accounts.oauth_web import providers
 from accounts.services import directory_is_on, has_users, signup_open
+from owui.config.sections import UiConfig
 from owui.lib import ending
 from owui.lib.errors import UserError
 from owui.lib.redis import ping
@@ -80,7 +81,7 @@ def config(request: HttpRequest) -> dict[str, Any]:
         "status": True,
         "name": settings.BOOT.webui_name,
         "version": VERSION,
-        "default_locale": "",
+        "default_locale": UiConfig.load().default_locale,
         "oauth": {"providers": providers(), "auto_redirect": OAuthConfig.load().auto_redirect},
         "features": features,
     }

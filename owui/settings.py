@@ -20,7 +20,7 @@ OWUI_HOME = env.home()
 DATA_DIR = Path(BOOT.data_dir) if BOOT.data_dir else OWUI_HOME / "data"
 DEBUG = BOOT.debug
 # Commands that need no server (checks, migrations' files, static files) may run before anything is configured.
-_offline = len(sys.argv) > 1 and sys.argv[1] in {"makemigrations", "collectstatic", "check", "compilemessages", "help"}
+_offline = len(sys.argv) > 1 and sys.argv[1] in {"makemigrations", "collectstatic", "check", "texts", "help"}
 if not BOOT.database_url and not _offline and "mypy" not in sys.argv[0] and "pytest" not in sys.argv[0]:
     sys.exit(
         "DATABASE_URL is not set and no embedded instance is running. "
@@ -211,10 +211,24 @@ if EMAIL_USE_TLS and EMAIL_USE_SSL:
     sys.exit("EMAIL_USE_TLS (STARTTLS, port 587) and EMAIL_USE_SSL (port 465) exclude each other. Set one of them.")
 
 LANGUAGE_CODE = "en"
+# Each by its own name. How one gets in: docs/decisions/0011-languages.md.
+LANGUAGES = [
+    ("en", "English"),
+    ("de", "Deutsch"),
+    ("es", "Español"),
+    ("fr", "Français"),
+    ("ja", "日本語"),
+    ("zh-hans", "简体中文"),
+]
+LANGUAGE_COOKIE_NAME = "owui-language"
+LANGUAGE_COOKIE_AGE = 365 * 86400
+LANGUAGE_COOKIE_HTTPONLY, LANGUAGE_COOKIE_SECURE = True, SESSION_COOKIE_SECURE
+LANGUAGE_COOKIE_SAMESITE = SESSION_COOKIE_SAMESITE
 TIME_ZONE = "UTC"
 USE_I18N = True
 USE_TZ = True
 LOCALE_PATHS = [BASE_DIR / "locale"]
+FORMAT_MODULE_PATH = ["owui.formats"]
 
 # Governance switches of the field (spec: environment only, never stored).
 BYPASS_ADMIN_ACCESS_CONTROL = BOOT.bypass_admin_access_control

@@ -8,7 +8,9 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.http import parse_cookie
+from django.utils import translation
 
+from accounts.languages import language_for
 from accounts.tokens import Identity, identify, raw_path
 from accounts.trusted import ASSERTED, Asserted, check_same
 from owui.audit.middleware import nearest_stranger
@@ -58,6 +60,8 @@ class TokenAuthSocket:
         if identity is None or (identity.by_cookie and "origin" not in headers):
             await _refuse(receive, send, UNAUTHORISED)
             return
+        # What is drawn for this socket is for one reader, and the tasks that draw it inherit the language.
+        translation.activate(await in_thread(language_for)(identity.user, cookies, headers.get("accept-language", "")))
         await self.app({**scope, "user": identity.user, "identity": identity, "rights_mark": mark}, receive, send)
 
 

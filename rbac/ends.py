@@ -29,7 +29,7 @@ def end_of(day: str, hour: str = "", *, now: datetime | None = None) -> datetime
     if ends <= (now or timezone.now()):
         raise _refused(
             _("%(date)s is over already. Choose a later day, or take the line off the list.")
-            % {"date": date_format(ends, "j M Y")}
+            % {"date": date_format(ends, "DATE_FORMAT")}
         )
     return ends
 
@@ -70,7 +70,7 @@ def hour_of(ends: datetime | None) -> str:
 
 def until(ends: datetime) -> str:
     """ "until 31 Jan 2027", or "until 31 Jan 2027, 18:00"."""
-    text = date_format(timezone.localtime(ends), "j M Y" if _is_whole_day(ends) else "j M Y, H:i")
+    text = date_format(timezone.localtime(ends), "DATE_FORMAT" if _is_whole_day(ends) else "DATETIME_FORMAT")
     return _("until %(moment)s") % {"moment": text}
 
 

@@ -14,6 +14,7 @@ from chat.engine import tokens
 from chat.engine.events import Status
 from inference.limits import ContextLimit
 from inference.providers.errors import ProviderError
+from owui.lib.languages import number
 
 Message = dict[str, Any]
 ACTION = "context_trimmed"
@@ -129,7 +130,7 @@ def too_long(have: int, budget: int, *, has_passages: bool = False) -> str:
             "Your question is too long for this model: about %(have)s tokens, and it can read %(limit)s. Shorten it, "
             "put the text into a document and attach it, or choose a model with a larger context."
         )
-    return text % {"have": f"{have:,}", "limit": f"{budget:,}"}
+    return text % {"have": number(have), "limit": number(budget)}
 
 
 def limit_in(error: ProviderError) -> tuple[int, int] | None:

@@ -10,23 +10,26 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.conf import settings
-from django.core.exceptions import RequestDataTooBig
-from django.db import DataError, InterfaceError, OperationalError
+from django.core.exceptions import RequestDataTooBig, SynchronousOnlyOperation
+from django.db import DatabaseError, DataError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 log = logging.getLogger(__name__)
 
-ACCESS_PROHIBITED = (
+# Programs know these by their words; pages say them in the reader's language.
+ACCESS_PROHIBITED = gettext_noop(
     "You do not have permission to access this resource. Please contact your administrator for assistance."
 )
-NOT_FOUND = "We could not find what you're looking for :/"
+NOT_FOUND = gettext_noop("We could not find what you're looking for :/")
 
 
 class UserError(Exception):
@@ -134,6 +137,8 @@ class ErrorPageMiddleware:
 
 def error_response(request: HttpRequest, status: int, message: str, ref: str = "") -> HttpResponse:
     """The HTML edge: a whole page, or a toast when htmx asked. A toast keeps what is on the page as it is."""
+    _know_reader(request)
+    message = _(message) if message in (ACCESS_PROHIBITED, NOT_FOUND) else message
     context = {"message": message, "kind": "bad", "reference": ref}
     if getattr(request, "htmx", False):
         response = render(request, "errors/_toast.html", context, status=status)
@@ -142,6 +147,13 @@ def error_response(request: HttpRequest, status: int, message: str, ref: str = "
         return response
     known = status if status in (400, 403, 404, 500) else 500 if status >= 500 else 400
     return render(request, f"errors/{known}.html", context, status=status)
+
+
+def _know_reader(request: HttpRequest) -> None:
+    """Who reads decides the language, so this comes before the first word. Where nobody can be looked up (the database
+    is away, or this is the event loop), it stays the browser's."""
+    with suppress(DatabaseError, SynchronousOnlyOperation):
+        bool(getattr(request, "user", None))
 
 
 def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:

@@ -32,7 +32,7 @@ def in_words(moment: datetime, now: datetime) -> str:
         return _("yesterday")
     if days <= 7:
         return ngettext("%d day ago", "%d days ago", days) % days
-    return date_format(here, "j M Y")
+    return date_format(here, "DATE_FORMAT")
 
 
 @register.simple_tag
@@ -43,6 +43,6 @@ def when(moment: datetime | None) -> SafeString | str:
     return format_html(
         '<time datetime="{}" title="{}">{}</time>',
         exact.isoformat(timespec="seconds"),
-        date_format(exact, "j M Y, H:i e"),
+        f"{date_format(exact, 'DATETIME_FORMAT')} {date_format(exact, 'e')}",
         in_words(moment, timezone.now()),
     )

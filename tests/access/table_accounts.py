@@ -172,6 +172,7 @@ PAGES = [
     page("POST", "/settings", 302, data={"name": "Other"}),
     page("POST", "/settings/theme", 204, data={"theme": "dark"}),
     page("POST", "/settings/interface", 204),
+    page("POST", "/settings/language", 204),
     page("POST", "/settings/keyboard", 200, data={"name": "new", "keys": ""}),
     page("GET", "/settings/password", 302),
     page("POST", "/settings/password", 400, data={"old": "x", "new": "y"}),
