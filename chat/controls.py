@@ -142,8 +142,25 @@ def save_controls(*, by: User, chat_id: uuid.UUID, system: str, typed: Mapping[s
     sent = trimmed_params(read_params(system, typed), permitted)
     mine = (_NAMES if permitted.params else frozenset()) | ({"system"} if permitted.system else set())
     kept = {name: value for name, value in chat.params.items() if name not in mine}
-    before, chat.params = chat.params, kept | sent
-    changed = sorted(name for name in {*before, *chat.params} if before.get(name) != chat.params.get(name))
+    return _saved(chat, kept | sent, by)
+
+
+@transaction.atomic
+def merge_params(*, by: User, chat_id: uuid.UUID, sent: Mapping[str, Any]) -> Chat:
+    """Single parameters of a chat, as a program sends them: null takes one away, what is not sent stays.
+
+    :raises UserError: 403 without `chat.controls`; 404 no such chat
+    """
+    require(by, KEY, status=403)
+    chat = own_chat(by, chat_id)
+    known = {name: value for name, value in sent.items() if name in _NAMES or name == "system"}
+    merged = {**chat.params, **trimmed_params(known, permitted_for(by))}
+    return _saved(chat, {name: value for name, value in merged.items() if value is not None}, by)
+
+
+def _saved(chat: Chat, params: dict[str, Any], by: User) -> Chat:
+    before, chat.params = chat.params, params
+    changed = sorted(name for name in {*before, *params} if before.get(name) != params.get(name))
     if changed:
         chat.save(update_fields=["params"])
         record("chat.controls", by=by, object_type="chat", object_id=str(chat.pk), detail={"changed": changed})

@@ -12,7 +12,7 @@ from django.db.models import QuerySet
 
 from accounts.models import User
 from chat.models import Chat, Message
-from chat.schemas import chat_json
+from chat.schemas import chat_json, with_link
 from chat.selectors import branch_of
 from owui.audit.record import record
 from owui.lib.aio import in_thread
@@ -61,7 +61,7 @@ async def as_list(
 
 
 def _some(keys: Sequence[UUID], reader: Person) -> list[bytes]:
-    found: dict[UUID, Chat] = {c.pk: c for c in Chat.objects.readable_by(reader).filter(pk__in=keys)}
+    found: dict[UUID, Chat] = {c.pk: c for c in with_link(Chat.objects.readable_by(reader).filter(pk__in=keys))}
     messages: dict[UUID, list[Message]] = {pk: [] for pk in found}
     for message in Message.objects.filter(chat__in=list(found)).order_by("created_at"):
         messages[message.chat_id].append(message)

@@ -10,6 +10,7 @@ from django.db.models import F, Window
 from django.db.models.functions import RowNumber
 
 from chat.models import Chat, Folder
+from chat.reading import UNREAD, running_among, state_of, unread_in
 from rbac.permissions import is_offered, may
 from rbac.sharing import Person
 
@@ -32,12 +33,15 @@ def places(user: Person) -> list[Line]:
 
 
 def folder_tree(user: Person, *, chat: uuid.UUID | None = None, folder: uuid.UUID | None = None) -> list[Line]:
-    """The top folders, each with its `children` and, where it is open, its newest chats. Three statements."""
+    """The top folders, each with its `children`, how many of one's chats in it are new, and, where it is open, its
+    newest chats. Five statements."""
     rows = [*_rows(user, shared=False), *_rows(user, shared=True)]
     tree = _tree(rows)
     shown = list(_walk(tree))
     chats = _chats(user, [line["id"] for line in shown if line["is_open"]], chat)
+    unread = unread_in(user, [line["id"] for line in shown], but=chat)
     for line in shown:
+        line["unread_count"] = unread.get(line["id"], 0)
         inside = chats.get(line["id"], [])
         line["chats"], line["has_more"] = inside[:MOST_CHATS], len(inside) > MOST_CHATS
         line["active"] = line["id"] == folder
@@ -82,7 +86,12 @@ def _chats(user: Person, folder_ids: list[uuid.UUID], current: uuid.UUID | None)
     chats = Chat.objects.readable_by(user).filter(folder_id__in=folder_ids, archived=False)
     chats = chats.exclude(pinned=True, owner_id=user.id)  # those stand on top already
     rows = chats.annotate(place=place).filter(place__lte=MOST_CHATS + 1).order_by("-updated_at", "id")
-    for row in rows.values("id", "title", "pinned", "folder_id", "owner_id"):
+    shown = list(rows.values("id", "title", "pinned", "folder_id", "owner_id", "updated_at", "read_at"))
+    running = running_among(row["id"] for row in shown)
+    for row in shown:
         line = {**row, "active": row["id"] == current, "is_foreign": row["owner_id"] != user.id}
+        state = state_of(row | {"running": row["id"] in running})
+        # What is open is being read; whether others' chats are news is their owners' to know.
+        line["state"] = "" if state == UNREAD and (line["active"] or line["is_foreign"]) else state
         out.setdefault(row["folder_id"], []).append(line)
     return out

@@ -20,7 +20,7 @@ from typing import Any
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError
 
-from chat import turnlog
+from chat import reading, turnlog
 from chat.engine import usage
 from chat.engine.events import (
     FINISH,
@@ -152,6 +152,7 @@ class Runner:
         then: Callable[[Outcome], None] | None,
     ) -> None:
         try:
+            await self._show(turn, reading.RUNNING)
             with self._watched(turn, standing, known):
                 outcome = await self._outcome(turn)
             end: Logged = (FINISH, {"state": outcome.state, "error": _storable(outcome.error)})
@@ -165,6 +166,14 @@ class Runner:
         finally:
             turn.close()
             self.turns.pop(turn.turn_id, None)
+        await self._show(turn, reading.ENDED)
+
+    @staticmethod
+    async def _show(turn: LiveTurn, state: str) -> None:
+        """How the chat stands, in the lists of its owner's open pages: best effort."""
+        ops = [reading.mark_op(turn.chat_id, state)]
+        people = [str(turn.user_id)]
+        await nodes.announce({"kind": "chat.message", "user_ids": people, "chat_id": str(turn.chat_id), "ops": ops})
 
     @contextlib.contextmanager
     def _watched(self, turn: LiveTurn, standing: Standing | None, known: Known | None) -> Iterator[None]:

@@ -3,27 +3,52 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from django.db.models import F, QuerySet
 
 from chat import turnlog
 from chat.engine.events import Transcript
-from chat.models import Chat, Message, State, Turn
+from chat.models import Chat, Message, SharedChat, State, Turn
 from chat.passages import documents_in, readable_ids, shown_sources
+from chat.reading import is_running
 from chat.tree import branch_to, children_of
 from rbac.sharing import Person
 
+_LISTED = ("id", "title", "updated_at", "created_at", "read_at", "archived", "pinned")
 
-def item_json(chat: Chat) -> dict[str, Any]:
-    """A line of a list."""
+
+def item_json(chat: Chat, *, active: bool = False) -> dict[str, Any]:
+    """A line of a list.
+
+    :param active: whether an answer is being written in it
+    """
+    return _line({name: getattr(chat, name) for name in _LISTED} | {"running": active})
+
+
+def items_json(chats: QuerySet[Any, Any]) -> list[dict[str, Any]]:
+    """The lines of a list, read as light as they are."""
+    return [_line(row) for row in chats.annotate(running=is_running()).values(*_LISTED, "running")]
+
+
+def _line(row: Mapping[str, Any]) -> dict[str, Any]:
+    read_at = row["read_at"]
     return {
-        "id": str(chat.pk),
-        "title": chat.title,
-        "updated_at": int(chat.updated_at.timestamp()),
-        "created_at": int(chat.created_at.timestamp()),
-        "archived": chat.archived,
-        "pinned": chat.pinned,
+        "id": str(row["id"]),
+        "title": row["title"],
+        "updated_at": int(row["updated_at"].timestamp()),
+        "created_at": int(row["created_at"].timestamp()),
+        "last_read_at": int(read_at.timestamp()) if read_at else None,
+        "active": row["running"],
+        "archived": row["archived"],
+        "pinned": row["pinned"],
     }
+
+
+def with_link(chats: QuerySet[Any, Any]) -> QuerySet[Any, Any]:
+    """Chats that are to be shown whole: with the id of their link, without what is behind it."""
+    return chats.annotate(link_id=F("shared__pk"))
 
 
 def chat_json(chat: Chat, messages: Sequence[Message], *, reader: Person) -> dict[str, Any]:
@@ -45,10 +70,17 @@ def chat_json(chat: Chat, messages: Sequence[Message], *, reader: Person) -> dic
             "history": {"currentId": _text(chat.current_id), "messages": tree},
             "messages": flat,
         },
-        "share_id": None,
+        # Where others read the chat, its link is still the owner's to hand out.
+        "share_id": _text(_link_of(chat)) if reader.id == chat.owner_id else None,
         "meta": chat.meta or {"tags": []},
         "folder_id": _text(chat.folder_id),
     }
+
+
+def _link_of(chat: Chat) -> uuid.UUID | None:
+    if hasattr(chat, "link_id"):
+        return chat.link_id  # type: ignore[no-any-return]
+    return SharedChat.objects.filter(chat=chat).values_list("pk", flat=True).first()
 
 
 def _fill_in(chat: Chat, messages: Sequence[Message]) -> None:

@@ -19,6 +19,7 @@ from chat.folder_tree import folder_tree, may_use_folders
 from chat.models import Chat, Citation, Message, State, Turn, TurnEvent
 from chat.oversight import looked_at
 from chat.passages import blank_unreadable
+from chat.reading import UNREAD, is_running, state_of
 from chat.tree import branch_to
 from owui.lib.written import Written
 from rbac.sharing import Person, is_verified
@@ -27,7 +28,7 @@ SIDEBAR, PINNED = 40, 200
 #: a place in the list is an age in microseconds, of this millennium
 _LATEST = 32_503_680_000_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_SHOWN = ("id", "title", "updated_at", "pinned")
+_SHOWN = ("id", "title", "updated_at", "pinned", "read_at", "running")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,7 @@ def sidebar_of(
 ) -> dict[str, Any]:
     """The person's folders, pinned chats, and the newest of the others by age; `after` continues a list that ended
     there. Five statements at most, two for a further page; chats in folders stand there and not among the others."""
-    chats = Chat.objects.filter(owner_id=user.id, archived=False)
+    chats = Chat.objects.filter(owner_id=user.id, archived=False).annotate(running=is_running())
     has_folders = may_use_folders(user)
     loose = chats.filter(folder__isnull=True) if has_folders else chats
     groups, rest = _page(loose.filter(pinned=False), current, after)
@@ -172,7 +173,10 @@ def place_of(text: str) -> tuple[datetime, uuid.UUID] | None:
 
 
 def _item(row: dict[str, Any], current: uuid.UUID | None) -> dict[str, Any]:
-    return {**row, "active": row["id"] == current}
+    active = row["id"] == current
+    state = state_of(row)
+    # What is open is being read.
+    return {**row, "active": active, "state": "" if active and state == UNREAD else state}
 
 
 def age_of(moment: datetime) -> str:

@@ -39,7 +39,7 @@ ONLY_TEMPORARY = gettext_lazy(
 #: Markdown signs that would only be noise in a list of titles
 _MARKS = str.maketrans("", "", "*_`#")
 _RUNNING = "SELECT count(*) FROM chat_turn WHERE user_id = %s AND state = 'running'"
-_MOVED = "UPDATE chat_chat SET current_id = %s, model_ids = %s, updated_at = %s WHERE id = %s"
+_MOVED = "UPDATE chat_chat SET current_id = %s, model_ids = %s, updated_at = %s, read_at = %s WHERE id = %s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,8 +166,8 @@ def _answer(
     rows = [row for row in (chat, question, answer, turn) if row._state.adding]
     moved: list[Statement] = []
     if not is_new_chat:
-        chat.updated_at = timezone.now()
-        moved.append((_MOVED, [answer.pk, Jsonb(chat.model_ids), chat.updated_at, chat.pk]))
+        chat.updated_at = chat.read_at = now = timezone.now()
+        moved.append((_MOVED, [answer.pk, Jsonb(chat.model_ids), now, now, chat.pk]))
     (running,) = insert_together(rows, also=moved, asking=(_RUNNING, [by.pk]))
     check_running(by, running)
     return Started(chat, answer, turn, question, history_of(branch), attached_items(branch), is_new_chat)

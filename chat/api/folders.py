@@ -10,6 +10,7 @@ from ninja import Router, Schema
 from accounts.schemas import shown_info
 from chat import folders
 from chat.models import Chat, Folder
+from chat.reading import mark_all_read, unread_in
 from chat.schemas import item_json
 from owui.lib.guards import verified
 from owui.lib.pagination import page_of
@@ -45,8 +46,9 @@ class ExpandedForm(Schema):
 def list_folders(request: HttpRequest) -> list[dict[str, Any]]:
     user: Any = request.user
     folders.check_folders(user)
-    rows = Folder.objects.readable_by(user).filter(owner_id=user.pk).order_by("name", "pk")
-    return [_line(row) for row in rows]
+    rows = list(Folder.objects.readable_by(user).filter(owner_id=user.pk).order_by("name", "pk"))
+    unread = unread_in(user, [row.pk for row in rows])
+    return [_line(row) | {"unread_count": unread.get(row.pk, 0)} for row in rows]
 
 
 @router.post("/", auth=verified)
@@ -81,6 +83,13 @@ def list_shared_chats(request: HttpRequest, folder_id: str, page: int = 1) -> li
     chats: Any = Chat.objects.readable_by(user)
     chats = chats.filter(folder=folder, archived=False).select_related("owner").order_by("-updated_at", "id")
     return [item_json(c) | {"user": shown_info(c.owner, to=user)} for c in page_of(chats, page, CHATS_SHOWN)]
+
+
+@router.post("/{folder_id}/read", auth=verified)
+def mark_read(request: HttpRequest, folder_id: str) -> bool:
+    """The caller's own chats in it."""
+    mark_all_read(by=request.user, folder_id=_readable(request, folder_id).pk)  # type: ignore[arg-type]
+    return True
 
 
 @router.post("/{folder_id}/update", auth=verified)

@@ -14,7 +14,7 @@ from chat import copies, organising, services
 from chat.exports import begin_export, exported
 from chat.folders import check_folders
 from chat.models import Chat, Folder
-from chat.schemas import item_json
+from chat.schemas import item_json, items_json
 from owui.lib.errors import Missing, Refused
 from owui.lib.guards import admin, verified
 from owui.lib.pagination import page_of
@@ -58,7 +58,7 @@ def _own(request: HttpRequest, **conditions: Any) -> Any:
 
 
 def _items(chats: Any, page: int | None = None, size: int = PAGE) -> Items:
-    return [item_json(c) for c in (chats if page is None else page_of(chats, page, size))]
+    return items_json(chats if page is None else page_of(chats, page, size))
 
 
 @router.get("/pinned", auth=verified)
@@ -136,7 +136,7 @@ def _export(request: HttpRequest, chats: Any) -> StreamingHttpResponse:
 
 @router.post("/import", auth=verified)
 def import_chats(request: HttpRequest, form: ImportForm) -> Items:
-    return _items(copies.import_chats(form.chats, by=request.user))  # type: ignore[arg-type]
+    return [item_json(chat) for chat in copies.import_chats(form.chats, by=request.user)]  # type: ignore[arg-type]
 
 
 # ----------------------------------------------------------------------------------------------------------------- tags
@@ -149,7 +149,7 @@ def list_tags(request: HttpRequest) -> Items:
 @router.post("/tags", auth=verified)
 def list_tagged(request: HttpRequest, form: TaggedForm) -> Items:
     start, size = max(0, form.skip), max(0, min(form.limit, 500))
-    return _items(organising.tagged(_own(request, archived=False), form.name)[start : start + size])
+    return items_json(organising.tagged(_own(request, archived=False), form.name)[start : start + size])
 
 
 @router.get("/{uuid:chat_id}/tags", auth=verified)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import uuid
+from datetime import timedelta
 from typing import Any, ClassVar, Self
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.db.models.expressions import RawSQL
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from rbac.sharing import (
@@ -108,6 +110,10 @@ class FolderGroupGrant(GroupGrant):
         pass
 
 
+#: what is written in the moment it is looked at is not news
+UNREAD_AFTER = timedelta(seconds=1)
+
+
 class ChatQuerySet(models.QuerySet[Any, Any]):
     """A chat is its owner's, and readable by whoever reads the folder it lies in.
 
@@ -134,6 +140,11 @@ class ChatQuerySet(models.QuerySet[Any, Any]):
         """The person's own, which a verified person always reads and writes."""
         return self.filter(owner_id=owner_id)
 
+    def unread(self) -> Self:
+        """Those that went on since their owner looked at them."""
+        # The first condition is the index's, which holds little more than these.
+        return self.filter(updated_at__gt=F("read_at")).filter(updated_at__gt=F("read_at") + UNREAD_AFTER)
+
 
 class Chat(models.Model):
     """One conversation tree of one owner."""
@@ -157,6 +168,8 @@ class Chat(models.Model):
     archived = models.BooleanField(default=False)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
+    #: when its owner saw it last
+    read_at = models.DateTimeField(null=True, blank=True, default=timezone.now, editable=False)
 
     objects = ChatQuerySet.as_manager()
 
@@ -168,6 +181,7 @@ class Chat(models.Model):
         indexes = [
             models.Index(fields=["owner", "archived", "-updated_at", "id"]),
             models.Index(fields=["owner", "-updated_at"], condition=Q(pinned=True), name="chat_pinned"),
+            models.Index(fields=["owner", "folder"], condition=Q(updated_at__gt=F("read_at")), name="chat_unread"),
         ]
 
     def __str__(self) -> str:

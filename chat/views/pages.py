@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from accounts.web import go, signed_in
-from chat import folders, organising, rendering, selectors, services
+from chat import folders, organising, reading, rendering, selectors, services
 from chat.forms import TitleForm
 from chat.models import Chat
 from chat.oversight import looked_at
@@ -48,6 +48,8 @@ def chat_page(request: HttpRequest, chat_id: uuid.UUID) -> HttpResponse:
     if chat is None:
         raise Missing(_("This chat does not exist, or it is not yours."))
     looked_at(chat, user)
+    if chat.owner_id == user.pk:
+        reading.mark_read(by=user, chat_id=chat.pk)
     branch = selectors.load_branch(chat, reader=user)
     views = grouped(rendering.branch_views(branch.messages, branch.everything, branch.citations, branch.running))
     items = services.attached_items([m for m in branch.messages if m.author == "user"])
@@ -96,6 +98,24 @@ def pin(request: HttpRequest, chat_id: uuid.UUID) -> HttpResponse:
 def archive(request: HttpRequest, chat_id: uuid.UUID) -> HttpResponse:
     organising.toggle_archived(by=request.user, chat_id=chat_id)  # type: ignore[arg-type]
     return shown_list(request)
+
+
+@require_POST
+@signed_in
+def read(request: HttpRequest, chat_id: uuid.UUID) -> HttpResponse:
+    """An answer ended while its page was looked at."""
+    services.own_chat(request.user, chat_id, lock=False)  # type: ignore[arg-type]
+    reading.mark_read(by=request.user, chat_id=chat_id)  # type: ignore[arg-type]
+    return HttpResponse(status=204)
+
+
+@require_POST
+@signed_in
+def unread(request: HttpRequest, chat_id: uuid.UUID) -> HttpResponse:
+    """To be looked at again; the page that shows it is left, or it would be read at once."""
+    services.own_chat(request.user, chat_id, lock=False)  # type: ignore[arg-type]
+    reading.mark_unread(by=request.user, chat_id=chat_id)  # type: ignore[arg-type]
+    return go(request, reverse("chat:chat-new")) if current_chat(request) == chat_id else shown_list(request)
 
 
 @require_http_methods(["GET", "POST"])

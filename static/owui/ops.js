@@ -63,6 +63,8 @@
       document.getElementById("chat-title").textContent = text;
       document.title = `${text} – ${document.title.split(" – ").pop()}`;
     },
+    // A chat goes on, or went on without being looked at: `reading.js` shows it in the list.
+    mark: (_list, chat, state) => owui.mark?.(chat, state),
     remove: (target) => target.remove(),
     attr: (target, name, value) => (value === null ? target.removeAttribute(name) : target.setAttribute(name, value)),
   };

@@ -37,6 +37,8 @@ ROWS = [
     own_page("GET", f"{_MESSAGE}/rate", **_FILL),
     own_page("POST", f"{_MESSAGE}/rate", data={"rating": "1"}, **_FILL),
     own_page("POST", f"{_MESSAGE}/unrate", **_FILL),
+    Row("POST", "/api/v1/chats/{chat_id}/messages/{message_id}", json={"content": "New"}, admin=404, **_OTHERS),
+    Row("DELETE", "/api/v1/chats/{chat_id}/messages/{message_id}", admin=404, **_OTHERS),
     verified("POST", f"{_E}/feedback", json={"data": {"rating": 1}}),
     Row("GET", f"{_E}/feedback/{{feedback_id}}", **_OTHERS),
     Row("POST", f"{_E}/feedback/{{feedback_id}}", admin=404, json={"data": {"rating": 1}}, **_OTHERS),

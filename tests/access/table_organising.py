@@ -31,6 +31,11 @@ def lists(path: str, method: str = "GET", **extra: Any) -> Row:
 
 ROWS = [
     lists("pinned"),
+    lists("search?text=a"),
+    lists("read", "POST", json={"chat_ids": []}),
+    own("POST", "unread"),
+    Row("PATCH", f"{_C}/{{chat_id}}/params", json={"temperature": 0.5}, owner=200, **_NOT_MINE),
+    Row("POST", "/api/v1/folders/{folder_id}/read", **_READ),
     lists("archived"),
     lists("archived/count"),
     *(Row("GET", f"{_C}/folder/{{folder_id}}{end}", **_READ) for end in ("", "/list")),
@@ -132,6 +137,8 @@ ROWS += [
     page("GET", "/c/import"),
     page("POST", "/c/import", 400, why="without a file; with one: tests/chat/test_sidebar.py"),
     Row("POST", "/c/{chat_id}/unarchive", **_OWN_PAGE),
+    Row("POST", "/c/{chat_id}/read", **(_OWN_PAGE | {"owner": 204})),
+    Row("POST", "/c/{chat_id}/unread", **_OWN_PAGE),
     Row("GET", "/c/{chat_id}/tags", **_OWN_PAGE),
     Row("POST", "/c/{chat_id}/tags", data={"name": "a"}, **_OWN_PAGE),
     Row("GET", "/c/{chat_id}/move", **_OWN_PAGE),

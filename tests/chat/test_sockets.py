@@ -41,9 +41,12 @@ class WebsocketCommunicator(ApplicationCommunicator):
         await self.send_input({"type": "websocket.receive", **part})
 
     async def receive_from(self, seconds: float = 3) -> str:
-        message = await self.receive_output(seconds)
-        assert message["type"] == "websocket.send", message
-        return str(message["text"])
+        """The next frame; how chats stand in the list is looked at by a test of its own."""
+        while True:
+            message = await self.receive_output(seconds)
+            assert message["type"] == "websocket.send", message
+            if '"mark","chat-list"' not in message["text"]:
+                return str(message["text"])
 
     async def disconnect(self) -> None:
         await self.send_input({"type": "websocket.disconnect", "code": 1000})
@@ -126,6 +129,22 @@ async def test_answer_comes_whole_and_its_end_equals_a_reload(
     assert seqs == sorted(set(seqs))
     assert dom.part(started.message.pk, "blocks").count("t17 ") == 1
     assert "t40" in dom.part(started.message.pk, "blocks")
+
+
+async def test_the_list_is_told_when_an_answer_begins_and_ends(
+    process: Any, people: Any, server: FakeModelServer
+) -> None:
+    """In the person's pages, whatever chat they show; nobody else hears of it."""
+    started = await in_thread(ask)(people.alice, "hi", process.id)
+    async with (
+        opened(await in_thread(token_for)(people.alice)) as connection,
+        opened(await in_thread(token_for)(people.bob)) as other,
+    ):
+        launch(process, started, plan_for(server, "[[n=3 tps=200]]"))
+        for state in ("running", "ended"):
+            told = orjson.loads((await connection.receive_output(5))["text"])
+            assert told == {"type": "chat", "ops": [["mark", "chat-list", str(started.chat.pk), state]]}
+        assert await other.receive_nothing(0.2)
 
 
 @pytest.mark.parametrize("who", ["mallory", "nobody"])

@@ -70,6 +70,14 @@ class Tries:
         path = f"/c/{chat.pk}"
         return path, f"{path}/messages/{question.pk}", f"{path}/messages/{answer.pk}"
 
+    def rest_message(self) -> str:
+        """The address of an answer for programs."""
+        return f"/api/v1/chats/{self.chat()[2].removeprefix('/c/')}"
+
+    def set_params(self) -> int:
+        path = f"/api/v1/chats/{self.chat()[0].removeprefix('/c/')}/params"
+        return int(self.client.patch(path, {"top_k": 3}, content_type="application/json").status_code)
+
     def sent(self) -> dict[str, Any]:
         """A chat as an older client sends it, with an answer of its own."""
         question, answer = str(uuid.uuid4()), str(uuid.uuid4())
