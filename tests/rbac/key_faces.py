@@ -317,7 +317,9 @@ FACES = [
     Face("chat.import", "POST /api/v1/chats/new", lambda t: t.json(f"{_V1}/chats/new", t.sent()).status_code, 403, 200),
     Face("chat.import", "POST /api/v1/chats/{chat_id}", lambda t: t.send_again(t.sent()), 403, 200),
     Face("chat.edit", "POST /api/v1/chats/{chat_id}", lambda t: t.send_again(None), 401, 200),
-    Face("chat.edit", f"POST {_ONE}", lambda t: t.json(t.rest_message(), {"content": "Not that."}).status_code, 401, 200),
+    Face(
+        "chat.edit", f"POST {_ONE}", lambda t: t.json(t.rest_message(), {"content": "Not that."}).status_code, 401, 200
+    ),
     Face("chat.delete_message", f"DELETE {_ONE}", lambda t: t.client.delete(t.rest_message()).status_code, 401, 200),
     Face("chat.controls", "PATCH /api/v1/chats/{chat_id}/params", lambda t: t.set_params(), 403, 200),
     *(
