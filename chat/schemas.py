@@ -48,7 +48,8 @@ def _line(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def with_link(chats: QuerySet[Any, Any]) -> QuerySet[Any, Any]:
     """Chats that are to be shown whole: with the id of their link, without what is behind it."""
-    return chats.annotate(link_id=F("shared__pk"))
+    found: QuerySet[Any, Any] = chats.annotate(link_id=F("shared__pk"))
+    return found
 
 
 def chat_json(chat: Chat, messages: Sequence[Message], *, reader: Person) -> dict[str, Any]:
