@@ -15,11 +15,14 @@ from django.utils.translation import gettext_lazy
 from accounts import preferences
 from accounts.models import User
 from owui.lib.errors import UserError
+from rbac.permissions import may
 
 if TYPE_CHECKING:
     from django.utils.functional import _StrOrPromise
 
 KEYBOARD = "keyboardShortcuts"
+#: sections of the settings page
+CHAT, NOTICES, SPEECH = "chat", "notices", "speech"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,15 +33,21 @@ class Toggle:
     label: _StrOrPromise
     help: _StrOrPromise = ""
     default: bool = False
+    group: str = CHAT
+    #: a permission that the switch means nothing without
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One of a few values."""
+    """One of a few values; with `is_open` any other text as well, of which the browser knows what it may be."""
 
     name: str
     label: _StrOrPromise
     values: Sequence[tuple[str, _StrOrPromise]]
+    group: str = CHAT
+    key: str = ""
+    is_open: bool = False
 
 
 TOGGLES = (
@@ -72,6 +81,19 @@ TOGGLES = (
     ),
     Toggle("widescreenMode", gettext_lazy("Wide text"), gettext_lazy("Conversations use the width of the window.")),
     Toggle("highContrastMode", gettext_lazy("High contrast")),
+    Toggle(
+        "notificationEnabled",
+        gettext_lazy("Tell me outside this page"),
+        gettext_lazy("When an answer is finished that I am not looking at. The browser asks for its permission once."),
+        group=NOTICES,
+    ),
+    Toggle("notificationSound", gettext_lazy("Play a sound with it"), group=NOTICES),
+    Toggle(
+        "responseAutoPlayback",
+        gettext_lazy("Read each answer aloud when it is finished"),
+        group=SPEECH,
+        key="chat.tts",
+    ),
 )
 CHOICES = (
     Choice(
@@ -84,6 +106,15 @@ CHOICES = (
         gettext_lazy("Direction of text"),
         (("auto", gettext_lazy("As written")), ("LTR", gettext_lazy("Left to right")),
          ("RTL", gettext_lazy("Right to left"))),
+    ),
+    Choice("audio.tts.voice", gettext_lazy("Voice"), (("", gettext_lazy("The browser's own")),), SPEECH, "chat.tts",
+           is_open=True),
+    Choice(
+        "audio.tts.playbackRate",
+        gettext_lazy("Speed of reading"),
+        (("", "100 %"), ("0.75", "75 %"), ("1.25", "125 %"), ("1.5", "150 %"), ("2", "200 %")),
+        SPEECH,
+        "chat.tts",
     ),
 )  # fmt: skip
 
@@ -129,6 +160,7 @@ SHORTCUTS = (
     Shortcut("help", gettext_lazy("This list"), "?", is_free=False),
 )
 _LONGEST = 40
+_LONGEST_CHOICE = 200
 
 
 def split(keys: str) -> list[str]:
@@ -151,16 +183,35 @@ def shortcuts_of(ui: Mapping[str, Any]) -> list[Shortcut]:
 
 def value_of(ui: Mapping[str, Any], toggle: Toggle) -> bool:
     """Whether a switch is on."""
-    found: Any = ui
-    for part in toggle.name.split("."):
-        found = found.get(part) if isinstance(found, Mapping) else None
+    found = _at(ui, toggle.name)
     return toggle.default if found is None else bool(found)
 
 
 def choice_of(ui: Mapping[str, Any], choice: Choice) -> str:
     """The chosen value, the first one where what is stored is none of them."""
-    found = str(ui.get(choice.name) or "")
+    found = str(_at(ui, choice.name) or "")
+    if choice.is_open and found:
+        return found[:_LONGEST_CHOICE]
     return next((value for value, _label in choice.values if value == found), choice.values[0][0])
+
+
+def _at(ui: Mapping[str, Any], name: str) -> Any:
+    found: Any = ui
+    for part in name.split("."):
+        found = found.get(part) if isinstance(found, Mapping) else None
+    return found
+
+
+def _with(ui: Mapping[str, Any], name: str, value: Any) -> dict[str, Any]:
+    """The object with another value at a place in it."""
+    outer, _dot, inner = name.partition(".")
+    former = ui.get(outer)
+    return {**ui, outer: _with(former if isinstance(former, Mapping) else {}, inner, value) if inner else value}
+
+
+def shown_to(user: User, setting: Toggle | Choice) -> bool:
+    """Whether the person may set it, and has use for it."""
+    return preferences.may_set(user, setting.name.partition(".")[0]) and (not setting.key or may(user, setting.key))
 
 
 def for_scripts(ui: Mapping[str, Any]) -> dict[str, Any]:
@@ -168,26 +219,29 @@ def for_scripts(ui: Mapping[str, Any]) -> dict[str, Any]:
     return {t.name: value_of(ui, t) for t in TOGGLES} | {c.name: choice_of(ui, c) for c in CHOICES}
 
 
-def save_interface(user: User, on: Sequence[str], chosen: Mapping[str, str]) -> None:
-    """Stores the switches that were changed; those the person may not set stay as they are.
+def save_interface(user: User, group: str, on: Sequence[str], chosen: Mapping[str, str]) -> None:
+    """Stores the switches of one section that were changed; those the person may not set stay as they are.
 
-    :param on: the names of all switches that are on now
+    :param on: the names of all switches of the section that are on now
     """
-    ui = preferences.interface_of(user)
-    changes: dict[str, Any] = {}
+    ui = after = preferences.interface_of(user)
+    names = set()
     for toggle in TOGGLES:
-        if preferences.may_set(user, toggle.name.partition(".")[0]) and value_of(ui, toggle) != (toggle.name in on):
-            outer, _dot, inner = toggle.name.partition(".")
-            former = ui.get(outer)
-            former = dict(former) if isinstance(former, Mapping) else {}
-            changes[outer] = {**former, inner: toggle.name in on} if inner else toggle.name in on
+        is_on = toggle.name in on
+        if toggle.group == group and shown_to(user, toggle) and value_of(ui, toggle) != is_on:
+            after = _with(after, toggle.name, is_on)
+            names.add(toggle.name.partition(".")[0])
     for choice in CHOICES:
         value = chosen.get(choice.name)
-        known = value in {allowed for allowed, _label in choice.values}
-        if known and value != choice_of(ui, choice) and preferences.may_set(user, choice.name):
-            changes[choice.name] = value
-    if changes:
-        preferences.change_interface(user, changes)
+        if value is None or choice.group != group or not shown_to(user, choice) or value == choice_of(ui, choice):
+            continue
+        if value in {allowed for allowed, _label in choice.values} or (
+            choice.is_open and len(value) <= _LONGEST_CHOICE
+        ):
+            after = _with(after, choice.name, value.replace("\x00", ""))
+            names.add(choice.name.partition(".")[0])
+    if names:
+        preferences.change_interface(user, {name: after[name] for name in names})
 
 
 def save_shortcut(user: User, name: str, keys: str) -> None:

@@ -28,6 +28,8 @@ _KEYS = {
     "models": "",
     "pinnedModels": "",
     "notificationEnabled": "",
+    "notificationSound": "",
+    "responseAutoPlayback": "",
     "notifications": "",
     "audio": "",
     "memory": "",

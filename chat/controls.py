@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.models import User
+from accounts.preferences import change_interface, interface_of, may_set
 from chat.models import Chat, Message
 from chat.services import own_chat
 from inference.permitted import permitted_for, trimmed_params
@@ -165,6 +166,26 @@ def _saved(chat: Chat, params: dict[str, Any], by: User) -> Chat:
         chat.save(update_fields=["params"])
         record("chat.controls", by=by, object_type="chat", object_id=str(chat.pk), detail={"changed": changed})
     return chat
+
+
+def save_own(*, by: User, system: str, typed: Mapping[str, str]) -> None:
+    """The person's own prompt and parameters: for every chat that has none of its own. What they may not set, and what
+    the form does not know, stays.
+
+    :raises UserError: 403 when they may set neither; 400 a value that is none
+    """
+    params = read_params(system, typed)
+    changes: dict[str, Any] = {}
+    if may_set(by, "system"):
+        changes["system"] = params.pop("system", "")
+    if may_set(by, "params"):
+        own = interface_of(by).get("params")
+        kept = {n: v for n, v in own.items() if n not in _NAMES} if isinstance(own, dict) else {}
+        params.pop("system", None)
+        changes["params"] = kept | params
+    if not changes:
+        require(by, "chat.system_prompt", status=403)
+    change_interface(by, changes)
 
 
 def sent_params(user: User, sent: Any) -> dict[str, Any]:

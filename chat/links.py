@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from accounts.models import User
@@ -72,6 +73,11 @@ def link_of(owner: User, chat_id: uuid.UUID) -> SharedChat | None:
     return SharedChat.objects.filter(chat=own_chat(owner, chat_id, lock=False)).first()
 
 
+def own_links(owner: User) -> QuerySet[Any, Any]:
+    """The links to the person's chats, without what is behind them."""
+    return SharedChat.objects.filter(chat__in=Chat.objects.writable_by(owner)).defer("snapshot")
+
+
 @transaction.atomic
 def unshare_chat(*, by: User, chat_id: uuid.UUID) -> None:
     """Takes the link away, with all access that was given to it. 404 where there is none."""
@@ -86,7 +92,7 @@ def unshare_chat(*, by: User, chat_id: uuid.UUID) -> None:
 def unshare_all(*, by: User) -> int:
     """Takes away every link of the person. Returns how many there were."""
     acting(by)
-    found = list(SharedChat.objects.filter(chat__in=Chat.objects.writable_by(by)))
+    found = list(own_links(by))
     for shared in found:
         _remove(shared, by)
     return len(found)

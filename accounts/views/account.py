@@ -63,7 +63,7 @@ def _profile(request: HttpRequest) -> dict[str, Any]:
 
 def _appearance(request: HttpRequest) -> dict[str, Any] | None:
     user = me(request)
-    return {"theme": theme_of(user.settings)} if may(user, preferences.INTERFACE) else None
+    return {"theme": theme_of({"ui": preferences.interface_of(user)})} if may(user, preferences.INTERFACE) else None
 
 
 def _password(request: HttpRequest) -> dict[str, Any] | None:
@@ -74,6 +74,13 @@ def _password(request: HttpRequest) -> dict[str, Any] | None:
 register("profile", _("Profile"), "accounts/_profile.html", _profile, order=10)
 register("appearance", _("Appearance"), "accounts/_appearance.html", _appearance, order=20)
 register("password", _("Password"), "accounts/_password.html", _password, order=30)
+
+
+def _about(request: HttpRequest) -> dict[str, Any]:
+    return {}
+
+
+register("about", _("About"), "accounts/_about.html", _about, order=90)
 
 
 @require_POST

@@ -10,26 +10,36 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
 from accounts import interface, preferences
-from accounts.panels import register
+from accounts.panels import Maker, register
 from accounts.web import me, signed_in
 from owui.lib.errors import UserError
 from rbac.permissions import may, require
 
 
-def _interface(request: HttpRequest) -> dict[str, Any] | None:
-    user = me(request)
-    ui = preferences.interface_of(user)
-    toggles = [
-        {"name": t.name, "label": t.label, "help": t.help, "on": interface.value_of(ui, t)}
-        for t in interface.TOGGLES
-        if preferences.may_set(user, t.name)
-    ]
-    choices = [
-        {"name": c.name, "label": c.label, "values": c.values, "chosen": interface.choice_of(ui, c)}
-        for c in interface.CHOICES
-        if preferences.may_set(user, c.name)
-    ]
-    return {"toggle_list": toggles, "choice_list": choices} if toggles or choices else None
+def _section(group: str) -> Maker:
+    """The switches and choices of one section."""
+
+    def make(request: HttpRequest) -> dict[str, Any] | None:
+        user = me(request)
+        ui = preferences.interface_of(user)
+        toggles = [
+            {"name": t.name, "label": t.label, "help": t.help, "on": interface.value_of(ui, t)}
+            for t in interface.TOGGLES
+            if t.group == group and interface.shown_to(user, t)
+        ]
+        choices = [
+            {"name": c.name, "label": c.label, "values": _values(c, chosen), "chosen": chosen}
+            for c in interface.CHOICES
+            if c.group == group and interface.shown_to(user, c) and (chosen := interface.choice_of(ui, c)) is not None
+        ]
+        return {"group": group, "toggle_list": toggles, "choice_list": choices} if toggles or choices else None
+
+    return make
+
+
+def _values(choice: interface.Choice, chosen: str) -> list[tuple[str, Any]]:
+    known = list(choice.values)
+    return known if chosen in {value for value, _label in known} else [*known, (chosen, chosen)]
 
 
 def _keyboard(request: HttpRequest) -> dict[str, Any] | None:
@@ -41,15 +51,18 @@ def _keyboard(request: HttpRequest) -> dict[str, Any] | None:
     return {"key_list": [{"shortcut": s, "changed": s.keys != first[s.name]} for s in shortcuts], "key_error": ""}
 
 
-register("interface", _("Chat page"), "accounts/_interface.html", _interface, order=24)
+register("interface", _("Chat page"), "accounts/_interface.html", _section(interface.CHAT), order=24)
 register("keyboard", _("Keyboard"), "accounts/_keyboard.html", _keyboard, order=26)
+register("notices", _("Notifications"), "accounts/_notices.html", _section(interface.NOTICES), order=27)
+register("speech", _("Speech"), "accounts/_speech.html", _section(interface.SPEECH), order=28)
 
 
 @require_POST
 @signed_in
 def save(request: HttpRequest) -> HttpResponse:
-    """All switches as they are now; sent at every change."""
-    interface.save_interface(me(request), request.POST.getlist("on"), request.POST.dict())
+    """All switches of a section as they are now; sent at every change."""
+    group = request.POST.get("group", interface.CHAT)
+    interface.save_interface(me(request), group, request.POST.getlist("on"), request.POST.dict())
     return HttpResponse(status=204)
 
 

@@ -33,10 +33,10 @@ def panel_new(request: HttpRequest) -> HttpResponse:
     if request.method == "GET":
         return _panel(request, controls.sent_params(user, request.GET.get("params")), None)
     try:
-        params = controls.read_params(request.POST.get("system", ""), _typed(request))
+        params = controls.read_params(request.POST.get("system", ""), typed_in(request))
     except UserError as error:
-        return _saved(request, error)
-    response = _saved(request)
+        return saved(request, error)
+    response = saved(request)
     response["HX-Trigger"] = json.dumps({"owui:params": {"params": controls.sent_params(user, json.dumps(params))}})
     return response
 
@@ -50,12 +50,12 @@ def panel(request: HttpRequest, chat_id: uuid.UUID) -> HttpResponse:
         chat = services.own_chat(user, chat_id, lock=False)
         return _panel(request, chat.params, chat)
     try:
-        controls.save_controls(by=user, chat_id=chat_id, system=request.POST.get("system", ""), typed=_typed(request))
+        controls.save_controls(by=user, chat_id=chat_id, system=request.POST.get("system", ""), typed=typed_in(request))
     except UserError as error:
         if error.status in (403, 404):
             raise
-        return _saved(request, error)
-    return _saved(request)
+        return saved(request, error)
+    return saved(request)
 
 
 @require_POST
@@ -71,29 +71,33 @@ def remove(request: HttpRequest, chat_id: uuid.UUID) -> HttpResponse:
     return _panel(request, chat.params, chat)
 
 
-def _typed(request: HttpRequest) -> dict[str, str]:
+def typed_in(request: HttpRequest) -> dict[str, str]:
     """The fields that are set to "Custom"."""
     custom = set(request.POST.getlist("custom"))
     return {name: request.POST.get(name, "") for name in custom}
 
 
-def _saved(request: HttpRequest, error: UserError | None = None) -> HttpResponse:
+def saved(request: HttpRequest, error: UserError | None = None) -> HttpResponse:
     context = {"error": error.message if error else ""}
     return render(request, "chat/_controls_state.html", context, status=422 if error else 200)
 
 
 def _panel(request: HttpRequest, params: Mapping[str, Any], chat: Chat | None) -> HttpResponse:
     user = me(request)
-    rows = [{"parameter": p, "is_set": p.name in params, "value": _shown(p, params)} for p in controls.PARAMETERS]
     items = services.attached_items(selectors.branch_of(chat.pk, chat.current_id)) if chat else []
     context = {
         "chat": chat,
         "system": params.get("system", ""),
         "may_system": may(user, "chat.system_prompt"),
-        "parameter_list": rows if may(user, "chat.params") else [],
+        "parameter_list": parameter_rows(params) if may(user, "chat.params") else [],
         "item_list": items,
     }
     return render(request, "chat/_controls.html", context)
+
+
+def parameter_rows(params: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """All parameters for a form, with what is set of them."""
+    return [{"parameter": p, "is_set": p.name in params, "value": _shown(p, params)} for p in controls.PARAMETERS]
 
 
 def _shown(parameter: controls.Parameter, params: Mapping[str, Any]) -> str:

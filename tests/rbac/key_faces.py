@@ -149,6 +149,16 @@ def rate_again(t: Tries) -> int:
     return int(t.json(f"/api/v1/evaluations/feedback/{row.pk}", {"data": {"rating": -1}}).status_code)
 
 
+_OWN = "PAGE /settings/answers"
+
+
+def own_answers(t: Tries, **form: str) -> dict[str, Any]:
+    """What is stored of the prompt and the parameters that are sent; without either key nothing is."""
+    t.form("/settings/answers", **form)
+    stored = t.client.get("/api/v1/users/user/settings").json()["ui"]
+    return {name: stored[name] for name in ("system", "params") if stored.get(name)}
+
+
 def linked(t: Tries) -> Any:
     """A shared chat of alice's."""
     return make_shared("shared_chat", t.alice).pk
@@ -381,6 +391,10 @@ FACES = [
     ),
     Face("chat.delete", "PAGE /c/{chat_id}/delete", lambda t: t.form(f"{t.chat()[0]}/delete"), 403, 302),
     Face("chat.delete", "PAGE /c/{chat_id}/delete", lambda t: t.get(f"{t.chat()[0]}/delete"), 403, 200, why="asked"),
+    Face("chat.delete", "PAGE /c/remove-all", lambda t: t.form("/c/remove-all"), 403, 200),
+    Face("chat.delete", "PAGE /c/remove-all", lambda t: t.get("/c/remove-all"), 403, 200, why="asked"),
+    Face("chat.system_prompt", _OWN, lambda t: own_answers(t, system="Be rude."), {}, {"system": "Be rude."}),
+    Face("chat.params", _OWN, lambda t: own_answers(t, custom="seed", seed="1"), {}, {"params": {"seed": 1}}),
     Face("chat.delete", "DELETE /api/v1/folders/{folder_id}", delete_folder, 403, 200, why="with a chat in it"),
     Face("chat.delete", "PAGE /", lambda t: t.shows("/", 'data-path="delete"'), False, True),
     Face("chat.delete", "PAGE /folders/{folder_id}/remove", remove_folder, 403, 200, why="with a chat in it"),

@@ -69,7 +69,7 @@ GOVERNED = {
     "chat.valves": [r"POST .*/valves/user/update"],
     "chat.file_upload": [r"POST /api/v1/files/", r"PAGE /c/files", r"POST /api/v1/retrieval/process/text"],
     "chat.web_upload": [r"POST /api/v1/retrieval/process/(web|youtube)"],
-    "chat.delete": [rf"DELETE {_CHATS}/(\{{\w+\}})?", r"PAGE /c/\{chat_id\}/delete"],
+    "chat.delete": [rf"DELETE {_CHATS}/(\{{\w+\}})?", r"PAGE /c/(\{chat_id\}/delete|remove-all)"],
     "chat.delete_message": [rf"DELETE {_CHATS}/.*messages.*", r"PAGE /c/.*/messages/.*/delete"],
     "chat.continue_response": [r"PAGE /c/.*/messages/.*/continue"],
     "chat.regenerate_response": [r"PAGE /c/.*/messages/.*/regenerate"],

@@ -1,0 +1,73 @@
+// The settings page: what was saved is said, the browser's permission for notices is asked for, its voices are listed.
+(() => {
+  // Told where it happened, and to screen readers.
+  document.addEventListener("htmx:afterRequest", ({ detail, target }) => {
+    const text = detail.successful && target.closest?.("[data-saved]")?.dataset.saved;
+    if (!text) return;
+    const title = target.closest("section").querySelector("h2");
+    let mark = title.querySelector(".saved");
+    if (!mark) title.append((mark = Object.assign(document.createElement("span"), { className: "saved" })));
+    mark.textContent = text;
+    owui.say(text);
+    clearTimeout(mark.timer);
+    mark.timer = setTimeout(() => mark.remove(), 2500);
+  });
+
+  // Where one is, in the list of sections.
+  const ways = new Map([...document.querySelectorAll(".jump a")].map((way) => [way.hash.slice(1), way]));
+  const watch = new IntersectionObserver((seen) => {
+    for (const { target, isIntersecting } of seen) target.classList.toggle("is-seen", isIntersecting);
+    const first = document.querySelector(".page-section.is-seen");
+    for (const way of ways.values()) way.removeAttribute("aria-current");
+    ways.get(first?.id)?.setAttribute("aria-current", "true");
+  }, { rootMargin: "0px 0px -60% 0px" });
+  for (const section of document.querySelectorAll(".page-section[id]")) watch.observe(section);
+
+  const notice = document.querySelector('input[value="notificationEnabled"]');
+  const blocked = document.getElementById("notices-blocked");
+
+  function refuse(text) {
+    blocked.textContent = text || "";
+    blocked.hidden = !text;
+    return Boolean(text);
+  }
+
+  async function permitted() {
+    if (!window.isSecureContext || !("Notification" in window)) return !refuse(blocked.dataset.none);
+    if ((await Notification.requestPermission()) !== "granted") return !refuse(blocked.dataset.no);
+    return !refuse("");
+  }
+
+  // The switch is saved only when the browser agrees: one that is on and does nothing would be a lie.
+  notice?.addEventListener("change", async (event) => {
+    if (!notice.checked || event.detail?.agreed) return void refuse("");
+    event.stopPropagation();
+    if (await permitted()) notice.dispatchEvent(new CustomEvent("change", { bubbles: true, detail: { agreed: true } }));
+    else notice.checked = false;
+  });
+  if (notice?.checked && window.Notification?.permission !== "granted") refuse(blocked.dataset.no);
+
+  const voices = document.querySelector('select[name="audio.tts.voice"]');
+  const rate = document.querySelector('select[name="audio.tts.playbackRate"]');
+  const speech = window.speechSynthesis;
+
+  function list() {
+    for (const voice of speech.getVoices()) {
+      if ([...voices.options].some((option) => option.value === voice.name)) continue;
+      voices.add(new Option(`${voice.name} (${voice.lang})`, voice.name));
+    }
+  }
+
+  document.getElementById("speech-try")?.addEventListener("click", ({ currentTarget }) => {
+    const said = new SpeechSynthesisUtterance(currentTarget.dataset.text);
+    said.voice = speech.getVoices().find((voice) => voice.name === voices.value) || null;
+    said.lang = said.voice?.lang || document.documentElement.lang;
+    said.rate = Number(rate.value) || 1;
+    speech.cancel();
+    speech.speak(said);
+  });
+  if (voices && speech) {
+    list();
+    speech.addEventListener?.("voiceschanged", list);
+  }
+})();
