@@ -27,16 +27,16 @@ def may_use_folders(user: Person) -> bool:
 def places(user: Person) -> list[Line]:
     """Where a chat or a folder can be put: the person's folders from the top down, each followed by those in it, with
     its `depth`; then those of others that they may change. Two statements."""
-    own = list(_walk(_tree(_rows(user, shared=False))))
+    own = list(_walk(_tree(_lines(_own(user), user))))
     shared = Folder.objects.writable_by(user).shared_with(user).order_by("name", "pk")
     return own + [{**row, "depth": 0, "is_shared": True} for row in shared.values("id", "name")[:MOST_FOLDERS]]
 
 
 def folder_tree(user: Person, *, chat: uuid.UUID | None = None, folder: uuid.UUID | None = None) -> list[Line]:
     """The top folders, each with its `children`, how many of one's chats in it are new, and, where it is open, its
-    newest chats. Five statements."""
-    rows = [*_rows(user, shared=False), *_rows(user, shared=True)]
-    tree = _tree(rows)
+    newest chats. Three statements."""
+    shared = Folder.objects.readable_by(user).shared_with(user)
+    tree = _tree(_lines(_own(user).union(_first(shared), all=True), user))
     shown = list(_walk(tree))
     chats = _chats(user, [line["id"] for line in shown if line["is_open"]], chat)
     unread = unread_in(user, [line["id"] for line in shown], but=chat)
@@ -48,13 +48,22 @@ def folder_tree(user: Person, *, chat: uuid.UUID | None = None, folder: uuid.UUI
     return tree
 
 
-def _rows(user: Person, *, shared: bool) -> list[Line]:
-    folders: Any = Folder.objects.readable_by(user)
-    folders = folders.shared_with(user) if shared else folders.filter(owner_id=user.id)
-    found = folders.order_by("name", "pk").values("id", "name", "parent_id", is_open=F("is_expanded"))
-    # Whether one of somebody else's is open is theirs to say: here it is a way to its page.
-    more = {"is_shared": True, "is_open": False} if shared else {"is_shared": False}
-    return [{**row, **more, "children": []} for row in found[:MOST_FOLDERS]]
+def _own(user: Person) -> Any:
+    return _first(Folder.objects.readable_by(user).filter(owner_id=user.id))
+
+
+def _first(folders: Any) -> Any:
+    found = folders.order_by("name", "pk").values("id", "name", "parent_id", "owner_id", is_open=F("is_expanded"))
+    return found[:MOST_FOLDERS]
+
+
+def _lines(rows: Any, user: Person) -> list[Line]:
+    """Whether one of somebody else's is open is theirs to say: here it is a way to its page."""
+    lines = []
+    for row in rows:
+        shared = row.pop("owner_id") != user.id
+        lines.append({**row, "is_shared": shared, "is_open": row["is_open"] and not shared, "children": []})
+    return sorted(lines, key=lambda line: line["is_shared"])
 
 
 def _tree(rows: Iterable[Line]) -> list[Line]:

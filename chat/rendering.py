@@ -16,7 +16,9 @@ from accounts.preferences import interface_of
 from chat.engine.events import FINISH, SOURCES, STATUS, TEXT, Logged, Numbered, Transcript
 from chat.models import Citation, Message, State
 from chat.pictures import is_picture
+from chat.selectors import Branch
 from chat.services import may_rate
+from chat.several import grouped
 from chat.tree import children_of
 from owui.lib.languages import number
 from owui.lib.markdown import Fold, IncrementalRenderer, render, render_code, render_plain, split
@@ -239,6 +241,12 @@ def branch_views(
             )
         )
     return out
+
+
+def listed(branch: Branch) -> dict[str, Any]:
+    """What `chat/_message_list.html` needs of a branch."""
+    views = branch_views(branch.messages, branch.everything, branch.citations, branch.running)
+    return {"message_list": grouped(views), "earlier": branch.earlier, "chat_id": branch.chat.pk}
 
 
 @dataclass(slots=True)

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from django.db.models import F, Field, Func, JSONField, Value
 from django.db.models.fields.json import KeyTextTransform
+from django.db.models.functions import Cast
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
@@ -25,6 +27,10 @@ from owui.lib.written import Written
 from rbac.sharing import Person, is_verified
 
 SIDEBAR, PINNED = 40, 200
+#: messages that a page has at first, and that come when somebody scrolls to the earlier ones
+WINDOW = 40
+#: and those above one with which something was done, so that it can stay where it is on the screen
+BESIDE = 10
 #: a place in the list is an age in microseconds, of this millennium
 _LATEST = 32_503_680_000_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -40,27 +46,81 @@ class Branch:
     everything: list[Message]
     citations: list[Citation]
     running: dict[uuid.UUID, tuple[uuid.UUID, int, Transcript, int]]
+    #: the first message that is here, where the branch has more before it
+    earlier: uuid.UUID | None = None
+    #: what is attached to the questions before it, pictures apart
+    attached: Sequence[dict[str, Any]] = ()
 
 
-def load_branch(chat: Chat, *, reader: Person, leaf: uuid.UUID | None = None, only: uuid.UUID | None = None) -> Branch:
+def load_branch(
+    chat: Chat,
+    *,
+    reader: Person,
+    only: uuid.UUID | None = None,
+    most: int | None = None,
+    since: uuid.UUID | None = None,
+    before: uuid.UUID | None = None,
+) -> Branch:
     """Six statements at most. `only` narrows texts to one message (its siblings are known all the same). The citations
-    of documents that the reader may not read have no words."""
+    of documents that the reader may not read have no words.
+
+    :param most: about so many messages of the branch, the last ones; all by default
+    :param since: this one is among them
+    :param before: the last ones before this one; none where it is not on the branch
+    """
     rows = chat.messages.only("id", "parent_id", "chat_id", "author").annotate(column=_column())
+    if most and before is None:
+        rows = rows.annotate(attached=_attached())
     outline = {m.pk: m for m in rows.order_by("created_at")}
-    shown = _with_columns(branch_to(outline, leaf or chat.current_id), outline) if only is None else [only]
+    shown = _with_columns(branch_to(outline, chat.current_id), outline) if only is None else [only]
+    if before is not None:
+        shown = shown[: shown.index(before)] if before in shown else []
+    first = _first_shown(shown, outline, most, since) if only is None else 0
+    former, shown = [outline[pk] for pk in shown[:first]], shown[first:]
     messages = {m.pk: m for m in chat.messages.filter(pk__in=shown)}
     running = _running([m for m in messages.values() if m.state == State.RUNNING])
     # Answers that ended between the two statements are read again, whole.
     ended = [m.pk for m in messages.values() if m.state == State.RUNNING and m.pk not in running]
     messages |= {m.pk: m for m in chat.messages.filter(pk__in=ended)} if ended else {}
-    citations = list(Citation.objects.filter(message_id__in=shown))
+    cited = [m.pk for m in messages.values() if m.status_history or m.meta.get("sources")]
+    citations = list(Citation.objects.filter(message_id__in=cited)) if cited else []
     blank_unreadable(citations, reader)
-    return Branch(chat, [messages[pk] for pk in shown if pk in messages], list(outline.values()), citations, running)
+    return Branch(
+        chat,
+        [messages[pk] for pk in shown if pk in messages],
+        list(outline.values()),
+        citations,
+        running,
+        shown[0] if former and shown else None,
+        [item for m in former if m.author == "user" for item in getattr(m, "attached", ())],
+    )
+
+
+def _first_shown(
+    shown: Sequence[uuid.UUID], outline: Mapping[uuid.UUID, Message], most: int | None, since: uuid.UUID | None
+) -> int:
+    """Where to begin, so that a question and its answers stay together."""
+    first = max(0, len(shown) - most) if most else 0
+    if since in shown:
+        first = min(first, max(0, shown.index(since) - BESIDE))
+    before = range(first, max(0, first - WINDOW), -1)  # chats that were imported may have no questions at all
+    return next((index for index in before if outline[shown[index]].author == "user"), first)
 
 
 def _column() -> KeyTextTransform:
     """Which of several models an answer is of, as text; None for an answer that stands alone."""
     return KeyTextTransform("modelIdx", "meta")
+
+
+def _attached() -> Func:
+    """What is attached to a message without its pictures, which are megabytes."""
+    path = Value('$[*] ? (!(@.type == "image"))')
+    return Func(F("files"), Cast(path, _JsonPath()), function="jsonb_path_query_array", output_field=JSONField())
+
+
+class _JsonPath(Field[Any, Any]):
+    def db_type(self, connection: Any) -> str:
+        return "jsonpath"
 
 
 def _with_columns(branch: Sequence[Any], outline: Mapping[uuid.UUID, Any]) -> list[uuid.UUID]:
@@ -115,16 +175,19 @@ def sidebar_of(
     user: Person, current: uuid.UUID | None = None, *, folder: uuid.UUID | None = None, after: str = ""
 ) -> dict[str, Any]:
     """The person's folders, pinned chats, and the newest of the others by age; `after` continues a list that ended
-    there. Five statements at most, two for a further page; chats in folders stand there and not among the others."""
+    there. Three statements at most, one for a further page; chats in folders stand there and not among the others."""
     chats = Chat.objects.filter(owner_id=user.id, archived=False).annotate(running=is_running())
     has_folders = may_use_folders(user)
     loose = chats.filter(folder__isnull=True) if has_folders else chats
-    groups, rest = _page(loose.filter(pinned=False), current, after)
+    first = beyond(loose.filter(pinned=False), last := place_of(after)).values(*_SHOWN)[: SIDEBAR + 1]
     if after:
+        groups, rest = _page(list(first), current, last)
         return {"pinned": [], "group_list": groups, "next_url": rest, "is_further": True}
     pinned = chats.filter(pinned=True).order_by("-updated_at", "id").values(*_SHOWN)[:PINNED]
+    rows = list(first.union(pinned, all=True))  # one statement: this is part of every page
+    groups, rest = _page([row for row in rows if not row["pinned"]], current, None)
     return {
-        "pinned": [_item(row, current) for row in pinned],
+        "pinned": [_item(row, current) for row in rows if row["pinned"]],
         "group_list": groups,
         "next_url": rest,
         "has_folders": has_folders,
@@ -132,11 +195,11 @@ def sidebar_of(
     }
 
 
-def _page(chats: Any, current: uuid.UUID | None, after: str) -> tuple[list[dict[str, Any]], str]:
+def _page(
+    rows: Sequence[dict[str, Any]], current: uuid.UUID | None, last: tuple[datetime, uuid.UUID] | None
+) -> tuple[list[dict[str, Any]], str]:
     """One page in groups of age, and the address of the next. By the last row's place, not by number: what moves to the
     top meanwhile is neither shown twice nor passed over. A group that goes on has no label again."""
-    last = place_of(after)
-    rows = list(beyond(chats, last).values(*_SHOWN)[: SIDEBAR + 1])
     groups: dict[str, list[dict[str, Any]]] = {}
     for row in rows[:SIDEBAR]:
         groups.setdefault(age_of(row["updated_at"]), []).append(_item(row, current))

@@ -376,11 +376,14 @@ def history_of(branch: Sequence[Message]) -> list[PromptMessage]:
     return out
 
 
-def attached_items(branch: Sequence[Message]) -> list[dict[str, Any]]:
-    """Knowledge attached anywhere on the branch, once each: it stays in force for the rest of the conversation."""
+def attached_items(branch: Sequence[Message], before: Sequence[dict[str, Any]] = ()) -> list[dict[str, Any]]:
+    """Knowledge attached anywhere on the branch, once each: it stays in force for the rest of the conversation.
+
+    :param before: what is attached to the messages before these
+    """
     seen: dict[tuple[str, str], dict[str, Any]] = {}
-    for message in branch:
-        for item in message.files or []:
+    for files in (before, *(message.files or [] for message in branch)):
+        for item in files:
             if not is_picture(item):
                 seen.setdefault((item.get("type", ""), item.get("id", "")), item)
     return list(seen.values())

@@ -79,6 +79,7 @@ urlpatterns = [
     path("s/<uuid:share_id>/clone", links.shared_clone, name="shared-clone"),
     path("c/<uuid:chat_id>/messages", messages.message_create, name="message-create"),
     path(_message, messages.message, name="message"),
+    path(f"{_message}/earlier", pages.earlier, name="earlier"),
     path(f"{_message}/edit", messages.message_edit, name="message-edit"),
     path(f"{_message}/regenerate", messages.message_regenerate, name="message-regenerate"),
     path(f"{_message}/continue", messages.message_continue, name="message-continue"),

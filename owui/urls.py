@@ -8,7 +8,7 @@ from django.views.generic import RedirectView
 
 from accounts.views.entry import sign_out
 from owui.api import api
-from owui.pages import sign_in_for_admin
+from owui.pages import manifest, offline, service_worker, sign_in_for_admin
 
 handler400 = "owui.lib.errors.bad_request"
 handler403 = "owui.lib.errors.permission_denied"
@@ -19,6 +19,9 @@ urlpatterns = [
     path("", include("chat.urls")),
     path("", include("accounts.urls")),
     path("", include("rbac.urls")),
+    path("manifest.json", manifest, name="manifest"),
+    path("offline", offline, name="offline"),
+    path("service-worker.js", service_worker, name="service-worker"),
     path("workspace/", include("inference.urls")),
     path("workspace/", include("knowledge.urls")),
     path("admin/login/", sign_in_for_admin),

@@ -10,11 +10,13 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
+from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from accounts.web import go, signed_in
 from chat import copies, links, rendering
 from chat.models import SharedChat
+from chat.selectors import WINDOW
 from owui.lib.errors import Missing
 from rbac.permissions import may
 
@@ -46,8 +48,10 @@ def _dialog(
 
 @never_cache
 @require_GET
+@gzip_page
 def shared_page(request: HttpRequest, share_id: uuid.UUID) -> HttpResponse:
-    """The snapshot, for whoever may open it; strangers to it learn nothing, and may sign in."""
+    """The snapshot, for whoever may open it; strangers to it learn nothing, and may sign in. `?after=40` are the next
+    messages, as a fragment: who scrolls down asks for them."""
     user: Any = request.user if request.user.is_authenticated and request.user.role in ("user", "admin") else None
     try:
         shared = links.readable_link(user, share_id)
@@ -56,12 +60,17 @@ def shared_page(request: HttpRequest, share_id: uuid.UUID) -> HttpResponse:
             raise
         return go(request, f"{reverse('accounts:sign-in')}?next={request.path}")
     branch, citations = links.shown_branch(shared, user)
-    views = rendering.branch_views(branch, branch, citations, {})
+    after = request.GET.get("after", "")
+    first = int(after) if after.isdecimal() and len(after) < 7 else 0
+    last = first + WINDOW
+    views = rendering.branch_views(branch[first:last], branch, citations, {})
     for view in views:
         view["cited_list"], view["source_list"] = view.get("source_list") or [], []
         view["no_evidence"] = False
-    context = {"shared": shared, "message_list": views, "can": {}, "may_clone": may(user, "chat.import")}
-    return render(request, "chat/shared_page.html", context)
+    context = {"shared": shared, "message_list": views, "can": {}, "next": last if branch[last:] else None}
+    if first:
+        return render(request, "chat/_shared_messages.html", context)
+    return render(request, "chat/shared_page.html", {**context, "may_clone": may(user, "chat.import")})
 
 
 @require_POST

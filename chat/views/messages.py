@@ -22,7 +22,6 @@ from chat.models import Chat, Message
 from chat.nodes import nodes
 from chat.oversight import looked_at
 from chat.services import Started
-from chat.several import grouped
 from chat.views import controls, several
 from inference.catalogue import resolve_for
 from owui.config.sections import UiConfig
@@ -85,7 +84,7 @@ async def message_regenerate(request: HttpRequest, chat_id: uuid.UUID, message_i
         model_name=resolved.name,
         instruction=str(instruction),
     )
-    return await in_thread(_branch_response)(request, user, started.chat)
+    return await in_thread(_branch_response)(request, user, started.chat, message_id)
 
 
 @require_http_methods(["GET", "POST"])
@@ -105,7 +104,7 @@ async def message_edit(request: HttpRequest, chat_id: uuid.UUID, message_id: uui
         model_id=resolved.model_id,
         model_name=resolved.name,
     )
-    return await in_thread(_branch_response)(request, user, started.chat)
+    return await in_thread(_branch_response)(request, user, started.chat, message_id)
 
 
 @require_POST
@@ -140,7 +139,7 @@ def message(request: HttpRequest, chat_id: uuid.UUID, message_id: uuid.UUID) -> 
 def message_select(request: HttpRequest, chat_id: uuid.UUID, message_id: uuid.UUID) -> HttpResponse:
     """The sibling pager."""
     chat = services.select_branch(by=request.user, message_id=message_id)  # type: ignore[arg-type]
-    return _branch_response(request, request.user, chat)
+    return _branch_response(request, request.user, chat, message_id)
 
 
 @require_GET
@@ -180,7 +179,7 @@ def message_copy(request: HttpRequest, chat_id: uuid.UUID, message_id: uuid.UUID
     """An answer in the person's own words, beside the model's."""
     user: Any = request.user
     chat = versions.save_copy(by=user, message_id=message_id, text=request.POST.get("text", ""))
-    return _branch_response(request, user, chat)
+    return _branch_response(request, user, chat, message_id)
 
 
 @require_http_methods(["GET", "POST"])
@@ -188,7 +187,8 @@ def message_copy(request: HttpRequest, chat_id: uuid.UUID, message_id: uuid.UUID
 def message_delete(request: HttpRequest, chat_id: uuid.UUID, message_id: uuid.UUID) -> HttpResponse:
     user: Any = request.user
     if request.method == "POST":
-        return _branch_response(request, user, versions.delete_message(by=user, message_id=message_id))
+        parent = versions.deletable_message(user, message_id).parent_id
+        return _branch_response(request, user, versions.delete_message(by=user, message_id=message_id), parent)
     message = versions.deletable_message(user, message_id)
     context = {
         "title": _("Delete this question?") if message.author == "user" else _("Delete this answer?"),
@@ -242,11 +242,10 @@ def _asked_html(user: Any, started: Started) -> str:
     return "".join(render_to_string("chat/_message.html", {"message": view, "can": can}) for view in views)
 
 
-def _branch_response(request: HttpRequest, user: Any, chat: Chat) -> HttpResponse:
-    branch = selectors.load_branch(chat, reader=user)
-    views = grouped(rendering.branch_views(branch.messages, branch.everything, branch.citations, branch.running))
-    context = {"message_list": views, "can": rendering.can_of(user)}
-    response = render(request, "chat/_message_list.html", context)
+def _branch_response(request: HttpRequest, user: Any, chat: Chat, since: uuid.UUID | None) -> HttpResponse:
+    """The end of the branch, at least from the message on with which something was done."""
+    branch = selectors.load_branch(chat, reader=user, most=selectors.WINDOW, since=since)
+    response = render(request, "chat/_message_list.html", {**rendering.listed(branch), "can": rendering.can_of(user)})
     response["HX-Retarget"], response["HX-Reswap"] = "#messages", "innerHTML"
     return response
 

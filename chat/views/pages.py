@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from accounts.web import go, signed_in
@@ -16,7 +17,6 @@ from chat import folders, organising, reading, rendering, selectors, services
 from chat.forms import TitleForm
 from chat.models import Chat
 from chat.oversight import looked_at
-from chat.several import grouped
 from chat.views.composer import chip, composer_of, suggestions_for
 from chat.views.models import picker_of
 from chat.views.search import current_chat, shown_list
@@ -29,6 +29,7 @@ from rbac.permissions import require
 
 @require_GET
 @signed_in
+@gzip_page
 def home(request: HttpRequest) -> HttpResponse:
     """`/`: a new chat. `?knowledge=` puts a base on it, `?folder=` begins it there, `?model=` (or `?models=`)
     chooses one, `?q=` fills the composer; with `&submit=true` it is sent, unless another site led here."""
@@ -42,6 +43,7 @@ def home(request: HttpRequest) -> HttpResponse:
 
 @require_GET
 @signed_in
+@gzip_page
 def chat_page(request: HttpRequest, chat_id: uuid.UUID) -> HttpResponse:
     user: Any = request.user
     chat = Chat.objects.readable_by(user).filter(pk=chat_id).first()
@@ -50,11 +52,24 @@ def chat_page(request: HttpRequest, chat_id: uuid.UUID) -> HttpResponse:
     looked_at(chat, user)
     if chat.owner_id == user.pk:
         reading.mark_read(by=user, chat_id=chat.pk)
-    branch = selectors.load_branch(chat, reader=user)
-    views = grouped(rendering.branch_views(branch.messages, branch.everything, branch.citations, branch.running))
-    items = services.attached_items([m for m in branch.messages if m.author == "user"])
+    branch = selectors.load_branch(chat, reader=user, most=selectors.WINDOW)
+    items = services.attached_items([m for m in branch.messages if m.author == "user"], branch.attached)
     chosen = [chip("knowledge", i["id"], i["name"]) for i in items if i.get("type") == "collection"]
-    return _page(request, chat, message_list=views, knowledge_list=chosen)
+    return _page(request, chat, **rendering.listed(branch), knowledge_list=chosen)
+
+
+@require_GET
+@signed_in
+@gzip_page
+def earlier(request: HttpRequest, chat_id: uuid.UUID, message_id: uuid.UUID) -> HttpResponse:
+    """The messages before one that is shown: what comes when somebody scrolls up."""
+    user: Any = request.user
+    chat = Chat.objects.readable_by(user).filter(pk=chat_id).first()
+    if chat is None:
+        raise Missing(_("This chat does not exist, or it is not yours."))
+    looked_at(chat, user)
+    branch = selectors.load_branch(chat, reader=user, most=selectors.WINDOW, before=message_id)
+    return render(request, "chat/_message_list.html", {**rendering.listed(branch), "can": rendering.can_of(user)})
 
 
 def _page(request: HttpRequest, chat: Chat | None, **context: Any) -> HttpResponse:

@@ -93,8 +93,8 @@ def _asked_html(user: Any, begun: Sequence[Started]) -> str:
 def message_choose(request: HttpRequest, chat_id: uuid.UUID, message_id: uuid.UUID) -> HttpResponse:
     """The conversation goes on from this answer."""
     user = me(request)
-    branch = selectors.load_branch(choose(by=user, message_id=message_id), reader=user)
-    views = grouped(rendering.branch_views(branch.messages, branch.everything, branch.citations, branch.running))
-    response = render(request, "chat/_message_list.html", {"message_list": views, "can": rendering.can_of(user)})
+    chat = choose(by=user, message_id=message_id)
+    branch = selectors.load_branch(chat, reader=user, most=selectors.WINDOW, since=message_id)
+    response = render(request, "chat/_message_list.html", {**rendering.listed(branch), "can": rendering.can_of(user)})
     response["HX-Retarget"], response["HX-Reswap"] = "#messages", "innerHTML"
     return response

@@ -85,6 +85,9 @@ window.owui = (() => {
   document.addEventListener("htmx:sendError", () => toast("toast-unreachable"));
   document.addEventListener("htmx:timeout", () => toast("toast-unreachable"));
 
+  // Only for a page that says that the server is away; pages of the product only, not those of a shared link.
+  if (document.getElementById("connection")) navigator.serviceWorker?.register("/service-worker.js");
+
   document.addEventListener("DOMContentLoaded", () => {
     for (const banner of document.querySelectorAll("[data-remember]"))
       if (localStorage.getItem(banner.dataset.remember)) banner.remove();

@@ -24,6 +24,8 @@ ENTRY = [
     everyone("POST", "/auth/passkey/question", 400),
     everyone("POST", "/auth/passkey", 401, json={"challenge_token": "x", "credential": {}}),
 ]
+# Nothing in them is about anybody.
+PUBLIC = [everyone("GET", path) for path in ("/manifest.json", "/offline", "/service-worker.js")]
 # The second factor is off here: a fresh session is not enough to set one up.
 OWN = [
     page("POST", "/settings/confirm", 400, data={"proof": "x"}),
@@ -53,4 +55,4 @@ TASKS = [
     task("accounts.send_reset_mail", "for anybody who asks for a new password; writes to the owner of the address"),
 ]
 
-ROWS = [*REST, *TASKS, *ENTRY, *OWN, *GOVERNANCE]
+ROWS = [*REST, *TASKS, *ENTRY, *PUBLIC, *OWN, *GOVERNANCE]

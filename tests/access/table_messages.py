@@ -28,6 +28,7 @@ _OTHERS = {"out": 401, "pending": 401, "outsider": 404, "reader": 404, "writer":
 ROWS = [
     own_page("GET", f"{_MESSAGE}/menu", admin=200),
     own_page("GET", f"{_MESSAGE}/text", admin=200),
+    own_page("GET", f"{_MESSAGE}/earlier", admin=200),
     own_page("POST", f"{_MESSAGE}/save", data={"text": "New"}),
     own_page("POST", f"{_MESSAGE}/copy", data={"text": "New"}, **_FILL),
     own_page("GET", f"{_MESSAGE}/delete"),

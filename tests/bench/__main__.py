@@ -7,6 +7,7 @@ takes a few minutes. Figures are worth something on a machine that does nothing 
     make bench ARGS="--long"                # with 20 kills instead of 5, and 30 minutes at 200 streams
     make bench ARGS="--only cost --explain" # some runs; --explain lists the SQL statements of a reply
     make bench ARGS="--rbac"                # listings and the administration for people in many groups
+    make bench ARGS="--page"                # the page of a long chat: server time, statements, weight, first paint
 """
 
 from __future__ import annotations
@@ -37,10 +38,11 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=30, help="another length of the long run")
     parser.add_argument("--explain", action="store_true", help="list the SQL statements of a reply")
     parser.add_argument("--rbac", action="store_true", help="listings for people in many groups, and the admin's pages")
+    parser.add_argument("--page", action="store_true", help="the page of a chat of 1,000 messages")
     options = parser.parse_args()
     with BenchSite() as site:
-        if options.rbac:
-            rbac(site)
+        if options.rbac or options.page:
+            (rbac if options.rbac else page)(site)
             return
         report = Report()
         uvloop.run(run(site, options, report))
@@ -76,6 +78,14 @@ def rbac(site: BenchSite) -> None:
     print(table(asyncio.run(rounds(listing, PATHS, [1, 4], 3))), flush=True)
     command = [sys.executable, "-m", "tests.bench.admin_pages", "--tokens", str(tokens)]
     subprocess.run(command, cwd=ROOT, env=site.env, check=True)
+
+
+def page(site: BenchSite) -> None:
+    """One person, one web worker; exit code 1 when a bar is missed."""
+    node, tokens = site.node(workers=1), site.home / "tokens.json"
+    site.seed("tests.bench.people", "--out", str(tokens), "--users", "1", "--groups", "3")
+    command = [sys.executable, "-m", "tests.bench.chat_page", "--tokens", str(tokens), "--url", node.url]
+    sys.exit(subprocess.run(command, cwd=ROOT, env=site.env, check=False).returncode)
 
 
 if __name__ == "__main__":

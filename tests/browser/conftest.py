@@ -141,10 +141,11 @@ class Browsing:
     chromium: Browser
     contexts: list[BrowserContext] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
-    allowed: list[str] = field(default_factory=list)
+    allowed: list[str] = field(default_factory=lambda: ["Service Worker registration blocked by Playwright"])
 
     def window(self, person: Person | None = None, **options: Any) -> BrowserContext:
         """A browser of its own, signed in as somebody."""
+        options.setdefault("service_workers", "block")  # what they fetch would be seen by no story
         options.setdefault("viewport", {"width": 1280, "height": 800})
         context = self.chromium.new_context(locale="en-GB", timezone_id="Europe/Berlin", **options)
         context.grant_permissions(["clipboard-read", "clipboard-write"], origin=self.site.url)
