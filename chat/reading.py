@@ -55,8 +55,12 @@ def state_of(row: Mapping[str, Any]) -> str:
     """
     if row["running"]:
         return RUNNING
-    seen = row["read_at"]
-    return UNREAD if seen and row["updated_at"] > seen + UNREAD_AFTER else READ
+    return UNREAD if is_unread(row["read_at"], row["updated_at"]) else READ
+
+
+def is_unread(seen: datetime | None, changed: datetime) -> bool:
+    """What `unread()` asks of a row, for one that is at hand."""
+    return seen is not None and changed > seen + UNREAD_AFTER
 
 
 def mark_read(*, by: User, chat_id: uuid.UUID) -> bool:

@@ -50,7 +50,7 @@ def chat_page(request: HttpRequest, chat_id: uuid.UUID) -> HttpResponse:
     if chat is None:
         raise Missing(_("This chat does not exist, or it is not yours."))
     looked_at(chat, user)
-    if chat.owner_id == user.pk:
+    if chat.owner_id == user.pk and reading.is_unread(chat.read_at, chat.updated_at):
         reading.mark_read(by=user, chat_id=chat.pk)
     branch = selectors.load_branch(chat, reader=user, most=selectors.WINDOW)
     items = services.attached_items([m for m in branch.messages if m.author == "user"], branch.attached)
