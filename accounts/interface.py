@@ -143,6 +143,7 @@ SHORTCUTS = (
     Shortcut("sidebar", gettext_lazy("Show or hide the sidebar"), "mod+shift+s"),
     Shortcut("models", gettext_lazy("Choose a model"), "mod+shift+m"),
     Shortcut("controls", gettext_lazy("Controls of this chat"), "mod+shift+."),
+    Shortcut("dictate", gettext_lazy("Dictate"), "mod+shift+l"),
     Shortcut("write", gettext_lazy("Write a message"), "shift+escape"),
     Shortcut("send", gettext_lazy("Send"), "enter", is_free=False),
     Shortcut("line", gettext_lazy("New line"), "shift+enter", is_free=False),

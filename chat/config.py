@@ -42,6 +42,20 @@ class ChatConfig(Section, prefix="chat"):
     )
 
 
+class AudioConfig(Section, prefix="audio", label=_("Speech")):
+    """Speaking instead of writing. Reading aloud is the browser's own affair."""
+
+    stt_engine: str = setting(
+        "",
+        env="AUDIO_STT_ENGINE",
+        label=_("Dictation"),
+        help=_(
+            "web: by whatever the browser uses, and some browsers send what is said to their maker. Empty: only by "
+            "browsers that understand speech on the device itself; nothing leaves it."
+        ),
+    )
+
+
 def _on(default: bool, env: str, label: Any) -> Any:
     return setting(default, env=env, label=label)
 

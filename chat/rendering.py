@@ -42,6 +42,7 @@ def can_of(user: Person) -> dict[str, bool]:
         "delete_message": "chat.delete_message",
         "import": "chat.import",
         "tts": "chat.tts",
+        "stt": "chat.stt",
         "controls": "chat.controls",
         "temporary": "chat.temporary",
     }

@@ -151,6 +151,7 @@ class Runner:
         known: Known | None,
         then: Callable[[Outcome], None] | None,
     ) -> None:
+        how = "failed"
         try:
             await self._show(turn, reading.RUNNING)
             with self._watched(turn, standing, known):
@@ -159,6 +160,7 @@ class Runner:
             if not await self._save_end(turn, outcome, end):
                 end[1]["elsewhere"] = True
             turn.add(end)
+            how = outcome.state
             if then is not None and not self.draining and "elsewhere" not in end[1]:
                 then(outcome)
         except Exception:
@@ -166,12 +168,15 @@ class Runner:
         finally:
             turn.close()
             self.turns.pop(turn.turn_id, None)
-        await self._show(turn, reading.ENDED)
+        await self._show(turn, reading.ENDED, how)
 
     @staticmethod
-    async def _show(turn: LiveTurn, state: str) -> None:
-        """How the chat stands, in the lists of its owner's open pages: best effort."""
-        ops = [reading.mark_op(turn.chat_id, state)]
+    async def _show(turn: LiveTurn, state: str, how: str = "") -> None:
+        """How the chat stands, for its owner's open pages: in their lists, and at the end as a notice. Best effort.
+
+        :param how: the answer ended: done, stopped, interrupted, failed
+        """
+        ops = [[*reading.mark_op(turn.chat_id, state), how]]
         people = [str(turn.user_id)]
         await nodes.announce({"kind": "chat.message", "user_ids": people, "chat_id": str(turn.chat_id), "ops": ops})
 

@@ -18,7 +18,7 @@ from accounts.preferences import preferences_of
 from accounts.web import asigned_in, signed_in
 from chat import services
 from chat.background import sees
-from chat.config import ChatConfig
+from chat.config import AudioConfig, ChatConfig
 from chat.models import Folder, Message, Prompt
 from chat.oversight import looked_at
 from chat.pictures import TYPES, is_picture
@@ -52,6 +52,7 @@ def composer_of(request: HttpRequest) -> dict[str, Any]:
         "picture_types": ",".join(TYPES),
         "large_text_as_file": bool(ui.get("largeTextAsFile")),
         "ctrl_enter": bool(ui.get("ctrlEnterToSend")),
+        "dictation": AudioConfig.load().stt_engine,
         "queue": ui.get("enableMessageQueue") is not False,
         "submit": own_way and bool(request.GET.get("q")) and request.GET.get("submit", "").lower() == "true",
     }

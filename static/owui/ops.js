@@ -64,7 +64,10 @@
       document.title = `${text} – ${document.title.split(" – ").pop()}`;
     },
     // A chat goes on, or went on without being looked at: `reading.js` shows it in the list.
-    mark: (_list, chat, state) => owui.mark?.(chat, state),
+    mark: (_list, chat, state, how) => {
+      owui.mark?.(chat, state);
+      if (state === "ended") owui.ended?.(chat, how);
+    },
     remove: (target) => target.remove(),
     attr: (target, name, value) => (value === null ? target.removeAttribute(name) : target.setAttribute(name, value)),
   };

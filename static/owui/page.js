@@ -97,7 +97,7 @@ window.owui = (() => {
     new MutationObserver((records) => {
       for (const record of records)
         for (const node of record.addedNodes)
-          if (node.matches?.(".toast:not(.bad, .warn)")) setTimeout(() => node.remove(), 6000);
+          if (node.matches?.(".toast:not(.bad, .warn, [data-stay])")) setTimeout(() => node.remove(), 6000);
     }).observe(toasts(), { childList: true });
   });
 

@@ -22,6 +22,7 @@
     sidebar: () => owui.toggleSidebar(),
     models: () => owui.openModels?.(),
     controls: () => $("[data-controls]")?.click(),
+    dictate: () => $("#dictate:not([hidden])")?.click(),
     write: () => $("#prompt")?.focus(),
     copy: () => last(".message.assistant [data-copy-message]")?.click(),
     code: () => last(".message.assistant .code-copy")?.click(),

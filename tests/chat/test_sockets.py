@@ -141,9 +141,9 @@ async def test_the_list_is_told_when_an_answer_begins_and_ends(
         opened(await in_thread(token_for)(people.bob)) as other,
     ):
         launch(process, started, plan_for(server, "[[n=3 tps=200]]"))
-        for state in ("running", "ended"):
+        for state, how in (("running", ""), ("ended", "done")):
             told = orjson.loads((await connection.receive_output(5))["text"])
-            assert told == {"type": "chat", "ops": [["mark", "chat-list", str(started.chat.pk), state]]}
+            assert told == {"type": "chat", "ops": [["mark", "chat-list", str(started.chat.pk), state, how]]}
         assert await other.receive_nothing(0.2)
 
 

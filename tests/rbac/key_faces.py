@@ -289,6 +289,7 @@ FACES = [
     ),
     Face("chat.system_prompt", _SETTINGS, lambda t: t.settings(system="Be rude."), {}, {"system": "Be rude."}),
     Face("chat.params", _SETTINGS, lambda t: t.settings(params={"seed": 1}), {}, {"params": {"seed": 1}}),
+    Face("chat.stt", "PAGE /", lambda t: t.shows("/", 'id="dictate"'), False, True),
     Face("chat.controls", "PAGE /", lambda t: t.shows("/", "data-controls"), False, True),
     Face("chat.controls", "PAGE /c/{chat_id}/controls", lambda t: t.get(f"{t.chat()[0]}/controls"), 403, 200),
     Face("chat.controls", "PAGE /c/new/controls", lambda t: t.form("/c/new/controls", system="x"), 403, 200),

@@ -33,7 +33,6 @@ NO_FACE = {
     "sharing.public_calendars": "there are no calendars",
     "chat.valves": "no tool takes settings of a person's own",
     "chat.web_upload": "nothing fetches web pages",
-    "chat.stt": "there is no voice",
     "chat.call": "there is no voice",
     "features.channels": "there are no channels",
     "features.encrypted_channels": "there are no channels",
