@@ -22,6 +22,9 @@ from tests.conftest import token_for
 pytestmark = pytest.mark.django_db
 
 
+SIGN_IN = {"en": "Sign in", "de": "Anmelden", "fr": "Se connecter", "zh-hans": "登录"}
+
+
 @pytest.fixture(autouse=True)
 def _english_again() -> Iterator[None]:
     with translation.override("en"):
@@ -41,6 +44,7 @@ def _language_of(page: Any) -> str:
 def test_before_sign_in_the_browser_decides(client_for, alice, accept, expected):
     page = client_for().get("/auth", headers={"accept-language": accept})
     assert _language_of(page) == expected
+    assert SIGN_IN[expected] in page.content.decode()
 
 
 def test_the_house_decides_before_the_browser(client_for, alice, set_config):
@@ -58,7 +62,7 @@ def test_the_person_decides_before_the_house(client_for, alice, set_config):
     saved = client.post("/settings/language", {"language": "es"})
     assert (saved.status_code, saved["HX-Refresh"]) == (204, "true")
     page = client.get("/settings", headers={"accept-language": "de"})
-    assert _language_of(page) == "es"
+    assert _language_of(page) == "es" and "Ajustes" in page.content.decode()
     # The same browser after signing out, and another one.
     client.cookies.pop("token")
     assert _language_of(client.get("/auth", headers={"accept-language": "de"})) == "es"
@@ -91,7 +95,7 @@ def test_what_other_clients_stored_counts(alice):
 def test_programs_are_answered_in_the_persons_language(client_for, alice):
     preferences.change_interface(alice, {"language": "ja"})
     answer = client_for(alice, htmx=True).post("/settings/keyboard", {"name": "nothing", "keys": "mod+x"})
-    assert answer["Content-Language"] == "ja"
+    assert answer["Content-Language"] == "ja" and "そのようなショートカットはありません。" in answer.content.decode()
 
 
 def test_an_error_page_is_in_one_language(client_for, alice):
