@@ -23,7 +23,7 @@ from chat.config import TaskConfig
 from chat.engine.events import Outcome
 from chat.models import Chat, Message, State
 from chat.nodes import nodes
-from chat.services import Started, title_of
+from chat.services import NAMED, Started, title_of
 from chat.task_model import do_job
 from inference.catalogue import Resolved
 from inference.forwarding import About
@@ -150,7 +150,9 @@ def _wishes(user: User, *path: str) -> bool:
 
 def _is_untitled(chat: Chat, started: Started) -> bool:
     """Whether the title still is the beginning of the question, which nobody chose."""
-    return bool(started.question) and chat.title == title_of(started.question.content)  # type: ignore[union-attr]
+    if started.question is None or (chat.meta or {}).get(NAMED):
+        return False
+    return chat.title == title_of(started.question.content)
 
 
 def _title(user: User, started: Started, said: Mapping[str, Any]) -> list[Any]:
@@ -159,7 +161,7 @@ def _title(user: User, started: Started, said: Mapping[str, Any]) -> list[Any]:
     if not title or started.question is None:
         return []
     former = title_of(started.question.content)
-    untitled = Chat.objects.writable_by(user).filter(pk=started.chat.pk, title=former)
+    untitled = Chat.objects.writable_by(user).filter(pk=started.chat.pk, title=former).exclude(meta__has_key=NAMED)
     return [["title", "chat-list", title, str(started.chat.pk)]] if untitled.update(title=title) else []
 
 

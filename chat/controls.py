@@ -203,15 +203,18 @@ def sent_params(user: User, sent: Any) -> dict[str, Any]:
 
 @transaction.atomic
 def remove_item(*, by: User, chat_id: uuid.UUID, kind: str, item_id: str) -> None:
-    """Takes a file or a base off all messages of a chat: later answers get nothing of it. 404 when it is not on it."""
+    """Takes a file or a base off all messages of a chat: later answers get nothing of it. That it was there is kept.
+    404 when it is not on it."""
     chat = own_chat(by, chat_id)
     changed = []
     for message in Message.objects.select_for_update().filter(chat=chat, files__contains=[{"id": item_id}]):
         rest = [item for item in message.files if (item.get("type"), item.get("id")) != (kind, item_id)]
         if len(rest) < len(message.files):
+            gone = [item for item in message.files if item not in rest]
+            message.meta = {**message.meta, "detached": [*message.meta.get("detached", []), *gone]}
             message.files = rest
             changed.append(message)
     if not changed:
         raise Missing(_("This is not attached to the chat any more."))
-    Message.objects.bulk_update(changed, ["files"])
+    Message.objects.bulk_update(changed, ["files", "meta"])
     record("chat.detach", by=by, object_type="chat", object_id=str(chat.pk), detail={"type": kind, "item": item_id})

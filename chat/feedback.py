@@ -22,6 +22,7 @@ from owui.lib.errors import Missing, Refused, UserError
 from rbac.permissions import require
 
 LONGEST_COMMENT = 5_000
+MOST_TAGS, TAG_CHARS = 10, 40
 #: what a thumb may mean: the name that is stored, and the word for people
 REASONS: dict[int, dict[str, Any]] = {
     1: {
@@ -54,7 +55,8 @@ def rate(*, by: User, message_id: uuid.UUID, rating: int, said: Mapping[str, Any
     """Rates one of the person's answers, or changes the rating.
 
     :param rating: 1 or -1
-    :param said: `reason`, `comment`, `score` (1 to 10); None leaves what was said before, unless the thumb turned
+    :param said: `reason`, `comment`, `score` (1 to 10), `tags` with commas between; None leaves what was said before,
+        unless the thumb turned
     """
     check_rating(by)
     message = own_message(by, message_id, lock=True)
@@ -155,13 +157,17 @@ def _said(rating: int, said: Mapping[str, Any]) -> dict[str, Any]:
     score = str(said.get("score") or "")
     if score.isdecimal() and 1 <= int(score) <= 10:
         out["details"] = {"rating": int(score)}
+    if "tags" in said:
+        names = (" ".join(name.replace("\x00", "").split())[:TAG_CHARS] for name in str(said["tags"]).split(","))
+        out["tags"] = [name for name in dict.fromkeys(names) if name][:MOST_TAGS]
     return out
 
 
 def _data(message: Message, rating: int, said: Mapping[str, Any], former: Mapping[str, Any]) -> dict[str, Any]:
     beside = Message.objects.filter(chat_id=message.chat_id, parent_id=message.parent_id, author="assistant")
     models = beside.exclude(pk=message.pk).order_by("created_at").values_list("model_id", flat=True)
-    tags = former.get("tags") or list((message.chat.meta or {}).get("tags") or [])
+    # Whoever says nothing of the subject means the chat's, by which ratings are compared.
+    tags = said.get("tags", former.get("tags")) or list((message.chat.meta or {}).get("tags") or [])
     return {
         "rating": rating,
         "model_id": message.model_id,

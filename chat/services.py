@@ -36,6 +36,8 @@ TITLE_CHARS = 60
 ONLY_TEMPORARY = gettext_lazy(
     "Your administrator allows you temporary chats only, and chats on this page are stored. Ask your administrator."
 )
+#: mark of a chat whose title a person chose
+NAMED = "named"
 #: Markdown signs that would only be noise in a list of titles
 _MARKS = str.maketrans("", "", "*_`#")
 _RUNNING = "SELECT count(*) FROM chat_turn WHERE user_id = %s AND state = 'running'"
@@ -289,7 +291,9 @@ def rename_chat(*, by: User, chat_id: uuid.UUID, title: str) -> Chat:
         raise UserError(_("A chat needs a title."))
     chat = own_chat(by, chat_id)
     chat.title = title
-    chat.save(update_fields=["title"])
+    # Also where it says what the automatic one would: somebody chose it.
+    chat.meta = {**(chat.meta or {}), NAMED: True}
+    chat.save(update_fields=["title", "meta"])
     return chat
 
 

@@ -16,10 +16,8 @@ from accounts.models import User
 from chat import task_templates as templates
 from chat.config import TaskConfig
 from chat.engine.deltas import Deltas
-from inference.catalogue import Resolved
-from inference.connections import load_setup
+from inference.catalogue import Resolved, resolve_for_house
 from inference.forwarding import About, for_person
-from inference.live import find
 from inference.providers import get_provider
 from inference.providers.base import ChatRequest
 from inference.providers.events import ReasoningDelta, TextDelta
@@ -89,9 +87,7 @@ async def _worker(config: TaskConfig, resolved: Resolved) -> tuple[Any, str, dic
     """Who does the work: connection, the server's name of the model, parameters."""
     wanted = config.model if resolved.connection.kind == "ollama" else config.model_external
     if wanted and wanted != resolved.model_id:
-        live = await find(await in_thread(load_setup)(), wanted)
-        if live is not None:
-            return live.pick().info, live.upstream_id, {}
+        resolved = await resolve_for_house(wanted) or resolved
     # Not the preset's voice: a title is no answer. What its server needs to answer at all stays.
     kept = {name: resolved.params[name] for name in ("num_ctx", "keep_alive") if name in resolved.params}
     return resolved.connection, resolved.upstream_id, kept

@@ -103,6 +103,14 @@ async def resolve_with(
     return resolved, await in_thread(work)(resolved)
 
 
+async def resolve_for_house(model_id: str) -> Resolved | None:
+    """A model for the house's own small work, registered or not, whoever it is done for: nobody's rights are asked, and
+    nobody is shown it. None when it is not there now."""
+    setup, row = await in_thread(lambda: (load_setup(), _any_row.first(model_id=model_id)))()
+    live = await find(setup, _base_id(row, model_id))
+    return None if live is None else _resolved(model_id, row, live)
+
+
 def _base_id(row: AIModel | None, model_id: str) -> str:
     return bases_of(row)[-1].model_id if row else model_id
 

@@ -27,7 +27,7 @@ def rate(request: HttpRequest, chat_id: uuid.UUID, message_id: uuid.UUID) -> Htt
     thumb = request.POST.get("rating", "")
     if thumb not in ("1", "-1"):
         raise UserError("A rating is 1 or -1.", code="rating")
-    said = {name: request.POST.get(name, "") for name in ("reason", "comment", "score")} if is_whole else None
+    said = {name: request.POST.get(name, "") for name in ("reason", "comment", "score", "tags")} if is_whole else None
     rated = feedback.rate(by=user, message_id=message_id, rating=int(thumb), said=said)
     message, found = feedback.feedback_of(user, message_id)
     return _panel(request, message, rated, is_done=is_whole)
@@ -48,6 +48,7 @@ def _panel(request: HttpRequest, message: Message, found: Feedback | None, *, is
         "is_done": is_done,
         "is_open": found is not None and not is_done,
         "comment": data.get("comment", ""),
+        "tags": ", ".join(str(tag) for tag in data.get("tags") or []),
         "reason_list": [
             {"value": value, "label": label, "chosen": data.get("reason") == value}
             for value, label in feedback.REASONS.get(rating or 0, {}).items()

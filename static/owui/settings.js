@@ -15,12 +15,19 @@
 
   // Where one is, in the list of sections.
   const ways = new Map([...document.querySelectorAll(".jump a")].map((way) => [way.hash.slice(1), way]));
+  const here = (id) => {
+    for (const [name, way] of ways) {
+      if (name === id) way.setAttribute("aria-current", "true");
+      else way.removeAttribute("aria-current");
+    }
+  };
   const watch = new IntersectionObserver((seen) => {
     for (const { target, isIntersecting } of seen) target.classList.toggle("is-seen", isIntersecting);
     const first = document.querySelector(".page-section.is-seen");
-    for (const way of ways.values()) way.removeAttribute("aria-current");
-    ways.get(first?.id)?.setAttribute("aria-current", "true");
-  }, { rootMargin: "0px 0px -60% 0px" });
+    if (first) here(first.id);
+  }, { rootMargin: "-10% 0px -80% 0px" });
+  // The last ones may be too short to come up there.
+  addEventListener("hashchange", () => setTimeout(here, 100, location.hash.slice(1)));
   for (const section of document.querySelectorAll(".page-section[id]")) watch.observe(section);
 
   const notice = document.querySelector('input[value="notificationEnabled"]');

@@ -133,6 +133,7 @@ ROWS += [
     page("GET", "/c/archived/all"),
     page("POST", "/c/archived/all"),
     page("POST", "/c/archived/none"),
+    Row("GET", "/playground", out=302, pending=302, user=404, admin=200),
     page("GET", "/c/remove-all"),
     page("POST", "/c/remove-all"),
     page("POST", "/settings/answers", data={"system": "Be brief."}),

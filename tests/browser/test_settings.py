@@ -77,3 +77,18 @@ def test_key_theme_password_and_the_way_out(browsing: Browsing, dana: Person) ->
     page.get_by_label("Password").fill("another long password")
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("textbox", name="Message", exact=True)).to_be_visible()
+
+
+def test_an_administrator_tries_a_model_in_the_playground(browsing: Browsing, dana: Person) -> None:
+    page = browsing.open(dana)
+    page.get_by_role("button", name="Dana Reyes").click()
+    page.get_by_role("link", name="Playground").click()
+    page.get_by_label("Model").select_option("fake-small")
+    page.get_by_role("listitem").get_by_label("Text").last.fill("Say hello [[n=5]]")
+    page.locator("summary", has_text="Parameters").click()
+    page.get_by_label("Temperature").fill("0.3")
+    page.get_by_role("button", name="Run").click()
+    expect(page.locator("#playground-answer")).to_contain_text("t5")
+    expect(page.locator("#playground-sent")).to_contain_text('"temperature": 0.3')
+    page.get_by_role("button", name="Add to the messages").click()
+    expect(page.locator("#playground-messages li")).to_have_count(4)

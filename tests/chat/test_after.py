@@ -87,6 +87,21 @@ async def test_a_title_that_somebody_chose_stays(after: Any, alice: Any, small: 
     assert (await in_thread(Chat.objects.get)()).title == "Mine"
 
 
+async def test_a_title_that_somebody_agreed_with_stays(after: Any, alice: Any, small: Any) -> None:
+    """It reads like the automatic one, and is chosen all the same."""
+    page = browser(await in_thread(token_for)(alice))
+    await page.post("/c/new/messages", {"text": f"[[ttft=400 text={SAID}]]", "model": "fake-small"})
+    chat = await in_thread(Chat.objects.get)()
+    await page.post(f"/c/{chat.pk}/rename", {"title": chat.title})
+    from chat.runner import runner
+
+    async with asyncio.timeout(20):
+        while runner.turns:
+            await asyncio.sleep(0.02)
+    await done()
+    assert (await in_thread(Chat.objects.get)()).title == chat.title
+
+
 @pytest.mark.parametrize(
     ("settings_of_alice", "config", "requests"),
     [

@@ -91,7 +91,9 @@ def test_what_is_taken_off_a_chat_is_gone_from_its_messages(alice: Any, client_f
     page, path = client_for(alice, htmx=True), f"/c/{started.chat.pk}/controls/remove"
     assert "Rotas" in page.get(f"/c/{started.chat.pk}/controls").content.decode()
     assert page.post(path, {"type": "collection", "id": item["id"]}).status_code == 200
-    assert [left["id"] for left in Message.objects.get(pk=started.question.pk).files] == ["other"]
+    question = Message.objects.get(pk=started.question.pk)
+    assert [left["id"] for left in question.files] == ["other"]
+    assert question.meta["detached"] == [item], "that it was there stays to be seen"
     assert AuditEvent.objects.filter(action="chat.detach").exists()
     assert page.post(path, {"type": "collection", "id": item["id"]}).status_code == 404
 

@@ -27,7 +27,7 @@ def answered(user: Any) -> Message:
 def test_a_thumb_is_saved_at_once_and_edited_by_the_second(alice):
     answer = answered(alice)
     feedback.rate(by=alice, message_id=answer.pk, rating=1)
-    said = {"reason": "accurate_information", "comment": " Good. ", "score": "9"}
+    said = {"reason": "accurate_information", "comment": " Good. ", "score": "9", "tags": "dosing,  batch 42 ,,dosing"}
     feedback.rate(by=alice, message_id=answer.pk, rating=1, said=said)
     row = Feedback.objects.get()
     assert row.data == {
@@ -36,7 +36,7 @@ def test_a_thumb_is_saved_at_once_and_edited_by_the_second(alice):
         "sibling_model_ids": None,
         "reason": "accurate_information",
         "comment": "Good.",
-        "tags": [],
+        "tags": ["dosing", "batch 42"],
         "details": {"rating": 9},
     }
     assert row.version == 1 and row.meta["message_id"] == str(answer.pk)
@@ -52,6 +52,15 @@ def test_a_thumb_is_saved_at_once_and_edited_by_the_second(alice):
         "feedback.create",
         *["feedback.update"] * 3,
     ]
+
+
+def test_a_rating_without_subjects_has_those_of_the_chat(alice):
+    answer = answered(alice)
+    type(answer.chat).objects.filter(pk=answer.chat_id).update(meta={"tags": ["cleaning"]})
+    feedback.rate(by=alice, message_id=answer.pk, rating=1)
+    assert Feedback.objects.get().data["tags"] == ["cleaning"]
+    feedback.rate(by=alice, message_id=answer.pk, rating=1, said={"tags": ""})
+    assert Feedback.objects.get().data["tags"] == ["cleaning"]
 
 
 def test_the_snapshot_quotes_no_document(alice):

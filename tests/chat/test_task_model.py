@@ -79,6 +79,16 @@ def test_the_task_model_does_the_work_for_those_who_may_not_use_it_themselves(wo
     assert refused.status_code == 400, "asking for it as one's own model stays refused"
 
 
+def test_a_registered_model_may_do_the_work_in_its_base_s_name(world, api_for, set_config):
+    from inference.models import AIModel
+
+    base = AIModel.objects.create(model_id="small", name="Small", owner=world.alice, params={"num_ctx": 512})
+    AIModel.objects.create(model_id="titles", name="Titles", owner=world.alice, base_model=base)
+    set_config("task.model_external", "titles")
+    api_for(world.bob).post(f"{API}/title/completions", {"model": "large", "messages": TALK})
+    assert world.server.requests[-1].json["model"] == "small"
+
+
 def test_a_task_model_that_is_gone_leaves_the_work_to_the_conversations(world, api_for, set_config):
     set_config("task.model_external", "gone")
     api_for(world.bob).post(f"{API}/title/completions", {"model": "large", "messages": TALK})
