@@ -19,6 +19,7 @@ from chat.views import (
     settings,
     several,
     sources,
+    stream,
     temporary,
 )
 
@@ -31,6 +32,7 @@ urlpatterns = [
     path("c/pick/<slug:kind>/<uuid:pk>", composer.picked_text, name="picked-text"),
     path("c/sees", composer.model_sees, name="model-sees"),
     path("c/suggestions", composer.suggestion_list, name="suggestion-list"),
+    path("c/stream", stream.stream, name="stream"),
     path("c/diagrams", artifacts.diagram_room, name="diagram-room"),
     path("c/search", search.chat_list, name="chat-search"),
     path("c/find", search.search_dialog, name="chat-find"),

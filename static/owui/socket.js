@@ -1,5 +1,5 @@
 // The socket carries ready fragments. It attaches to every element with data-turn, goes on after a break from the
-// number it saw last, and while there is no socket asks for the message once a second instead.
+// number it saw last; while there is no socket, stream.js takes its place.
 (() => {
   const line = document.getElementById("connection");
   const address = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws/chat`;
@@ -10,7 +10,10 @@
   let answered = Date.now();
   let worked = false;
   let over = false;
+  let tries = 0;
+  let lookedAt = 0;
 
+  const ALONE = 15_000;
   const SIGNED_OUT = 4401;
   const TOO_MANY = 4429;
   const GOES_ON_ELSEWHERE = 1012; // the server process is being stopped; another one, or its next, takes over
@@ -22,7 +25,8 @@
 
   function attach(element) {
     if (!element.dataset.turn) return;
-    send({ type: "attach", turn: element.dataset.turn, seq: Number(element.dataset.seq || 0) });
+    if (isOpen()) send({ type: "attach", turn: element.dataset.turn, seq: Number(element.dataset.seq || 0) });
+    else owui.stream.again();
   }
 
   function receive(event) {
@@ -44,6 +48,7 @@
 
   function signedOut() {
     over = true;
+    owui.stream.end();
     line.textContent = line.dataset.signedOut;
     line.hidden = false;
   }
@@ -56,6 +61,7 @@
     socket.onopen = () => {
       wait = 500;
       worked = true;
+      owui.stream.end();
       lostSince = 0;
       answered = Date.now();
       line.hidden = true;
@@ -68,9 +74,19 @@
       if (code === TOO_MANY) wait = 10000;
       // not all pages of a server at the same moment
       if (code === GOES_ON_ELSEWHERE) wait = 200 + Math.random() * 1300;
+      // a proxy that never let one through is asked now and then
+      tries += 1;
+      if (!worked && tries > 4) wait = 60000;
       retry = setTimeout(open, wait * (0.75 + Math.random() / 2));
       wait = Math.min(wait * 2, 10000);
     };
+  }
+
+  // The server answers, and still no socket: from now on this is such a place.
+  function lookAround() {
+    if (Date.now() - lookedAt < ALONE) return;
+    lookedAt = Date.now();
+    fetch("/health").then(({ ok }) => (worked = worked && !ok), () => {});
   }
 
   async function poll(article) {
@@ -94,10 +110,11 @@
   setInterval(() => {
     if (isOpen() || over) return;
     if (Date.now() - lostSince < 1000) return;
-    // where a proxy never lets a socket through, polling is the normal way: nothing to warn about
+    // where a proxy lets no socket through, doing without is the normal way: nothing to warn about
     if (line.hidden && worked) line.textContent = line.dataset.text;
-    line.hidden = !worked;
-    running().forEach(poll);
+    line.hidden = !worked || owui.stream.works();
+    if (worked && Date.now() - lostSince > ALONE) lookAround();
+    owui.stream.tick([...running()]);
   }, 1000);
   setInterval(() => {
     if (isOpen() && Date.now() - answered > 60000) socket.close(); // half-open: two pings stayed without an answer
@@ -106,6 +123,7 @@
   addEventListener("online", open);
   document.addEventListener("visibilitychange", () => document.hidden || open());
 
+  Object.assign(owui, { receive, poll, signedOut });
   open();
   htmx.onLoad((node) => {
     if (node.matches("[data-turn]")) attach(node);

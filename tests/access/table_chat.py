@@ -54,6 +54,8 @@ _CHAT, _MESSAGE = "/c/{chat_id}", "/c/{chat_id}/messages/{message_id}"
 PAGES = [
     page("GET", "/"),
     page("GET", "/c/search"),
+    # An endless answer: tests/chat/test_event_stream.py reads it.
+    page("GET", "/c/stream", live=True),
     page("GET", "/c/new", 302),
     page("POST", "/c/files", 400),
     # No model server runs here: nobody has a model, so a question goes nowhere.
