@@ -2,6 +2,7 @@
 
 from django.urls import path
 
+from chat.event_stream import stream
 from chat.views import (
     artifacts,
     composer,
@@ -19,7 +20,6 @@ from chat.views import (
     settings,
     several,
     sources,
-    stream,
     temporary,
 )
 
@@ -32,7 +32,7 @@ urlpatterns = [
     path("c/pick/<slug:kind>/<uuid:pk>", composer.picked_text, name="picked-text"),
     path("c/sees", composer.model_sees, name="model-sees"),
     path("c/suggestions", composer.suggestion_list, name="suggestion-list"),
-    path("c/stream", stream.stream, name="stream"),
+    path("c/stream", stream, name="stream"),
     path("c/diagrams", artifacts.diagram_room, name="diagram-room"),
     path("c/search", search.chat_list, name="chat-search"),
     path("c/find", search.search_dialog, name="chat-find"),
