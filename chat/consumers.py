@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import uuid
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
@@ -23,6 +23,7 @@ from chat.models import State
 from chat.nodes import Message, nodes
 from chat.rendering import TurnView
 from chat.runner import AWAY
+from chat.tree import versions_of
 from chat.turnlog import set_end
 from owui.lib.aio import in_thread
 from owui.sockets import TOO_MANY, UNAUTHORISED
@@ -62,6 +63,7 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         self.readers: dict[uuid.UUID, asyncio.Task[None]] = {}
         self.waiting: dict[uuid.UUID, int] = {}
         self.closing: asyncio.Task[None] | None = None
+        self.told: set[asyncio.Task[None]] = set()
         self.hold: Hold | None = None
         self.looking = asyncio.Lock()
         try:
@@ -89,7 +91,7 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             nodes.leave(self)
             watch.release(self.hold)
         self.waiting.clear()
-        tasks = [*self.readers.values(), *([self.closing] if self.closing else [])]
+        tasks = [*self.readers.values(), *self.told, *([self.closing] if self.closing else [])]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -216,9 +218,9 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             added = Transcript().add(view.events)
             set_end(message, turn.prefix, state=end["state"], error=end["error"], added=added)
         citations = selectors.citations_of(message, user)
-        final = rendering.message_view(message, siblings=siblings, citations=citations)
+        final = rendering.message_view(message, siblings=versions_of(message, siblings), citations=citations)
         shown = None if blocks is None else view.blocks(blocks)
-        return rendering.final_ops(final, rendering.can_of(user), shown), shown is not None
+        return rendering.final_ops(final, rendering.can_of(user, is_own=turn.is_own), shown), shown is not None
 
     # -------------------------------------------------------------------------------------------------------- rights
     def _look(self) -> dict[str, Any]:
@@ -235,8 +237,19 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         for turn_id in list(self.readers) if found.get("closed") else found["turns"]:
             if reader := self.readers.get(turn_id):
                 reader.cancel()
+                self._tell(self._send_lost(turn_id))
         if found.get("closed") and self.closing is None:
             self.closing = asyncio.create_task(self.close(UNAUTHORISED), name="socket-close")
+
+    def _tell(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work, name="socket-lost")
+        self.told.add(task)
+        task.add_done_callback(self.told.discard)
+
+    async def _send_lost(self, turn_id: uuid.UUID) -> None:
+        """The page asks for the message then, is refused, and says so in its place."""
+        with contextlib.suppress(Gone):
+            await self._send({"turn": str(turn_id), "seq": 0, "error": "missing", "ops": []})
 
     async def _send(self, frame: dict[str, Any]) -> None:
         try:

@@ -19,7 +19,7 @@ from chat.pictures import is_picture
 from chat.selectors import Branch
 from chat.services import may_rate
 from chat.several import grouped
-from chat.tree import children_of
+from chat.tree import children_of, versions_of
 from owui.lib.languages import number
 from owui.lib.markdown import Fold, IncrementalRenderer, render, render_code, render_plain, split
 from rbac.permissions import is_bound, may
@@ -28,8 +28,21 @@ from rbac.sharing import Person
 Op = list[Any]
 
 
-def can_of(user: Person) -> dict[str, bool]:
-    """Which controls the person has; the server asks again at each action. Costs statements once a request."""
+#: somebody who reads another person's chat changes nothing in it; copies of it are their own
+NOT_ONES_OWN = dict.fromkeys(
+    (
+        *("edit", "delete", "share", "regenerate", "continue", "delete_message", "file_upload", "controls", "rate"),
+        *("store", "branch"),
+    ),
+    False,
+)
+
+
+def can_of(user: Person, *, is_own: bool = True) -> dict[str, bool]:
+    """Which controls the person has; the server asks again at each action. Costs statements once a request.
+
+    :param is_own: whether they are for a chat of the person's own: a reader of somebody else's changes nothing in it
+    """
     keys = {
         "models": "workspace.models",
         "edit": "chat.edit",
@@ -47,10 +60,13 @@ def can_of(user: Person) -> dict[str, bool]:
         "temporary": "chat.temporary",
     }
     # "store": the page keeps chats; whoever may have temporary ones only can read here and write nothing.
-    can = {"store": True, "rate": may_rate(user)} | {name: may(user, key) for name, key in keys.items()}
+    # "branch": the versions of a message and the columns can be gone through.
+    can = {"store": True, "branch": True, "rate": may_rate(user)} | {name: may(user, key) for name, key in keys.items()}
     can["delete_message"] &= can["delete"]
     if is_bound(user, "chat.temporary_enforced"):
         can |= dict.fromkeys(("edit", "regenerate", "continue", "import", "store"), False)
+    if not is_own:
+        can |= NOT_ONES_OWN
     return can | _wishes(user)
 
 
@@ -126,6 +142,7 @@ def message_view(
     searched = any(s.get("action") == "knowledge_search" for s in message.status_history or [])
     view["usage_text"] = usage_text(message.usage)
     view["rating"] = (message.meta.get("annotation") or {}).get("rating")
+    view["summary"] = message.meta.get("summary") or ""
     view["follow_up_list"] = message.meta.get("follow_ups") or []
     return view | {"no_evidence": searched and not citations and message.state == State.DONE}
 
@@ -234,7 +251,7 @@ def branch_views(
         out.append(
             message_view(
                 message,
-                siblings=children[message.parent_id],
+                siblings=versions_of(message, children[message.parent_id]),
                 citations=by_message.get(message.pk, []),
                 turn_id=turn[0] if turn else None,
                 prefix_length=turn[1] if turn else 0,

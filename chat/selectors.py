@@ -159,7 +159,7 @@ WITH RECURSIVE branch (id, parent_id) AS (
     SELECT id, parent_id FROM chat_message WHERE id = %s AND chat_id = %s
     UNION SELECT above.id, above.parent_id FROM branch CROSS JOIN LATERAL (
         SELECT id, parent_id FROM chat_message WHERE id = branch.parent_id AND chat_id = %s OFFSET 0) AS above)
-SELECT m.id, m.parent_id, m.chat_id, m.author, m.content, m.files, m.state
+SELECT m.id, m.parent_id, m.chat_id, m.author, m.content, m.files, m.state, m.meta->>'summary' AS summary
 FROM branch CROSS JOIN LATERAL (SELECT * FROM chat_message WHERE id = branch.id OFFSET 0) AS m
 """
 
@@ -283,6 +283,7 @@ _own_siblings = Written(
     lambda parent_id, owner_id: (
         Message.objects.filter(parent_id=parent_id, chat__in=Chat.objects.order_by().of_owner(owner_id))
         .order_by("created_at")
+        .annotate(column=_column())
         .only("id")
     ),
     parent_id=uuid.UUID,
@@ -311,7 +312,7 @@ def siblings_of(user: Person, attached: Attached) -> list[Message]:
     if attached.is_own and is_verified(user) and message.parent_id:
         return _own_siblings(parent_id=message.parent_id, owner_id=user.id)
     beside = Message.objects.readable_by(user).filter(chat_id=message.chat_id, parent_id=message.parent_id)
-    return list(beside.order_by("created_at").only("id"))
+    return list(beside.order_by("created_at").annotate(column=_column()).only("id"))
 
 
 def citations_of(message: Message, reader: Person) -> list[Citation]:

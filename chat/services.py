@@ -18,8 +18,9 @@ from accounts.models import User
 from chat.config import ChatConfig
 from chat.engine.prompt import Message as PromptMessage
 from chat.folders import place_for
+from chat.history import SUMMARY, attached_items, history_of
 from chat.models import Chat, Message, State, Turn
-from chat.pictures import content_of, is_picture, picture_items
+from chat.pictures import picture_items
 from chat.selectors import branch_of
 from chat.tree import newest_leaf
 from knowledge.config import RagConfig
@@ -33,6 +34,8 @@ from rbac.history import acting
 from rbac.permissions import is_bound, may, require
 
 TITLE_CHARS = 60
+#: in the `meta` of an answer of several models: which column it stands in (`chat.several`)
+COLUMN = "modelIdx"
 ONLY_TEMPORARY = gettext_lazy(
     "Your administrator allows you temporary chats only, and chats on this page are stored. Ask your administrator."
 )
@@ -151,9 +154,18 @@ def start_turn(
 
 
 def _answer(
-    chat: Chat, branch: list[Message], by: User, runner_id: uuid.UUID, model_id: str, model_name: str
+    chat: Chat,
+    branch: list[Message],
+    by: User,
+    runner_id: uuid.UUID,
+    model_id: str,
+    model_name: str,
+    column: int | None = None,
 ) -> Started:
-    """Writes what is new of a chat and the branch, an empty answer at its end, and the turn: one statement."""
+    """Writes what is new of a chat and the branch, an empty answer at its end, and the turn: one statement.
+
+    :param column: of an answer that stands beside those of other models; the chat stays with all of these
+    """
     question, is_new_chat = branch[-1], chat._state.adding
     answer = Message(
         chat=chat,
@@ -162,9 +174,10 @@ def _answer(
         model_id=model_id,
         model_name=model_name,
         state=State.RUNNING,
+        meta={} if column is None else {COLUMN: column},
     )
     turn = Turn(chat=chat, message=answer, user=by, runner_id=runner_id)
-    chat.current, chat.model_ids = answer, [model_id]
+    chat.current, chat.model_ids = answer, [model_id] if column is None else chat.model_ids
     rows = [row for row in (chat, question, answer, turn) if row._state.adding]
     moved: list[Statement] = []
     if not is_new_chat:
@@ -195,7 +208,8 @@ def regenerate(
         raise UserError(_("Only an answer can be asked for again."))
     check_stored(by)
     branch = branch_of(answer.chat_id, answer.parent_id)
-    started = _answer(answer.chat, branch, by, runner_id, model_id, model_name)
+    column = (answer.meta or {}).get(COLUMN)
+    started = _answer(answer.chat, branch, by, runner_id, model_id, model_name, column)
     if not instruction.strip():
         return started
     asked: PromptMessage = {"role": "user", "content": check_text(instruction)}
@@ -226,8 +240,13 @@ def editable_question(user: User, message_id: uuid.UUID, *, lock: bool = False) 
 
 
 @transaction.atomic
-def continue_answer(*, by: User, runner_id: uuid.UUID, message_id: uuid.UUID) -> Started:
-    """Goes on writing an answer where it ended. 401 without the permission, 409 while it is being written."""
+def continue_answer(
+    *, by: User, runner_id: uuid.UUID, message_id: uuid.UUID, model_id: str = "", model_name: str = ""
+) -> Started:
+    """Goes on writing an answer where it ended. 401 without the permission, 409 while it is being written.
+
+    :param model_id: of the model that goes on; where it is another one, the answer is said to be of both
+    """
     require(by, "chat.continue_response")
     check_stored(by)
     # Locked: what a turn that ends just now writes must be in the prefix of this one.
@@ -242,8 +261,11 @@ def continue_answer(*, by: User, runner_id: uuid.UUID, message_id: uuid.UUID) ->
     except IntegrityError as error:
         raise UserError(_("This answer is being written already."), status=409, code="still_answering") from error
     answer.state, answer.error = State.RUNNING, ""
-    answer.meta = {key: value for key, value in answer.meta.items() if key != "follow_ups"}
-    answer.save(update_fields=["state", "error", "meta", "updated_at"])
+    answer.meta = {key: value for key, value in answer.meta.items() if key not in ("follow_ups", SUMMARY)}
+    if model_id and model_id != answer.model_id:
+        names = [name for name in (answer.model_name or answer.model_id, model_name or model_id) if name]
+        answer.model_id, answer.model_name = model_id, ", ".join(dict.fromkeys(names))[:255]
+    answer.save(update_fields=["state", "error", "meta", "model_id", "model_name", "updated_at"])
     branch = branch_of(answer.chat_id, answer.pk)
     history = history_of(branch)
     if answer.content and not answer.content.strip():
@@ -368,29 +390,6 @@ def own_message(user: User, message_id: uuid.UUID, *, lock: bool = False) -> Mes
     if message is None:
         raise Missing(_("This message does not exist."))
     return message  # type: ignore[no-any-return]
-
-
-def history_of(branch: Sequence[Message]) -> list[PromptMessage]:
-    """The branch as the model gets it. Empty answers (failed ones) are left out."""
-    out: list[PromptMessage] = []
-    for m in branch:
-        content = content_of(m.content, m.files) if m.author == "user" else m.content
-        if content and m.author in ("user", "assistant"):
-            out.append({"role": m.author, "content": content})
-    return out
-
-
-def attached_items(branch: Sequence[Message], before: Sequence[dict[str, Any]] = ()) -> list[dict[str, Any]]:
-    """Knowledge attached anywhere on the branch, once each: it stays in force for the rest of the conversation.
-
-    :param before: what is attached to the messages before these
-    """
-    seen: dict[tuple[str, str], dict[str, Any]] = {}
-    for files in (before, *(message.files or [] for message in branch)):
-        for item in files:
-            if not is_picture(item):
-                seen.setdefault((item.get("type", ""), item.get("id", "")), item)
-    return list(seen.values())
 
 
 def title_of(text: str) -> str:

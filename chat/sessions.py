@@ -19,6 +19,7 @@ from chat import selectors, services
 from chat.engine.prompt import Message as PromptMessage
 from chat.engine.prompt import text_of
 from chat.folders import check_folders
+from chat.history import attached_items, history_of
 from chat.models import Chat, Folder, Message, State, Turn
 from chat.services import Started
 from owui.lib.errors import Missing, UserError
@@ -227,11 +228,11 @@ def _continued(by: User, runner_id: uuid.UUID, chat: Chat, binding: Binding, pla
 
 def _started(chat: Chat, answer: Message, turn: Turn, question: Message, binding: Binding, is_new: bool) -> Started:
     branch = selectors.branch_of(chat.pk, question.pk)
-    history = services.history_of(branch)
+    history = history_of(branch)
     last = binding.messages[-1] if binding.messages else {}
     if history and last.get("role") == "user":
         history[-1] = _with_pictures(history[-1], last.get("content"))
-    items = [*services.attached_items(branch), *binding.items]
+    items = [*attached_items(branch), *binding.items]
     history = [*_system(binding), *history]
     return Started(
         chat, answer, turn, question, history, items, is_new, params=binding.params, variables=binding.variables

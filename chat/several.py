@@ -19,6 +19,7 @@ from accounts.models import User
 from chat import services
 from chat.config import ChatConfig
 from chat.folders import place_for
+from chat.history import attached_items, history_of
 from chat.models import Chat, Message, State, Turn
 from chat.pictures import picture_items
 from chat.selectors import branch_of
@@ -27,7 +28,7 @@ from chat.sessions import Place
 from owui.lib.errors import UserError
 from rbac.permissions import require
 
-COLUMN, CHOSEN = "modelIdx", "chosen"
+COLUMN, CHOSEN = services.COLUMN, "chosen"
 MOST = 6
 KEY = "chat.multiple_models"
 
@@ -82,11 +83,7 @@ def start_several(
         )  # fmt: skip
         turn = Turn.objects.create(chat=chat, message=answer, user=by, runner_id=runner_id)
         own = [*in_column(branch, columns, number), question]
-        begun.append(
-            Started(
-                chat, answer, turn, question, services.history_of(own), services.attached_items(own), chat_id is None
-            )
-        )
+        begun.append(Started(chat, answer, turn, question, history_of(own), attached_items(own), chat_id is None))
     chat.current, chat.model_ids = begun[0].message, models
     chat.save(update_fields=["current", "model_ids", "updated_at"])
     return begun

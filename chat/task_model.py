@@ -18,6 +18,7 @@ from chat.config import TaskConfig
 from chat.engine.deltas import Deltas
 from inference.catalogue import Resolved, resolve_for_house
 from inference.forwarding import About, for_person
+from inference.limits import ContextLimit
 from inference.providers import get_provider
 from inference.providers.base import ChatRequest
 from inference.providers.events import ReasoningDelta, TextDelta
@@ -70,17 +71,43 @@ async def do_job(
     config = await in_thread(TaskConfig.load)()
     known = {"user_name": user.name, "current_date": timezone.localdate().isoformat(), **(values or {})}
     prompt = templates.filled(config.template(kind) or job.template, known, messages)
+    text = await _said(prompt, config, user, resolved, about, longest=LONGEST_TEXT if kind == "moa" else LONGEST)
+    if job.key is None:
+        return text.strip()
+    return orjson.dumps({job.key: read_answer(text, job.key, is_list=job.is_list)}).decode()
+
+
+async def do_prompt(prompt: str, *, user: User, resolved: Resolved, about: About | None = None) -> str:
+    """What the model, or the task model in its place, makes of a text of ours. Raises like `do_job`."""
+    config = await in_thread(TaskConfig.load)()
+    return await _said(prompt, config, user, resolved, about, longest=LONGEST_TEXT, seconds=3 * SECONDS)
+
+
+async def reads(resolved: Resolved) -> int | None:
+    """Tokens that whoever does the work can take in at once; None where nobody knows."""
+    connection, upstream, params = await _worker(await in_thread(TaskConfig.load)(), resolved)
+    raw = resolved.live.raw if upstream == resolved.upstream_id else {}
+    return await ContextLimit(connection, upstream, raw, params).ask()
+
+
+async def _said(
+    prompt: str,
+    config: TaskConfig,
+    user: User,
+    resolved: Resolved,
+    about: About | None,
+    *,
+    longest: int,
+    seconds: float = SECONDS,
+) -> str:
     connection, upstream, params = await _worker(config, resolved)
     connection = await for_person(connection, user, about or About(model_id=resolved.model_id))
     request = ChatRequest(upstream, [{"role": "user", "content": prompt}], {**params, **config.model_params})
     try:
-        async with asyncio.timeout(SECONDS):
-            text = await _text(connection, request, LONGEST_TEXT if kind == "moa" else LONGEST)
+        async with asyncio.timeout(seconds):
+            return await _text(connection, request, longest)
     except TimeoutError as error:
         raise UserError("The model took too long for this. Try again later.", status=504, code="slow") from error
-    if job.key is None:
-        return text.strip()
-    return orjson.dumps({job.key: read_answer(text, job.key, is_list=job.is_list)}).decode()
 
 
 async def _worker(config: TaskConfig, resolved: Resolved) -> tuple[Any, str, dict[str, Any]]:

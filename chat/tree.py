@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from typing import Protocol, TypeVar
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
 
 
 class Node(Protocol):
@@ -48,3 +48,18 @@ def newest_leaf(nodes: Iterable[N], start: uuid.UUID) -> uuid.UUID:
             break
         seen.add(start)
     return start
+
+
+def versions_of(message: Any, beside: Sequence[Any]) -> list[Any]:
+    """Those of a message's siblings that are other versions of it; the answers of other models stand in columns of
+    their own."""
+    wanted = _column_of(message)
+    return [other for other in beside if _column_of(other) == wanted]
+
+
+def _column_of(message: Any) -> str | None:
+    """As text: rows that were read without their `meta` have it as a column of the statement."""
+    if "column" in message.__dict__:
+        return message.column  # type: ignore[no-any-return]
+    column = (message.meta or {}).get("modelIdx")
+    return None if column is None else str(column)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 
 from django.db import transaction
@@ -9,12 +10,35 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.models import User
+from chat.compaction import drop_summaries
+from chat.history import SUMMARY
 from chat.models import Chat, Message, MessageVersion, State
 from chat.services import check_stored, check_text, own_message
 from chat.tree import newest_leaf
 from owui.audit.record import record
 from owui.lib.errors import UserError
 from rbac.permissions import require
+
+
+class Changed(UserError):
+    """Somebody, in another window perhaps, wrote over the message since it was opened: `changed` has their words."""
+
+    status = 409
+    code = "changed_meanwhile"
+
+    def __init__(self, changed: Message) -> None:
+        super().__init__(
+            _(
+                "This message was changed in another window meanwhile. "
+                "Your words are still here: save again to keep them."
+            )
+        )
+        self.changed = changed
+
+
+def mark_of(message: Message) -> str:
+    """What tells the words of a message from others in its place."""
+    return hashlib.sha256(message.content.encode()).hexdigest()[:16]
 
 
 def editable_message(user: User, message_id: uuid.UUID, *, lock: bool = False) -> Message:
@@ -27,12 +51,18 @@ def editable_message(user: User, message_id: uuid.UUID, *, lock: bool = False) -
 
 
 @transaction.atomic
-def save_text(*, by: User, message_id: uuid.UUID, text: str) -> Message:
-    """Other words in the same place; nothing is asked again. The former ones are kept, and who replaced them when."""
+def save_text(*, by: User, message_id: uuid.UUID, text: str, seen: str | None = None) -> Message:
+    """Other words in the same place; nothing is asked again. The former ones are kept, and who replaced them when.
+
+    :param seen: `mark_of` the message when it was opened; None writes over whatever is there
+    :raises Changed: 409, it has other words by now
+    """
     message = editable_message(by, message_id, lock=True)
     check_stored(by)
     text = check_text(text)
     if text != message.content:
+        if seen is not None and seen != mark_of(message):
+            raise Changed(message)
         write_over(message, text, by=by)
     return message
 
@@ -42,7 +72,9 @@ def write_over(message: Message, text: str, *, by: User) -> None:
     version = MessageVersion.objects.create(message=message, content=message.content, replaced_by=by)
     message.content = text
     message.meta = {**message.meta, "edited_at": int(timezone.now().timestamp())}
+    message.meta.pop(SUMMARY, None)
     message.save(update_fields=["content", "meta", "updated_at"])
+    drop_summaries(message.chat_id)
     detail = {"chat": str(message.chat_id), "author": message.author, "version": version.pk}
     record("message.edit", by=by, object_type="message", object_id=str(message.pk), detail=detail)
 
@@ -93,6 +125,7 @@ def delete_message(*, by: User, message_id: uuid.UUID) -> Chat:
     detail = {"chat": str(chat.pk), "author": message.author, "characters": len(message.content)}
     record("message.delete", by=by, object_type="message", object_id=str(message.pk), detail=detail)
     message.delete()
+    drop_summaries(chat.pk)
     return chat
 
 

@@ -19,11 +19,13 @@ from accounts.web import asigned_in, signed_in
 from chat import services
 from chat.background import sees
 from chat.config import AudioConfig, ChatConfig
-from chat.models import Folder, Message, Prompt
+from chat.models import Chat, Folder, Message, Prompt
 from chat.oversight import looked_at
 from chat.pictures import TYPES, is_picture
 from chat.prompt_fields import parts_of
+from chat.views.commands import commands_for
 from chat.views.models import model_choices
+from chat.views.search import current_chat
 from inference.catalogue import Resolved, resolve_with
 from inference.models import AIModel, Skill
 from inference.variables import UNKNOWN, values_for
@@ -31,7 +33,7 @@ from knowledge.config import RagConfig
 from knowledge.models import Document, DocumentState, KnowledgeBase
 from owui.config.sections import UiConfig
 from owui.lib.errors import Missing
-from rbac.permissions import may
+from rbac.permissions import is_bound, may
 from rbac.shortcuts import get_readable
 
 PICKED, MOST_SUGGESTIONS = 12, 4
@@ -66,7 +68,10 @@ def pick(request: HttpRequest, kind: str) -> HttpResponse:
     if kind not in finders:
         raise Http404
     query = request.GET.get("q", "").strip()[:200]
-    groups = [group for group in finders[kind](request.user, query) if group["options"]]
+    groups = finders[kind](request.user, query)
+    if kind == "prompt":
+        groups = [*_commands(request, query), *groups, *_skills(request.user, query)]
+    groups = [group for group in groups if group["options"]]
     return render(request, "chat/_picker.html", {"group_list": groups, "query": query, "kind": kind})
 
 
@@ -153,6 +158,15 @@ def _prompts(user: Any, query: str) -> list[dict[str, Any]]:
         for p in rows.only("command", "name").order_by("command")[:PICKED]
     ]
     return [{"label": _("Prompts"), "options": options}]
+
+
+def _commands(request: HttpRequest, query: str) -> list[dict[str, Any]]:
+    """What can be done with the person's own chat that is open, if there is one."""
+    chat_id = current_chat(request)
+    chat = Chat.objects.writable_by(request.user).filter(pk=chat_id).first() if chat_id else None  # type: ignore[arg-type]
+    if chat is None or is_bound(request.user, "chat.temporary_enforced"):  # type: ignore[arg-type]
+        return []
+    return [{"label": _("Commands"), "options": commands_for(request.user, chat, query)}]
 
 
 def _skills(user: Any, query: str) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.web import me, signed_in
 from chat import controls, selectors, services
+from chat.history import attached_items
 from chat.models import Chat
 from owui.lib.errors import UserError
 from rbac.permissions import may, require
@@ -84,7 +85,7 @@ def saved(request: HttpRequest, error: UserError | None = None) -> HttpResponse:
 
 def _panel(request: HttpRequest, params: Mapping[str, Any], chat: Chat | None) -> HttpResponse:
     user = me(request)
-    items = services.attached_items(selectors.branch_of(chat.pk, chat.current_id)) if chat else []
+    items = attached_items(selectors.branch_of(chat.pk, chat.current_id)) if chat else []
     context = {
         "chat": chat,
         "system": params.get("system", ""),

@@ -22,7 +22,7 @@ from chat.models import Chat, Message
 from chat.nodes import nodes
 from chat.oversight import looked_at
 from chat.services import Started
-from chat.views import controls, several
+from chat.views import controls, several, tabs
 from inference.catalogue import resolve_for
 from owui.config.sections import UiConfig
 from owui.lib.aio import in_thread
@@ -35,10 +35,24 @@ AGAIN = {
 }
 
 
+@require_http_methods(["GET", "POST"])
+@asigned_in
+async def message_list(request: HttpRequest, chat_id: uuid.UUID) -> HttpResponse:
+    """GET: the shown branch anew, for a page that has missed something. POST: a question."""
+    if request.method == "GET":
+        return await in_thread(_shown)(request, await request.auser(), chat_id)
+    return await _create(request, chat_id)
+
+
 @require_POST
 @asigned_in
-async def message_create(request: HttpRequest, chat_id: uuid.UUID | None = None) -> HttpResponse:
-    """A question from the composer. Answers with the question and the running answer; a new chat gets its address."""
+async def message_create(request: HttpRequest) -> HttpResponse:
+    """The first question of a chat, which gets its address."""
+    return await _create(request, None)
+
+
+async def _create(request: HttpRequest, chat_id: uuid.UUID | None) -> HttpResponse:
+    """A question from the composer. Answers with the question and the running answer."""
     user: Any = await request.auser()
     form = request.POST  # read by now, for the CSRF check
     models = list(dict.fromkeys(model for model in form.getlist("model") if model))
@@ -84,7 +98,8 @@ async def message_regenerate(request: HttpRequest, chat_id: uuid.UUID, message_i
         model_name=resolved.name,
         instruction=str(instruction),
     )
-    return await in_thread(_branch_response)(request, user, started.chat, message_id)
+    await nodes.announce(tabs.branch_news(user, started.chat))
+    return await in_thread(branch_response)(request, user, started.chat, message_id)
 
 
 @require_http_methods(["GET", "POST"])
@@ -104,7 +119,8 @@ async def message_edit(request: HttpRequest, chat_id: uuid.UUID, message_id: uui
         model_id=resolved.model_id,
         model_name=resolved.name,
     )
-    return await in_thread(_branch_response)(request, user, started.chat, message_id)
+    await nodes.announce(tabs.branch_news(user, started.chat))
+    return await in_thread(branch_response)(request, user, started.chat, message_id)
 
 
 @require_POST
@@ -113,8 +129,17 @@ async def message_continue(request: HttpRequest, chat_id: uuid.UUID, message_id:
     """Goes on with an answer; it is replaced by the running one."""
     user: Any = await request.auser()
     resolved = await _model_for(request, user, message_id)
-    started = await start(user, resolved, services.continue_answer, message_id=message_id)
-    return HttpResponse(await in_thread(_message_html)(user, started.message))
+    started = await start(
+        user,
+        resolved,
+        services.continue_answer,
+        message_id=message_id,
+        model_id=resolved.model_id,
+        model_name=resolved.name,
+    )
+    html = await in_thread(_message_html)(user, started.message)
+    await nodes.announce(tabs.message_news(user, started.message, html))
+    return HttpResponse(html)
 
 
 @require_POST
@@ -139,15 +164,16 @@ def message(request: HttpRequest, chat_id: uuid.UUID, message_id: uuid.UUID) -> 
 def message_select(request: HttpRequest, chat_id: uuid.UUID, message_id: uuid.UUID) -> HttpResponse:
     """The sibling pager."""
     chat = services.select_branch(by=request.user, message_id=message_id)  # type: ignore[arg-type]
-    return _branch_response(request, request.user, chat, message_id)
+    nodes.announce_sync(tabs.branch_news(request.user, chat))
+    return branch_response(request, request.user, chat, message_id)
 
 
 @require_GET
 @signed_in
 def message_menu(request: HttpRequest, chat_id: uuid.UUID, message_id: uuid.UUID) -> HttpResponse:
     """What else can be done with a message, made when somebody asks for it."""
-    view = rendering.message_view(_readable(request.user, message_id))
-    context = {"message": view, "can": rendering.can_of(request.user)}  # type: ignore[arg-type]
+    found = _readable(request.user, message_id)
+    context = {"message": rendering.message_view(found), "can": can_in(request.user, found.chat)}
     return render(request, "chat/_message_menu.html", context)
 
 
@@ -166,10 +192,14 @@ def message_text(request: HttpRequest, chat_id: uuid.UUID, message_id: uuid.UUID
 def message_save(request: HttpRequest, chat_id: uuid.UUID, message_id: uuid.UUID) -> HttpResponse:
     """Other words in the same place, in the person's other tabs too."""
     user: Any = request.user
-    saved = versions.save_text(by=user, message_id=message_id, text=request.POST.get("text", ""))
+    try:
+        saved = versions.save_text(
+            by=user, message_id=message_id, text=request.POST.get("text", ""), seen=request.POST.get("seen")
+        )
+    except versions.Changed as error:
+        return _changed_meanwhile(request, error)
     html = _message_html(user, saved)
-    ops = [["outer", f"message-{saved.pk}", html]]
-    nodes.announce_sync({"kind": "chat.message", "user_ids": [str(user.pk)], "chat_id": str(saved.chat_id), "ops": ops})
+    nodes.announce_sync(tabs.message_news(user, saved, html))
     return HttpResponse(html)
 
 
@@ -179,7 +209,8 @@ def message_copy(request: HttpRequest, chat_id: uuid.UUID, message_id: uuid.UUID
     """An answer in the person's own words, beside the model's."""
     user: Any = request.user
     chat = versions.save_copy(by=user, message_id=message_id, text=request.POST.get("text", ""))
-    return _branch_response(request, user, chat, message_id)
+    nodes.announce_sync(tabs.branch_news(user, chat))
+    return branch_response(request, user, chat, message_id)
 
 
 @require_http_methods(["GET", "POST"])
@@ -188,7 +219,10 @@ def message_delete(request: HttpRequest, chat_id: uuid.UUID, message_id: uuid.UU
     user: Any = request.user
     if request.method == "POST":
         parent = versions.deletable_message(user, message_id).parent_id
-        return _branch_response(request, user, versions.delete_message(by=user, message_id=message_id), parent)
+        chat = versions.delete_message(by=user, message_id=message_id)
+        mark = f"#messages:not(:has(#message-{message_id}))"
+        nodes.announce_sync(tabs.branch_news(user, chat, mark=mark))
+        return branch_response(request, user, chat, parent)
     message = versions.deletable_message(user, message_id)
     context = {
         "title": _("Delete this question?") if message.author == "user" else _("Delete this answer?"),
@@ -227,10 +261,14 @@ def _readable(user: Any, message_id: uuid.UUID) -> Message:
     return message  # type: ignore[no-any-return]
 
 
+def can_in(user: Any, chat: Chat) -> dict[str, bool]:
+    return rendering.can_of(user, is_own=chat.owner_id == user.pk)
+
+
 def _message_html(user: Any, message: Message) -> str:
     branch = selectors.load_branch(message.chat, reader=user, only=message.pk)
     view = rendering.branch_views(branch.messages, branch.everything, branch.citations, branch.running)[0]
-    return render_to_string("chat/_message.html", {"message": view, "can": rendering.can_of(user)})
+    return render_to_string("chat/_message.html", {"message": view, "can": can_in(user, message.chat)})
 
 
 def _asked_html(user: Any, started: Started) -> str:
@@ -242,22 +280,42 @@ def _asked_html(user: Any, started: Started) -> str:
     return "".join(render_to_string("chat/_message.html", {"message": view, "can": can}) for view in views)
 
 
-def _branch_response(request: HttpRequest, user: Any, chat: Chat, since: uuid.UUID | None) -> HttpResponse:
+def branch_response(request: HttpRequest, user: Any, chat: Chat, since: uuid.UUID | None) -> HttpResponse:
     """The end of the branch, at least from the message on with which something was done."""
     branch = selectors.load_branch(chat, reader=user, most=selectors.WINDOW, since=since)
-    response = render(request, "chat/_message_list.html", {**rendering.listed(branch), "can": rendering.can_of(user)})
+    response = render(request, "chat/_message_list.html", {**rendering.listed(branch), "can": can_in(user, chat)})
     response["HX-Retarget"], response["HX-Reswap"] = "#messages", "innerHTML"
     return response
 
 
+def _shown(request: HttpRequest, user: Any, chat_id: uuid.UUID) -> HttpResponse:
+    chat = Chat.objects.readable_by(user).filter(pk=chat_id).first()
+    if chat is None:
+        raise Missing(_("This chat does not exist, or it is not yours."))
+    looked_at(chat, user)
+    return branch_response(request, user, chat, None)
+
+
 def _edit_form(request: HttpRequest, user: Any, message_id: uuid.UUID) -> HttpResponse:
     message = versions.editable_message(user, message_id)
-    return render(request, "chat/_message_edit.html", {"message": rendering.message_view(message)})
+    view = rendering.message_view(message) | {"seen": versions.mark_of(message)}
+    return render(request, "chat/_message_edit.html", {"message": view})
+
+
+def _changed_meanwhile(request: HttpRequest, error: versions.Changed) -> HttpResponse:
+    """The form again with what was typed, and beside it what somebody wrote meanwhile."""
+    message = error.changed
+    view = rendering.message_view(message) | {"seen": versions.mark_of(message), "text": request.POST.get("text", "")}
+    context = {"message": view, "refusal": error.message, "meanwhile": message.content}
+    response = render(request, "chat/_message_edit.html", context, status=error.status)
+    response["HX-Retarget"], response["HX-Reswap"] = f"#message-{message.pk}-blocks", "innerHTML"
+    return response
 
 
 async def _tell_tabs(user: Any, started: Started, html: str) -> None:
     """The person's other tabs on the same chat show the new turn too; the tab that sent it has it by then."""
     if started.is_new_chat:
+        await nodes.announce(tabs.list_news(user, started.chat.pk))
         return
     ops = [["append-new", "messages", html, str(started.chat.pk)]]
     await nodes.announce(

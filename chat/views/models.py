@@ -13,6 +13,7 @@ from accounts import preferences
 from accounts.web import me, signed_in
 from chat.models import Chat
 from inference.catalogue import choices_now, models_now
+from inference.config import OllamaConfig
 from owui.config.sections import UiConfig
 from rbac.permissions import may
 
@@ -38,6 +39,7 @@ def picker_of(user: Any, wished: Sequence[str] = (), chat: Chat | None = None) -
             "description": model.description,
             "tags": model.tags,
             "pinned": model.id in pinned,
+            "place": "local" if model.live.connections[0].connection_type == "local" else "external",
         }
         for model in models_now(user)
         if not model.is_hidden
@@ -58,6 +60,9 @@ def picker_of(user: Any, wished: Sequence[str] = (), chat: Chat | None = None) -
     return {
         "model_list": models,
         "model_tags": sorted({tag for model in models for tag in model["tags"]}, key=str.casefold),
+        # Where models run is worth a choice only where there are both.
+        "model_places": len({model["place"] for model in models}) > 1,
+        "pulls_models": user.role == "admin" and OllamaConfig.load().enable,
         "selected_models": chosen[: MOST_MODELS if several else 1],
         "lost_models": lost if not chosen else [],
         "several": several,

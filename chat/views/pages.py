@@ -15,8 +15,11 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from accounts.web import go, signed_in
 from chat import folders, organising, reading, rendering, selectors, services
 from chat.forms import TitleForm
+from chat.history import attached_items
 from chat.models import Chat
+from chat.nodes import nodes
 from chat.oversight import looked_at
+from chat.views import tabs
 from chat.views.composer import chip, composer_of, suggestions_for
 from chat.views.models import picker_of
 from chat.views.search import current_chat, shown_list
@@ -53,7 +56,7 @@ def chat_page(request: HttpRequest, chat_id: uuid.UUID) -> HttpResponse:
     if chat.owner_id == user.pk and reading.is_unread(chat.read_at, chat.updated_at):
         reading.mark_read(by=user, chat_id=chat.pk)
     branch = selectors.load_branch(chat, reader=user, most=selectors.WINDOW)
-    items = services.attached_items([m for m in branch.messages if m.author == "user"], branch.attached)
+    items = attached_items([m for m in branch.messages if m.author == "user"], branch.attached)
     chosen = [chip("knowledge", i["id"], i["name"]) for i in items if i.get("type") == "collection"]
     return _page(request, chat, **rendering.listed(branch), knowledge_list=chosen)
 
@@ -69,17 +72,21 @@ def earlier(request: HttpRequest, chat_id: uuid.UUID, message_id: uuid.UUID) -> 
         raise Missing(_("This chat does not exist, or it is not yours."))
     looked_at(chat, user)
     branch = selectors.load_branch(chat, reader=user, most=selectors.WINDOW, before=message_id)
-    return render(request, "chat/_message_list.html", {**rendering.listed(branch), "can": rendering.can_of(user)})
+    can = rendering.can_of(user, is_own=chat.owner_id == user.pk)
+    return render(request, "chat/_message_list.html", {**rendering.listed(branch), "can": can})
 
 
 def _page(request: HttpRequest, chat: Chat | None, **context: Any) -> HttpResponse:
     user: Any = request.user
     wished = [request.GET.get("model", ""), *request.GET.get("models", "").split(",")]
     picker, can, temporary = picker_of(user, wished, chat), rendering.can_of(user), None
+    here, is_own = dict(can), chat is None or chat.owner_id == user.pk
     if chat is None and (temporary := temporary_of(request)):
         # Several answers and uploads are stored, so there are none here.
         picker |= {"several": False, "selected_models": picker["selected_models"][:1]}
-        can |= {"store": True, "file_upload": False}
+        here |= {"store": True, "file_upload": False}
+    elif not is_own:
+        here |= rendering.NOT_ONES_OWN
     first = picker["selected_models"][0]["id"] if picker["selected_models"] else ""
     return render(
         request,
@@ -95,6 +102,8 @@ def _page(request: HttpRequest, chat: Chat | None, **context: Any) -> HttpRespon
             "composer": composer_of(request),
             "sidebar": selectors.sidebar_of(user, chat.pk if chat else None),
             "can": can,
+            "here": here,
+            "is_own": is_own,
             "copy_note": UiConfig.load().response_watermark.strip(),
             **context,
         },
@@ -111,7 +120,8 @@ def pin(request: HttpRequest, chat_id: uuid.UUID) -> HttpResponse:
 @require_POST
 @signed_in
 def archive(request: HttpRequest, chat_id: uuid.UUID) -> HttpResponse:
-    organising.toggle_archived(by=request.user, chat_id=chat_id)  # type: ignore[arg-type]
+    chat = organising.toggle_archived(by=request.user, chat_id=chat_id)  # type: ignore[arg-type]
+    nodes.announce_sync(tabs.list_news(request.user, chat_id, is_gone=chat.archived))
     return shown_list(request)
 
 
@@ -138,7 +148,8 @@ def unread(request: HttpRequest, chat_id: uuid.UUID) -> HttpResponse:
 def rename(request: HttpRequest, chat_id: uuid.UUID) -> HttpResponse:
     user: Any = request.user
     if request.method == "POST":
-        services.rename_chat(by=user, chat_id=chat_id, title=request.POST.get("title", ""))
+        renamed = services.rename_chat(by=user, chat_id=chat_id, title=request.POST.get("title", ""))
+        nodes.announce_sync(tabs.title_news(user, renamed))
         return shown_list(request)
     chat = services.own_chat(user, chat_id, lock=False)
     context = {"title": _("Rename chat"), "action_url": request.path, "form": TitleForm(initial={"title": chat.title})}
@@ -151,6 +162,7 @@ def delete(request: HttpRequest, chat_id: uuid.UUID) -> HttpResponse:
     user: Any = request.user
     if request.method == "POST":
         services.delete_chat(by=user, chat_id=chat_id)
+        nodes.announce_sync(tabs.list_news(user, chat_id, is_gone=True))
         if request.headers.get("HX-Current-URL") and current_chat(request) != chat_id:
             return shown_list(request)  # what one reads meanwhile stays
         return go(request, reverse("chat:chat-new"))

@@ -16,10 +16,11 @@ from accounts.web import me, signed_in
 from chat import rendering, selectors
 from chat.dispatch import start_all
 from chat.engine.events import Transcript
+from chat.nodes import nodes
 from chat.services import Started
 from chat.sessions import Place
 from chat.several import KEY, MOST, choose, grouped, start_several
-from chat.views import controls
+from chat.views import controls, tabs
 from inference.catalogue import resolve_for
 from owui.lib.aio import in_thread
 from owui.lib.errors import UserError, error_response
@@ -68,6 +69,8 @@ def asked(request: HttpRequest, started: Started, html: str) -> HttpResponse:
     if not request.headers.get("HX-Request"):  # sent before the page's scripts were there, or without any
         return redirect("chat:chat-page", started.chat.pk)
     response = HttpResponse(html)
+    if started.question is not None and started.question.parent_id:
+        response["X-Follows"] = str(started.question.parent_id)
     if started.is_new_chat:
         response["HX-Push-Url"] = f"/c/{started.chat.pk}"
     return response
@@ -94,6 +97,7 @@ def message_choose(request: HttpRequest, chat_id: uuid.UUID, message_id: uuid.UU
     """The conversation goes on from this answer."""
     user = me(request)
     chat = choose(by=user, message_id=message_id)
+    nodes.announce_sync(tabs.branch_news(user, chat, mark=f".is-chosen #message-{message_id}"))
     branch = selectors.load_branch(chat, reader=user, most=selectors.WINDOW, since=message_id)
     response = render(request, "chat/_message_list.html", {**rendering.listed(branch), "can": rendering.can_of(user)})
     response["HX-Retarget"], response["HX-Reswap"] = "#messages", "innerHTML"

@@ -15,6 +15,7 @@
   let sentFrom = "";
   let waiting = null; // a text that goes instead of the one in the field
 
+  const reads = "reader" in form.dataset; // somebody else's chat
   const ready = () => canSend && area.value.trim() && !chips.querySelector("[aria-busy]");
 
   function refresh() {
@@ -40,7 +41,7 @@
 
   function stop() {
     const article = running();
-    if (article) htmx.ajax("POST", `${article.dataset.url}/stop`, { swap: "none" });
+    if (article && !reads) htmx.ajax("POST", `${article.dataset.url}/stop`, { swap: "none" });
   }
 
   function refuse(text) {
@@ -139,5 +140,5 @@
   new MutationObserver(refresh).observe(messages, { childList: true, subtree: true, attributeFilter: ["data-turn"] });
   refresh();
   owui.composer = { form, area, chips, running, ready, refresh, setText, refuse, post, stop };
-  owui.stop = () => (running() ? (stop(), true) : false);
+  owui.stop = () => (running() && !reads ? (stop(), true) : false);
 })();

@@ -37,11 +37,14 @@
   function filter() {
     const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
     const tags = [...menu.querySelectorAll('[data-tag][aria-pressed="true"]')].map((tag) => tag.dataset.tag);
+    const place = menu.querySelector('[name="model-place"]:checked')?.value;
     for (const row of rows())
       row.hidden =
+        (place && row.dataset.place !== place) ||
         !words.every((word) => row.dataset.words.includes(word)) ||
         !tags.every((tag) => `|${row.dataset.tags}`.includes(`|${tag}|`));
     none.hidden = shown().length > 0;
+    menu.dispatchEvent(new CustomEvent("owui:filtered", { detail: { text: search.value.trim(), found: shown().length } }));
   }
 
   function open(one, button) {
@@ -97,6 +100,7 @@
   });
 
   search.addEventListener("input", filter);
+  menu.addEventListener("change", filter);
   menu.addEventListener("keydown", (event) => {
     const all = shown();
     const at = all.indexOf(document.activeElement);

@@ -50,6 +50,7 @@
       htmx.process(target);
     },
     outer: (target, html) => {
+      if (target.querySelector(".edit-form")) return; // somebody writes in it: told when it is saved
       const changed = owui.morphOuter(target, html);
       if (changed) adopt(changed);
     },
@@ -68,6 +69,7 @@
       owui.mark?.(chat, state);
       if (state === "ended") owui.ended?.(chat, how);
     },
+    stale: (target, ...news) => owui.stale(target, ...news),
     remove: (target) => target.remove(),
     attr: (target, name, value) => (value === null ? target.removeAttribute(name) : target.setAttribute(name, value)),
   };

@@ -1,7 +1,7 @@
 // While one types: / offers prompts, # knowledge, @ models, $ skills. What is chosen becomes a chip above the text, or
 // text in it. The field keeps the focus; screen readers hear the option by aria-activedescendant.
 (() => {
-  const { area, chips, refresh } = owui.composer;
+  const { area, chips, form, refresh } = owui.composer;
   const list = document.getElementById("picker");
   const KINDS = { "/": "prompt", "#": "knowledge", "@": "model", $: "skill" };
   const WORD = /(^|\s)([/#@$])([^\s/#@$]*)$/;
@@ -56,11 +56,23 @@
     }
   }
 
+  const COMMAND = /^\/(compact|fork|status)$/;
+  const TARGETS = { compact: "#messages", fork: "#dialogs", status: "#panel" };
+  const note = document.getElementById("composer-note");
+
+  async function run({ command, commandUrl, verb }) {
+    const values = { model: document.getElementById("model")?.value || "" };
+    if (command === "compact") note.textContent = list.dataset.working;
+    await htmx.ajax(verb.toUpperCase(), commandUrl, { target: TARGETS[command], swap: "innerHTML", values });
+    if (command === "compact") note.replaceChildren();
+  }
+
   function choose(option) {
     removeWord();
     close();
     area.focus();
-    if (option.dataset.textUrl) owui.takeText(option.dataset.textUrl);
+    if (option.dataset.command) run(option.dataset);
+    else if (option.dataset.textUrl) owui.takeText(option.dataset.textUrl);
     else addChips(option.querySelector("template"));
     area.dispatchEvent(new Event("input", { bubbles: true }));
     refresh();
@@ -101,6 +113,17 @@
     byButton = true;
     ask(button.dataset.pick, "");
   });
+  // A command is never sent as a question, however fast it was typed.
+  addEventListener("submit", async (event) => {
+    const command = event.target === form && COMMAND.exec(area.value.trim())?.[1];
+    if (!command || !/^\/c\/[0-9a-f-]{36}$/.test(location.pathname)) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    area.setSelectionRange(area.value.length, area.value.length);
+    await ask("prompt", command);
+    const option = list.querySelector(`[data-command="${command}"]`);
+    if (option) choose(option);
+  }, true);
   // Somebody was faster than this script.
   if (document.activeElement === area && typed()) ask(KINDS[typed()[2]], typed()[3]);
 })();

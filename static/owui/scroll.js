@@ -44,7 +44,7 @@
 
   // The message before the one with which something is done, or the first one below what comes in above.
   document.addEventListener("htmx:beforeSwap", ({ detail }) => {
-    const isAbove = detail.target.matches(".earlier");
+    const isAbove = detail.target?.matches(".earlier");
     if (!isAbove && detail.target !== messages) return;
     const all = [...messages.querySelectorAll(".message")];
     const touched = all.indexOf(isAbove ? all[0] : detail.requestConfig.elt.closest(".message"));
@@ -52,7 +52,7 @@
     kept = still && { id: still.id, top: top(still) };
   });
   document.addEventListener("htmx:afterSwap", ({ detail }) => {
-    if (!detail.target.matches(".earlier") && detail.target !== messages) return;
+    if (!detail.target?.matches(".earlier") && detail.target !== messages) return;
     const same = kept && document.getElementById(kept.id);
     if (same) view.scrollTop += top(same) - kept.top;
     else toFoot();

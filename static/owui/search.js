@@ -37,7 +37,7 @@
   });
 
   document.addEventListener("htmx:afterSwap", ({ detail }) => {
-    const id = detail.target.id;
+    const id = detail.target?.id;
     if ((id === "search-results" || id === "dialogs") && field()) select(options()[0]);
   });
 })();

@@ -89,6 +89,13 @@
     fetch("/health").then(({ ok }) => (worked = worked && !ok), () => {});
   }
 
+  // It may not be read any more, or was deleted elsewhere: what is here stays, and nothing more is waited for.
+  function lost(article, reason) {
+    for (const name of ["data-turn", "data-seq", "aria-busy"]) article.removeAttribute(name);
+    const note = Object.assign(document.createElement("p"), { className: "quiet small", textContent: reason });
+    article.querySelector('[id$="-error"]')?.replaceChildren(note);
+  }
+
   async function poll(article) {
     if (article.dataset.polling) return;
     article.dataset.polling = "1";
@@ -100,7 +107,7 @@
         const changed = owui.morphOuter(article, html);
         htmx.process(changed);
         changed.dispatchEvent(new CustomEvent("owui:text", { bubbles: true }));
-      }
+      } else if (response.status === 404 && article.isConnected) lost(article, owui.parse(html).textContent.trim());
     } catch {
       // no server at all: the line at the top says so
     }

@@ -46,6 +46,7 @@
     if (body.get("at")) body.set("model", body.get("at")); // another model for this message
     coming = new AbortController();
     form.classList.add("is-running");
+    if (save) save.hidden = true; // until its words are there
     let text = "";
     let state = "";
     try {

@@ -65,6 +65,7 @@ PAGES = [
     own_page("POST", f"{_CHAT}/rename", data={"title": "New"}),
     own_page("POST", f"{_CHAT}/delete", 302),
     page("POST", f"{_CHAT}/messages", 404, data={"text": "x", "model": "none"}, live=True),
+    own_page("GET", f"{_CHAT}/messages", admin=200, live=True),
     own_page("GET", _MESSAGE, admin=200, live=True),
     own_page("GET", f"{_MESSAGE}/edit", live=True),
     page("POST", f"{_MESSAGE}/edit", 404, data={"text": "x", "model": "none"}, live=True),

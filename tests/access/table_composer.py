@@ -28,5 +28,10 @@ ROWS = [
     # No model server runs here.
     page("GET", "/c/sees?model=none", 404, live=True),
     page("GET", "/c/suggestions?model=none"),
+    # Two messages are too few to summarise.
+    own_page("POST", "/c/{chat_id}/compact", 400, live=True),
+    own_page("POST", "/c/{chat_id}/fork", 302),
+    own_page("GET", "/c/{chat_id}/status", live=True),
+    own_page("POST", "/c/{chat_id}/messages/{message_id}/whole"),
     own_page("GET", "/c/{chat_id}/messages/{message_id}/pictures/{number}", 404),
 ]

@@ -190,7 +190,7 @@ def attachable(turn: Turn, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(selectors, "attachable_turn", found)
     monkeypatch.setattr(selectors, "siblings_of", lambda user, attached: [attached.message])
     monkeypatch.setattr(selectors, "citations_of", lambda message, user: turn.cited(message))
-    monkeypatch.setattr(rendering, "can_of", lambda user: CAN)
+    monkeypatch.setattr(rendering, "can_of", lambda user, **_where: CAN)
 
 
 def whole_page(turn: Turn) -> dict[str, str]:
