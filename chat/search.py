@@ -1,8 +1,9 @@
 """Searching one's own chats: titles and what was said in them, with filters, newest first.
 
-All words must stand in the title, or all in one message, in small or capital letters. A frequent word is found fastest
-by walking from the newest chat on, a rare one by the trigram index (`0007_search_texts`): the newest few hundred tell
-which it is. The rows are the same either way.
+All words must stand in the title, or all in one message, in small or capital letters. The newest chats are walked
+through letter by letter, from the newest on; most people have no more of them. What is older is found by the index of
+words (`0009_search_words`), so there a word of the query must be one of the message or its beginning. A word that the
+newest few hundred chats are full of fills the list before the index is asked, for which frequent words are dear.
 """
 
 from __future__ import annotations
@@ -12,20 +13,32 @@ import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db import connection
+from django.db import OperationalError, connection, transaction
 from django.db.models import OuterRef, Q, QuerySet, Subquery
+from psycopg.errors import QueryCanceled
 
 from chat.models import Chat, Message
 from chat.organising import tagged
 from rbac.sharing import Person
 
 SHOWN = 20
-#: how far back is looked word for word: the first step, and the last
-NEAR, FAR = 250, 2_000
+#: how many chats are looked through letter by letter: in the first step, and at most
+NEAR, FAR = 250, 600
+#: the same for words that stand in so many of the first ones that the list will be full by then
+DENSE = 1_200
+#: that the index may take; a word that everybody in the house uses all the time is not worth more
+INDEX_SECONDS = 0.5
 QUERY_CHARS, MOST_WORDS = 200, 8
 _PART = re.compile(r'(tag|folder|pinned|archived|shared):(?:"([^"]*)"|(\S+))|"([^"]+)"|(\S+)', re.IGNORECASE)
-#: what the index can look up whatever the database's locale
-_INDEXED = re.compile(r"[A-Za-z0-9]{3}")
+#: what of a word the index knows; shorter parts are frequent, and the texts are compared in any case
+_PARTS = re.compile(r"[^\W_]{3,}|[^\W_\x00-\x7f]{2,}")
+#: from here on a part may be the beginning of a word: shorter beginnings are those of too many
+_BEGINNING = 5
+#: as the index has it, letter by letter. Punctuation is blanked: the parser would take `LOT-7` for a negative number
+_WORDS = (
+    "to_tsvector('simple', translate(left(content, 100000),"
+    """ '-_./@:+#&=?%%~<>()[]{{}}"''`*|\\,;!$^“”„‘’«»–—…·•、。，！？：（）「」', repeat(' ', 80)))"""
+)
 _BEFORE, _AFTER = 60, 140
 
 
@@ -60,7 +73,7 @@ class Hit:
 class Found:
     hits: list[Hit]
     has_more: bool = False
-    #: texts were looked through no further back than FAR chats: the words are too short for the index
+    #: there are older chats, in which only words and their beginnings were looked for, or nothing was
     is_partial: bool = False
 
 
@@ -109,22 +122,43 @@ def _matching(chats: QuerySet[Any, Any], words: tuple[str, ...], most: int) -> t
     """The ids of the newest chats that match, and whether older ones may have been missed."""
     if not words:
         return list(chats.values_list("pk", flat=True)[:most]), False
-    is_indexed = any(_INDEXED.search(word) for word in words)
-    near, far = _border(chats, NEAR), None
+    near, wanted = _border(chats, NEAR), _asked_of_index(words)
     found = _walked(chats, words, most, since=near)
     if len(found) >= most or near is None:
         return found, False
-    # A word of some frequency fills the page sooner from the newest on than through all that the index knows of it.
-    if not is_indexed or len(found) * FAR >= most * NEAR:
-        far = _border(chats, FAR)
+    is_dense = len(found) * DENSE >= most * NEAR
+    far = _border(chats, DENSE if is_dense else FAR)
+    if far is None or is_dense or not wanted:
         found += _walked(chats, words, most - len(found), since=far, before=near)
         if len(found) >= most or far is None:
             return found, False
-    rest = chats.filter(updated_at__lt=far or near)
-    titled = rest.filter(_all("title", words)).values_list("updated_at", "pk")[:most]
-    rows = {*titled, *(_by_index(rest, words, most) if is_indexed else ())}
-    newest = sorted(rows, key=lambda row: (-row[0].timestamp(), row[1]))
-    return [*found, *(pk for _moment, pk in newest)][:most], not is_indexed
+        near = far
+    older = _older(chats.filter(updated_at__lt=near), words, wanted, most)
+    if not found and not older and near != far:
+        # Nothing begins like this: perhaps it is the middle of a word.
+        older = _walked(chats, words, most, since=far, before=near)
+    found += older
+    return found[:most], len(found) < most
+
+
+def _older(chats: QuerySet[Any, Any], words: tuple[str, ...], wanted: str, most: int) -> list[uuid.UUID]:
+    """By the indexes of titles and of words."""
+    titled = chats.filter(_all("title", words)).values_list("updated_at", "pk")[:most]
+    rows = {*titled, *(_by_index(chats, words, wanted, most) if wanted else ())}
+    return [pk for _moment, pk in sorted(rows, key=lambda row: (-row[0].timestamp(), row[1]))][:most]
+
+
+def _asked_of_index(words: tuple[str, ...]) -> str:
+    """The query of the index: all parts of all words, the last of each as a beginning. Empty for words too short."""
+    asked: list[str] = []
+    for word in words:
+        *inner, last = _PARTS.findall(word.lower()) or [""]
+        asked += inner
+        if last and word.lower().endswith(last):
+            asked.append(f"{last}:*" if len(last) >= _BEGINNING or not last.isascii() else last)
+        elif last:
+            asked.append(last)
+    return " & ".join(dict.fromkeys(asked))
 
 
 def _border(chats: QuerySet[Any, Any], count: int) -> Any:
@@ -149,14 +183,22 @@ def _all(field: str, words: tuple[str, ...]) -> Q:
     return Q(*(Q((f"{field}__icontains", word)) for word in words))
 
 
-def _by_index(chats: QuerySet[Any, Any], words: tuple[str, ...], most: int) -> list[tuple[Any, uuid.UUID]]:
-    """MATERIALIZED: the index is asked first, whatever the planner thinks of the limit."""
-    said, values = Message.objects.filter(_all("content", words)).order_by().values("chat_id").query.sql_with_params()
-    wanted, more = chats.values("updated_at", "pk").query.sql_with_params()
-    wanted = wanted.replace(" WHERE ", ' WHERE "chat_chat"."id" IN (SELECT chat_id FROM said) AND ', 1)
-    with connection.cursor() as cursor:
-        cursor.execute(f"WITH said AS MATERIALIZED ({said}) {wanted} LIMIT %s", [*values, *more, most])
-        return [(row[0], row[1]) for row in cursor.fetchall()]
+def _by_index(chats: QuerySet[Any, Any], words: tuple[str, ...], wanted: str, most: int) -> list[tuple[Any, uuid.UUID]]:
+    """MATERIALIZED: the index is asked first, whatever the planner thinks of the limit. Nothing when it takes long."""
+    likes = " AND ".join(["upper(content) LIKE upper(%s)"] * len(words))
+    values = [wanted, *(f"%{connection.ops.prep_for_like_query(word)}%" for word in words)]
+    chosen, more = chats.values("updated_at", "pk").query.sql_with_params()
+    chosen = chosen.replace(" WHERE ", ' WHERE "chat_chat"."id" IN (SELECT chat_id FROM said) AND ', 1)
+    said = f"SELECT chat_id FROM chat_message WHERE {_WORDS.format()} @@ %s::tsquery AND {likes}"  # noqa: S608
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SELECT set_config('statement_timeout', %s, true)", [f"{1000 * INDEX_SECONDS:.0f}"])
+            cursor.execute(f"WITH said AS MATERIALIZED ({said}) {chosen} LIMIT %s", [*values, *more, most])
+            return [(row[0], row[1]) for row in cursor.fetchall()]
+    except OperationalError as error:
+        if isinstance(error.__cause__, QueryCanceled):
+            return []
+        raise
 
 
 # ------------------------------------------------------------------------------------------------------------- snippets

@@ -78,4 +78,10 @@ def found(request: HttpRequest) -> HttpResponse:
 def _found(user: Any, query: str) -> dict[str, Any]:
     query = query.strip()[: search.QUERY_CHARS]
     asked = search.parse(query)
-    return {"query": query, "asked": asked, "found": search.search_chats(user, asked), "most": search.SHOWN}
+    return {
+        "query": query,
+        "asked": asked,
+        "found": search.search_chats(user, asked),
+        "most": search.SHOWN,
+        "far": search.FAR,
+    }

@@ -8,6 +8,7 @@ takes a few minutes. Figures are worth something on a machine that does nothing 
     make bench ARGS="--only cost --explain" # some runs; --explain lists the SQL statements of a reply
     make bench ARGS="--rbac"                # listings and the administration for people in many groups
     make bench ARGS="--page"                # the page of a long chat: server time, statements, weight, first paint
+    make bench ARGS="--chats"               # list and search of somebody with 100,000 chats
 """
 
 from __future__ import annotations
@@ -39,7 +40,12 @@ def main() -> None:
     parser.add_argument("--explain", action="store_true", help="list the SQL statements of a reply")
     parser.add_argument("--rbac", action="store_true", help="listings for people in many groups, and the admin's pages")
     parser.add_argument("--page", action="store_true", help="the page of a chat of 1,000 messages")
+    parser.add_argument("--chats", action="store_true", help="list and search of somebody with 100,000 chats")
     options = parser.parse_args()
+    if options.chats:
+        raise SystemExit(
+            subprocess.run([sys.executable, "-m", "tests.bench.many_chats"], cwd=ROOT, check=False).returncode
+        )
     with BenchSite() as site:
         if options.rbac or options.page:
             (rbac if options.rbac else page)(site)

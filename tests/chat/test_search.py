@@ -77,14 +77,61 @@ def test_a_word_far_back_is_found_by_the_index(alice: Any, monkeypatch: pytest.M
         say(alice, f"Hay {number}", "hay", age=number)
     say(alice, "Newest", "needles", age=0)
     expected = ["Newest", "Titled needle", "Needle old"]
-    for near, far in ((250, 2000), (2, 4), (2, 14), (1, 1)):
+    for near, far, dense in ((250, 600, 1200), (2, 4, 4), (2, 14, 14), (2, 4, 14), (1, 1, 1)):
         monkeypatch.setattr(search, "NEAR", near)
         monkeypatch.setattr(search, "FAR", far)
+        monkeypatch.setattr(search, "DENSE", dense)
         assert titles(alice, "needle") == expected, (near, far)
     monkeypatch.setattr(search, "FAR", 4)
     found = search_chats(alice, parse("ee"))
     assert found.is_partial
     assert "Titled needle" in titles(alice, "ee"), "titles are searched whatever their age"
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("chromatog", True),  # the beginning of a word
+        ("matography", False),  # its end, which the newest chats alone are looked through for
+        ("LOT-000712", True),
+        ("000712", True),
+        ("gradient chromatography", True),
+        ("gradient absent", False),
+        ("会議", True),
+        ("bei 40 °C", True),
+        ("docs/setup.md", True),
+        ('"the chromatography"', True),
+        ("'; DROP", False),
+        ("a & b | !c :* (", False),
+    ],
+)
+def test_in_older_chats_words_and_their_beginnings_are_found(
+    alice: Any, monkeypatch: pytest.MonkeyPatch, query: str, found: bool
+) -> None:
+    text = "In the chromatography of LOT-000712 the gradient, see docs/setup.md, 会議室 was Lagerung bei 40 °C"
+    say(alice, "Old", text, age=90)
+    for number in range(4):
+        say(alice, f"Hay {number}", "chromat hay", age=number)
+    monkeypatch.setattr(search, "NEAR", 1)
+    monkeypatch.setattr(search, "FAR", 2)
+    monkeypatch.setattr(search, "DENSE", 2)
+    hits = search_chats(alice, parse(query))
+    assert ("Old" in ["".join(part for part, _hit in hit.title) for hit in hits.hits]) is found
+    assert hits.is_partial, "the person is told that older chats were searched by words"
+
+
+def test_an_index_that_takes_too_long_is_left(alice: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    say(alice, "Old", "a needle", age=90)
+    for number in range(4):
+        say(alice, f"Needle {number}", "needle", age=number)
+    monkeypatch.setattr(search, "NEAR", 1)
+    monkeypatch.setattr(search, "FAR", 2)
+    monkeypatch.setattr(search, "DENSE", 2)
+    monkeypatch.setattr(search, "INDEX_SECONDS", 0.001)
+    monkeypatch.setattr(search, "_WORDS", "to_tsvector('simple', content || pg_sleep(0.2)::text)")
+    hits = search_chats(alice, parse("needle"))
+    assert hits.is_partial and "Old" not in [hit.title[0][0] for hit in hits.hits]
+    assert Chat.objects.count() == 5, "the connection goes on"
 
 
 def test_the_snippet_marks_the_word_and_nothing_in_it_is_html(alice: Any, page: Client) -> None:
@@ -158,7 +205,7 @@ def test_statements_do_not_grow(alice: Any, page: Client, django_assert_max_num_
         say(alice, f"Filed {number}", "word", folder=folder)
         say(alice, f"Chat {number}", "word")
     page.get("/c/search")
-    with django_assert_max_num_queries(12):
+    with django_assert_max_num_queries(14):
         assert "Filed 29" in page.get("/c/search").content.decode()
     with django_assert_max_num_queries(10):
         page.get("/c/found?q=word")
