@@ -27,6 +27,7 @@ _KEYS = {
     "directConnections": "",
     "models": "",
     "pinnedModels": "",
+    "pinnedNotes": "",
     "notificationEnabled": "",
     "notificationSound": "",
     "responseAutoPlayback": "",

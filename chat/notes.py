@@ -8,6 +8,8 @@ from typing import Any
 from django.db import transaction
 from django.utils.translation import gettext as _
 
+from accounts import preferences
+from accounts.models import User
 from chat.models import Note
 from owui.audit.record import record
 from owui.lib.errors import UserError
@@ -16,6 +18,8 @@ from rbac.history import acting
 from rbac.permissions import require_feature
 from rbac.services import announce, set_grants
 from rbac.sharing import Person
+
+MOST_PINNED = 50
 
 
 def check_notes(by: Person) -> None:
@@ -70,6 +74,22 @@ def delete_note(note: Note, *, by: Person) -> None:
     _note("deleted", note, by, {})
     announce("note", str(note.pk))
     note.delete()
+
+
+def pinned_by(user: User) -> list[str]:
+    """The ids of the notes that the person keeps on top, the newest pin last. A pin is its person's: who shares a note
+    does not turn over the lists of others."""
+    found = preferences.interface_of(user).get("pinnedNotes")
+    return [key for key in found if isinstance(key, str)] if isinstance(found, list) else []
+
+
+def toggle_pin(note: Note, *, by: User) -> bool:
+    """On top of the person's notes, or back among the others. Says which."""
+    key, pinned = str(note.pk), pinned_by(by)
+    is_pinned = key not in pinned
+    kept = [other for other in pinned if other != key]
+    preferences.change_interface(by, {"pinnedNotes": [*kept, key][-MOST_PINNED:] if is_pinned else kept})
+    return is_pinned
 
 
 def _clean_title(title: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping
 from typing import Any
 
@@ -67,6 +68,24 @@ def search_notes(
     return {"items": _listed_json(found, user), "total": found.total}
 
 
+@router.get("/pinned", auth=verified)
+def list_pinned(request: HttpRequest) -> list[dict[str, Any]]:
+    """Those that the caller keeps on top, the newest pin first."""
+    user: Any = request.user
+    keys = [key for key in notes.pinned_by(user) if _is_id(key)]
+    found = listed(_short(_visible(request).filter(pk__in=keys)), user)
+    order = {key: place for place, key in enumerate(keys)}
+    return sorted(_listed_json(found, user, with_data=False), key=lambda row: -order[row["id"]])
+
+
+def _is_id(text: str) -> bool:
+    try:
+        uuid.UUID(text)
+    except ValueError:
+        return False
+    return True
+
+
 @router.post("/create", auth=verified)
 def create_note(request: HttpRequest, form: NoteForm) -> dict[str, Any]:
     by: Any = request.user
@@ -97,6 +116,16 @@ def update_access(request: HttpRequest, note_id: str, form: AccessForm) -> dict[
     return _record(note, request)
 
 
+@router.post("/{note_id}/pin", auth=verified)
+def pin_note(request: HttpRequest, note_id: str) -> dict[str, Any]:
+    """For the caller alone, who needs no more than to read it."""
+    user: Any = request.user
+    notes.check_notes(user)
+    note: Note = get_readable(Note.objects.all(), user, note_id, denied=403)
+    notes.toggle_pin(note, by=user)
+    return _record(note, request)
+
+
 @router.delete("/{note_id}/delete", auth=verified)
 def delete_note(request: HttpRequest, note_id: str) -> bool:
     notes.delete_note(_writable(request, note_id), by=request.user)  # type: ignore[arg-type]
@@ -119,11 +148,16 @@ def _writable(request: HttpRequest, note_id: str) -> Note:
 def _record(note: Note, request: HttpRequest) -> dict[str, Any]:
     note.refresh_from_db()
     user: Any = request.user
-    return _row_json(note, user, access_fields([note], user)[note.pk])
+    is_pinned = str(note.pk) in notes.pinned_by(user)
+    return _row_json(note, user, access_fields([note], user)[note.pk]) | {"is_pinned": is_pinned}
 
 
 def _listed_json(found: Listed, user: Any, *, with_data: bool = True) -> list[dict[str, Any]]:
-    return [_row_json(note, user, found.access[note.pk], with_data=with_data) for note in found.rows]
+    pinned = set(notes.pinned_by(user))
+    return [
+        _row_json(note, user, found.access[note.pk], with_data=with_data) | {"is_pinned": str(note.pk) in pinned}
+        for note in found.rows
+    ]
 
 
 def _short(rows: Any) -> Any:

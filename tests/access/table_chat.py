@@ -156,6 +156,8 @@ SHARED = [
     verified("GET", f"{_N}/"),
     verified("GET", f"{_N}/list"),
     verified("GET", f"{_N}/search"),
+    verified("GET", f"{_N}/pinned"),
+    of_shared("POST", f"{_ONE_NOTE}/pin", outsider=403, reader=200),
     verified("POST", f"{_N}/create", json={"title": "New"}),
     of_shared("GET", _ONE_NOTE, outsider=403, reader=200),
     of_shared("POST", f"{_ONE_NOTE}/update", outsider=404, reader=403, json={"title": "New"}),

@@ -195,6 +195,21 @@ def test_notes_are_searched_in_title_and_text(api_for, alice):
     assert "data" not in api.get(f"{N}/").json()[0]
 
 
+def test_a_pin_is_the_persons_own(api_for, alice, bob, share):
+    rows = [make_shared("note", alice, title=title) for title in ("A", "B", "C")]
+    share(rows[0], bob, "read")
+    for row in rows[:2]:
+        assert api_for(alice).post(f"{N}/{row.pk}/pin").json()["is_pinned"] is True
+    assert [note["title"] for note in api_for(alice).get(f"{N}/pinned").json()] == ["B", "A"]
+    assert [note["is_pinned"] for note in api_for(bob).get(f"{N}/").json()] == [False]
+    assert api_for(bob).get(f"{N}/pinned").json() == []
+    assert api_for(bob).post(f"{N}/{rows[0].pk}/pin").json()["title"] == "A"
+    assert api_for(alice).post(f"{N}/{rows[1].pk}/pin").json()["is_pinned"] is False
+    assert [note["title"] for note in api_for(alice).get(f"{N}/pinned").json()] == ["A"]
+    api_for(alice).delete(f"{N}/{rows[0].pk}/delete")
+    assert api_for(alice).get(f"{N}/pinned").json() == api_for(bob).get(f"{N}/pinned").json() == []
+
+
 def test_parts_of_a_note_that_are_not_sent_stay(api_for, alice):
     row = make_shared("note", alice, data={"content": {"md": "x"}, "files": [1]})
     body = api_for(alice).post(f"{N}/{row.pk}/update", {"data": {"content": {"md": "y"}}}).json()
