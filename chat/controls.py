@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ from inference.permitted import permitted_for, trimmed_params
 from owui.audit.record import record
 from owui.lib.errors import Missing, UserError
 from owui.lib.languages import number
-from rbac.permissions import require
+from rbac.permissions import may, require
 
 if TYPE_CHECKING:
     from django.utils.functional import _StrOrPromise
@@ -199,6 +199,21 @@ def sent_params(user: User, sent: Any) -> dict[str, Any]:
     require(user, KEY, status=403)
     known = {name: value for name, value in given.items() if name in _NAMES or name == "system"}
     return trimmed_params(known, permitted_for(user))
+
+
+def params_reader(user: User) -> Callable[[Any], dict[str, Any]]:
+    """Reads what files say of the parameters of chats, as far as the person may set them; asks for that once."""
+    permitted = permitted_for(user) if may(user, KEY) else None
+
+    def read(sent: Any) -> dict[str, Any]:
+        if permitted is None or not isinstance(sent, dict):
+            return {}
+        known = {name: value for name, value in sent.items() if name in _NAMES or name == "system"}
+        if len(json.dumps(known, default=str)) > 2 * LONGEST or not isinstance(known.get("system", ""), str):
+            return {}
+        return trimmed_params(known, permitted)
+
+    return read
 
 
 @transaction.atomic

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -12,10 +12,12 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from accounts.models import User
+from chat.controls import params_reader
 from chat.engine.prompt import text_of
 from chat.links import snapshot_json
-from chat.models import Chat, Citation, Message, SharedChat, State
+from chat.models import Chat, Citation, Folder, Message, SharedChat, State
 from chat.organising import TAGS_PER_CHAT, tag_id
+from chat.pictures import kept_pictures
 from chat.services import check_stored, title_of
 from chat.tree import branch_to
 from owui.audit.record import record
@@ -131,18 +133,30 @@ def import_chats(entries: Sequence[Any], *, by: User) -> list[Chat]:
     if len(entries) > MOST_CHATS:
         text = _("This file has %(have)s chats; %(most)s can be imported at once. Split the file.")
         raise UserError(text % {"have": len(entries), "most": MOST_CHATS}, status=413, code="too_many")
-    made = [_import_one(entry, number, by) for number, entry in enumerate(entries, start=1)]
+    own = Folder.objects.filter(owner=by).values_list("pk", flat=True)
+    allowed = _Allowed(params_reader(by), {str(pk): pk for pk in own})
+    made = [_import_one(entry, number, by, allowed) for number, entry in enumerate(entries, start=1)]
     record("chat.import", by=by, object_type="user", object_id=str(by.pk), detail={"chats": len(made)})
     return made
 
 
-def _import_one(entry: Any, number: int, by: User) -> Chat:
+@dataclass(frozen=True, slots=True)
+class _Allowed:
+    """What of a file's words about its chats may come true: read once for all of them."""
+
+    params: Callable[[Any], dict[str, Any]] = lambda sent: {}
+    #: the person's own by their ids: whoever reads a folder reads what lies in it
+    folders: Mapping[str, uuid.UUID] = field(default_factory=dict)
+
+
+def _import_one(entry: Any, number: int, by: User, allowed: _Allowed = _Allowed()) -> Chat:
     try:
-        nodes, leaf, about = _chatgpt(entry) if "mapping" in entry else nodes_of(entry)
+        nodes, leaf, about = _read(entry)
         nodes = parents_first(nodes)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         text = _(
-            "Chat %(number)s of this file is not in a form that is known (an export of this product or ChatGPT's)."
+            "Chat %(number)s of this file is not in a form that is known: an export of this product, of ChatGPT or of "
+            "Claude."
         )
         raise UserError(text % {"number": number}, code="import_form") from error
     if len(nodes) > MOST_MESSAGES:
@@ -157,6 +171,8 @@ def _import_one(entry: Any, number: int, by: User) -> Chat:
         pinned=bool(about.get("pinned")),
         archived=bool(about.get("archived")),
         meta={"tags": tags_in(about.get("tags"))},
+        params=allowed.params(about.get("params")),
+        folder_id=allowed.folders.get(str(about.get("folder_id"))),
     )
     now, rows, times = datetime.now(UTC), [], []
     for place, node in enumerate(nodes):
@@ -181,6 +197,12 @@ def _import_one(entry: Any, number: int, by: User) -> Chat:
     )
     chat.refresh_from_db()
     return chat
+
+
+def _read(entry: Any) -> tuple[list[Node], str, dict[str, Any]]:
+    if "mapping" in entry:
+        return _chatgpt(entry)
+    return _claude(entry) if "chat_messages" in entry else nodes_of(entry)
 
 
 def nodes_of(entry: Any) -> tuple[list[Node], str, dict[str, Any]]:
@@ -210,6 +232,7 @@ def nodes_of(entry: Any) -> tuple[list[Node], str, dict[str, Any]]:
         **{k: entry[k] for k in ("pinned", "archived", "created_at", "updated_at", "title") if k in entry},
     }
     about["tags"] = (entry.get("meta") or {}).get("tags") or inner.get("tags")
+    about["params"], about["folder_id"] = inner.get("params"), entry.get("folder_id")
     return [n for n in nodes if n.author in _ROLES], str(history.get("currentId") or ""), about
 
 
@@ -219,6 +242,20 @@ def _kept(message: Mapping[str, Any]) -> dict[str, Any]:
     out: dict[str, Any] = {}
     if isinstance(message.get("usage"), dict):
         out["usage"] = message["usage"]
+    thoughts = [
+        plain(part.get("text"))
+        for item in message.get("output") or []
+        if isinstance(item, dict) and item.get("type") == "reasoning"
+        for part in item.get("content") or []
+        if isinstance(part, dict)
+    ]
+    if any(thoughts):
+        out["reasoning"] = "".join(thoughts)
+    if message.get("role") == "user" and (pictures := kept_pictures(message.get("files"))):
+        out["files"] = pictures
+    follow_ups = message.get("followUps")
+    if isinstance(follow_ups, list):
+        out["meta"] = {"follow_ups": [plain(text)[:300] for text in follow_ups if plain(text).strip()][:5]}
     error = message.get("error")
     if error:
         out |= {"state": State.FAILED, "error": plain(error.get("content") if isinstance(error, dict) else error)}
@@ -251,6 +288,32 @@ def _chatgpt(entry: Any) -> tuple[list[Node], str, dict[str, Any]]:
     about = {"title": entry.get("title"), "models": models, "created_at": entry.get("create_time")}
     about["updated_at"] = entry.get("update_time")
     return list(shown.values()), above(entry.get("current_node")) or "", about
+
+
+def _claude(entry: Any) -> tuple[list[Node], str, dict[str, Any]]:
+    """Claude's `conversations.json`: one line of messages, with times as text."""
+    nodes: list[Node] = []
+    for message in entry["chat_messages"]:
+        author = {"human": "user", "assistant": "assistant"}.get(message.get("sender"), "")
+        text = message.get("text") or "\n".join(
+            plain(part.get("text")) for part in message.get("content") or [] if isinstance(part, dict)
+        )
+        if author and plain(text).strip():
+            before = nodes[-1].id if nodes else None
+            at = _moment(message.get("created_at"))
+            nodes.append(Node(str(uuid.uuid4()), before, author, plain(text), at))
+    about = {"title": entry.get("name"), "created_at": _moment(entry.get("created_at"))}
+    about["updated_at"] = _moment(entry.get("updated_at"))
+    return nodes, nodes[-1].id if nodes else "", about
+
+
+def _moment(value: Any) -> datetime | None:
+    """A time as text."""
+    try:
+        found = datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def parents_first(nodes: Sequence[Node], beyond: Collection[str] = ()) -> list[Node]:
@@ -286,6 +349,8 @@ def plain(value: Any) -> str:
 
 def _time(value: Any) -> datetime | None:
     """Seconds (or milliseconds) since 1970, as files have them."""
+    if isinstance(value, datetime):
+        return value
     if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 < value < 1e14:
         return None
     return datetime.fromtimestamp(value / 1000 if value > 1e11 else value, UTC)

@@ -71,6 +71,21 @@ def picture_items(uploads: Sequence[UploadedFile[bytes]], *, largest: int) -> li
     return items
 
 
+def kept_pictures(files: Any) -> list[dict[str, Any]]:
+    """The pictures among the attached things of a file of chats: those that are data and what they say they are."""
+    found = []
+    for item in files if isinstance(files, list) else []:
+        url = str(item.get("url") or "") if is_picture(item) else ""
+        kind, _mark, data = url.removeprefix("data:").partition(";base64,")
+        try:
+            begins = base64.b64decode(data[:32], validate=True)
+        except (binascii.Error, ValueError):
+            continue
+        if kind in TYPES and begins.startswith(_SIGNATURES[kind]):
+            found.append({"type": "image", "name": str(item.get("name") or "")[:255], "url": url})
+    return found[:MOST]
+
+
 async def with_pictures(
     messages: Sequence[Message], *, sees: bool, model_name: str, largest: int, is_page: bool
 ) -> Sequence[Message]:

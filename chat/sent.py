@@ -151,8 +151,7 @@ def _add(chat: Chat, nodes: Sequence[Node], by: User, files: Mapping[str, list[A
                 content=check_text(node.content) if is_question and node.content else node.content,
                 model_id=node.model[:255],
                 model_name=node.model[:255],
-                files=_attached(by, files.get(node.id, [])) if is_question else [],
-                **node.more,
+                **node.more | {"files": _attached(by, files.get(node.id, [])) if is_question else []},
             )
         )
         times.append(node.at or now.replace(microsecond=min(place, 999_999)))
