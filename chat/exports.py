@@ -11,7 +11,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from accounts.models import User
-from chat.models import Chat, Message
+from chat.models import Chat, Folder, Message
 from chat.schemas import chat_json, with_link
 from chat.selectors import branch_of
 from owui.audit.record import record
@@ -23,10 +23,13 @@ AT_ONCE = 50
 
 
 @transaction.atomic
-def begin_export(chats: QuerySet[Any, Any], *, by: User, form: str = "json") -> None:
+def begin_export(chats: QuerySet[Any, Any], *, by: User, form: str = "json", folder: Folder | None = None) -> None:
     """Whoever takes chats out of the product needs `chat.export` (401 without), and the audit log says how many."""
     require(by, "chat.export")
-    detail = {"chats": chats.count(), "form": form}
+    messages = Message.objects.filter(chat__in=chats.order_by().values("pk")).count()
+    detail: dict[str, Any] = {"chats": chats.count(), "messages": messages, "form": form}
+    if folder is not None:
+        detail["folder"] = str(folder.pk)
     record("chat.export", by=by, object_type="user", object_id=str(by.pk), detail=detail)
 
 

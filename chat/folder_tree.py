@@ -7,7 +7,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.db.models import F, Window
+from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import RowNumber
+from django.utils.translation import gettext_lazy as _
 
 from chat.models import Chat, Folder
 from chat.reading import UNREAD, running_among, state_of, unread_in
@@ -16,12 +18,33 @@ from rbac.sharing import Person
 
 #: what a sidebar can hold; the folder's page has the rest
 MOST_FOLDERS, MOST_CHATS, DEEPEST = 500, 20, 12
+#: of folders, as the stylesheet has them
+COLOURS = {
+    "": _("None"),
+    "red": _("Red"),
+    "orange": _("Orange"),
+    "green": _("Green"),
+    "teal": _("Teal"),
+    "blue": _("Blue"),
+    "violet": _("Violet"),
+    "pink": _("Pink"),
+}
 Line = dict[str, Any]
 
 
 def may_use_folders(user: Person) -> bool:
     """Whether the person has folders at all; the services ask again with `check_folders`."""
     return is_offered("features.folders") and may(user, "features.folders")
+
+
+def look_of(meta: Any) -> Line:
+    """Colour and sign of a folder, from what programs may have put there."""
+    found = meta if isinstance(meta, dict) else {}
+    colour, sign = found.get("colour"), found.get("icon")
+    return {
+        "colour": colour if isinstance(colour, str) and colour in COLOURS else "",
+        "sign": sign[:8] if isinstance(sign, str) else "",
+    }
 
 
 def places(user: Person) -> list[Line]:
@@ -53,8 +76,12 @@ def _own(user: Person) -> Any:
 
 
 def _first(folders: Any) -> Any:
-    found = folders.order_by("name", "pk").values("id", "name", "parent_id", "owner_id", is_open=F("is_expanded"))
-    return found[:MOST_FOLDERS]
+    # As text: two statements that are joined must not differ in how their columns are read.
+    look = {"colour": KeyTextTransform("colour", "meta"), "icon": KeyTextTransform("icon", "meta")}
+    rows = folders.order_by("name", "pk").values(
+        "id", "name", "parent_id", "owner_id", **look, is_open=F("is_expanded")
+    )
+    return rows[:MOST_FOLDERS]
 
 
 def _lines(rows: Any, user: Person) -> list[Line]:
@@ -62,7 +89,8 @@ def _lines(rows: Any, user: Person) -> list[Line]:
     lines = []
     for row in rows:
         shared = row.pop("owner_id") != user.id
-        lines.append({**row, "is_shared": shared, "is_open": row["is_open"] and not shared, "children": []})
+        lines.append({**row, **look_of(row), "is_shared": shared, "is_open": row["is_open"] and not shared})
+        lines[-1]["children"] = []
     return sorted(lines, key=lambda line: line["is_shared"])
 
 

@@ -120,7 +120,7 @@ def delete_folder(folder: Folder, *, by: Person, delete_contents: bool = True) -
     """
     acting(by)
     _lock_tree()
-    inside = _with_inner(folder)
+    inside = with_inner(folder)
     if Folder.objects.writable_by(by).filter(pk__in=inside).count() < len(inside):
         raise Refused(
             _("There is a folder inside that you may not delete. Ask its owner or an administrator."), code="not_yours"
@@ -175,7 +175,7 @@ def _with_outer(folder: Folder | None) -> list[Folder]:
     return found
 
 
-def _with_inner(folder: Folder) -> list[uuid.UUID]:
+def with_inner(folder: Folder) -> list[uuid.UUID]:
     """The ids of a folder and of all inside it, level by level."""
     found, level = [folder.pk], [folder.pk]
     while level:

@@ -58,9 +58,9 @@ def delete_all_chats(*, by: User) -> int:
 
 
 @transaction.atomic
-def note_look(*, by: User, action: str, object_type: str, object_id: str) -> None:
+def note_look(*, by: User, action: str, object_type: str, object_id: str, **detail: int) -> None:
     """An administrator reads what is others': that it was done is in the audit log before the first word is shown."""
-    record(action, by=by, object_type=object_type, object_id=object_id)
+    record(action, by=by, object_type=object_type, object_id=object_id, detail=detail)
 
 
 @transaction.atomic

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
+from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import User
@@ -22,6 +23,7 @@ from inference.limits import ContextLimit
 from inference.providers import get_provider
 from inference.providers.base import ChatRequest
 from inference.providers.events import ReasoningDelta, TextDelta
+from owui.audit.record import record
 from owui.lib.aio import in_thread
 from owui.lib.errors import UserError
 
@@ -49,6 +51,19 @@ JOBS: dict[str, Job] = {
     "emoji": Job(templates.EMOJI, None),
     "moa": Job(templates.MOA, None),
 }
+
+
+@transaction.atomic
+def note_job(user: User, resolved: Resolved, kind: str) -> None:
+    """A job that a person asked for is in the audit log like any question of theirs."""
+    record(
+        "completion.create",
+        by=user,
+        object_type="model",
+        object_id=resolved.model_id,
+        object_label=resolved.name,
+        detail={"task": kind},
+    )
 
 
 async def do_job(

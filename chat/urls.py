@@ -22,6 +22,7 @@ from chat.views import (
     several,
     sources,
     temporary,
+    titles,
 )
 
 app_name = "chat"
@@ -60,7 +61,9 @@ urlpatterns = [
     path("c/new/messages", messages.message_create, name="message-create-first"),
     path("c/<uuid:chat_id>", pages.chat_page, name="chat-page"),
     path("c/<uuid:chat_id>/pin", pages.pin, name="chat-pin"),
-    path("c/<uuid:chat_id>/rename", pages.rename, name="chat-rename"),
+    path("c/<uuid:chat_id>/rename", titles.rename, name="chat-rename"),
+    path("c/<uuid:chat_id>/suggest-title", titles.suggest, name="chat-suggest-title"),
+    path("c/<uuid:chat_id>/print", organising.print_page, name="chat-print"),
     path("c/<uuid:chat_id>/read", pages.read, name="chat-read"),
     path("c/<uuid:chat_id>/unread", pages.unread, name="chat-unread"),
     path("c/<uuid:chat_id>/delete", pages.delete, name="chat-delete"),
@@ -79,6 +82,8 @@ urlpatterns = [
     path("folders/<uuid:folder_id>", folders.folder_page, name="folder-page"),
     path("folders/<uuid:folder_id>/new", folders.folder_create, name="folder-create-inside"),
     path("folders/<uuid:folder_id>/rename", folders.folder_rename, name="folder-rename"),
+    path("folders/<uuid:folder_id>/read", folders.folder_read, name="folder-read"),
+    path("folders/<uuid:folder_id>/export", organising.download_folder, name="folder-export"),
     path("folders/<uuid:folder_id>/toggle", folders.folder_toggle, name="folder-toggle"),
     path("folders/<uuid:folder_id>/move", folders.folder_move, name="folder-move"),
     path("folders/<uuid:folder_id>/remove", folders.folder_delete, name="folder-delete"),

@@ -126,8 +126,10 @@ def export_everybody(request: HttpRequest) -> StreamingHttpResponse:
     if not (settings.ENABLE_ADMIN_EXPORT and settings.ENABLE_ADMIN_CHAT_ACCESS):
         raise Refused.for_permission(401)
     user: Any = request.user
-    organising.note_look(by=user, action="chat.export_all", object_type="chat", object_id="*")
-    return _export(request, Chat.objects.readable_by(user).order_by("created_at", "id"))
+    chats: Any = Chat.objects.readable_by(user).order_by("created_at", "id")
+    counts = {"chats": chats.count(), "people": chats.order_by().values("owner").distinct().count()}
+    organising.note_look(by=user, action="chat.export_all", object_type="chat", object_id="*", **counts)
+    return _export(request, chats)
 
 
 def _export(request: HttpRequest, chats: Any) -> StreamingHttpResponse:

@@ -6,7 +6,6 @@ import time
 import uuid
 from typing import Any
 
-from django.db import transaction
 from django.http import HttpRequest
 from ninja import Body, Router
 from pydantic import BaseModel, ConfigDict
@@ -15,10 +14,9 @@ from accounts.models import User
 from chat.api.upstream import Upstream
 from chat.config import TaskConfig
 from chat.engine.events import Outcome
-from chat.task_model import JOBS, do_job
-from inference.catalogue import Resolved, resolve_for
+from chat.task_model import JOBS, do_job, note_job
+from inference.catalogue import resolve_for
 from inference.providers.errors import ProviderError
-from owui.audit.record import record
 from owui.config.registry import InvalidSetting, Section
 from owui.lib.aio import in_thread
 from owui.lib.errors import Missing, UserError
@@ -71,7 +69,7 @@ async def do(request: HttpRequest, kind: str, form: JobForm) -> Any:
         limit = config.autocomplete_max_length
         raise UserError(f"Texts of more than {limit} characters are not completed.", code="too_long")
     resolved = await resolve_for(user, form.model)
-    await in_thread(_note)(user, resolved, kind)
+    await in_thread(note_job)(user, resolved, kind)
     values = {"prompt": text, "type": form.type, "responses": "\n\n".join(form.responses)}
     try:
         content = await do_job(kind, user=user, resolved=resolved, messages=form.messages, values=values)
@@ -84,18 +82,6 @@ async def do(request: HttpRequest, kind: str, form: JobForm) -> Any:
         "model": form.model,
         "choices": [{"index": 0, "message": {"role": "assistant", "content": content}, "finish_reason": "stop"}],
     }
-
-
-@transaction.atomic
-def _note(user: User, resolved: Resolved, kind: str) -> None:
-    record(
-        "completion.create",
-        by=user,
-        object_type="model",
-        object_id=resolved.model_id,
-        object_label=resolved.name,
-        detail={"task": kind},
-    )
 
 
 def _names(section: type[Section]) -> dict[str, str]:

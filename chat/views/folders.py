@@ -15,6 +15,7 @@ from accounts.web import go, me, signed_in
 from chat import folder_tree, folders, rendering, selectors, services
 from chat.forms import FolderForm
 from chat.models import Chat, Folder
+from chat.reading import mark_all_read
 from chat.views.search import shown_list
 from knowledge.models import KnowledgeBase
 from owui.lib.errors import UserError
@@ -123,6 +124,14 @@ def folder_toggle(request: HttpRequest, folder_id: uuid.UUID) -> HttpResponse:
     return shown_list(request)
 
 
+@require_POST
+@signed_in
+def folder_read(request: HttpRequest, folder_id: uuid.UUID) -> HttpResponse:
+    """One's own chats in it are not new any more."""
+    mark_all_read(by=me(request), folder_id=_readable(request, folder_id).pk)
+    return shown_list(request)
+
+
 @require_http_methods(["GET", "POST"])
 @signed_in
 def folder_move(request: HttpRequest, folder_id: uuid.UUID) -> HttpResponse:
@@ -164,10 +173,11 @@ def folder_settings(request: HttpRequest, folder_id: uuid.UUID) -> HttpResponse:
     may_prompt = may(user, "chat.system_prompt")
     bases = KnowledgeBase.objects.readable_by(user).order_by("name", "pk")[:BASES]
     if request.method == "POST":
+        look = {"colour": _colour(request.POST.get("colour", "")), "icon": _sign(request.POST.get("sign", ""))}
         data: dict[str, Any] = {"files": _chosen(folder, user, request.POST.getlist("knowledge"), bases)}
         if may_prompt:
             data["system_prompt"] = request.POST.get("system_prompt", "").replace("\x00", "").strip()
-        folders.update_folder(folder, by=user, data=data)
+        folders.update_folder(folder, by=user, data=data, meta=look)
         return go(request, reverse("chat:folder-page", args=[folder.pk]))
     context = {
         "folder": folder,
@@ -175,8 +185,19 @@ def folder_settings(request: HttpRequest, folder_id: uuid.UUID) -> HttpResponse:
         "prompt": str((folder.data or {}).get("system_prompt") or ""),
         "base_list": bases,
         "chosen": [item.get("id") for item in _items(folder)],
+        "colour_list": folder_tree.COLOURS.items(),
+        **folder_tree.look_of(folder.meta),
     }
     return render(request, "chat/_folder_settings.html", context)
+
+
+def _colour(name: str) -> str:
+    return name if name in folder_tree.COLOURS else ""
+
+
+def _sign(text: str) -> str:
+    """A sign or a few letters; what is invisible is none."""
+    return "".join(part for part in text.strip() if part.isprintable() or part in "\u200d\ufe0f")[:8]
 
 
 def _chosen(folder: Folder, user: Any, keys: list[str], shown: Any) -> list[dict[str, Any]]:

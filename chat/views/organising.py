@@ -17,12 +17,15 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from accounts.preferences import interface_of
 from accounts.web import me, signed_in
-from chat import copies, exports, folder_tree, organising, selectors, services
-from chat.models import Chat
+from chat import copies, exports, folder_tree, organising, rendering, selectors, services
+from chat.folders import check_folders, with_inner
+from chat.models import Chat, Folder
 from chat.views.search import list_beside, shown_list
 from owui.lib.errors import Missing, UserError
 from rbac.permissions import may, require
+from rbac.shortcuts import get_readable
 
 #: of a file of chats; it is held in memory to be read
 MOST_BYTES = 32 * 1024 * 1024
@@ -152,10 +155,43 @@ def download(request: HttpRequest, chat_id: uuid.UUID, form: str) -> HttpRespons
     if chat is None or form not in ("json", "txt"):
         raise Missing(_("This chat does not exist, or it is not yours."))
     exports.begin_export(chats, by=user, form=form)
-    name = re.sub(r"[^\w .-]+", "_", chat.title).strip(" .")[:80] or "chat"
+    name = _file_name(chat.title)
     if form == "txt":
         return _attached(HttpResponse(exports.as_text(chat), content_type="text/plain; charset=utf-8"), f"{name}.txt")
     return _attached(_stream(chats, user), f"{name}.json")
+
+
+@require_GET
+@signed_in
+def print_page(request: HttpRequest, chat_id: uuid.UUID) -> HttpResponse:
+    """The visible path on a page of its own, which opens the browser's print dialog: that knows every script and font,
+    and saves PDF as well as it prints. `?plain` leaves out what paper has no use for."""
+    user: Any = me(request)
+    chats = Chat.objects.writable_by(user).filter(pk=chat_id)
+    chat: Any = chats.first()
+    if chat is None:
+        raise Missing(_("This chat does not exist, or it is not yours."))
+    exports.begin_export(chats, by=user, form="pdf")
+    branch = selectors.load_branch(chat, reader=user)
+    views = rendering.branch_views(branch.messages, branch.messages, branch.citations, branch.running)
+    for view in views:
+        view["cited_list"], view["source_list"] = view.get("source_list") or [], []
+    stylized = interface_of(user).get("stylizedPdfExport") is not False
+    plain = "plain" in request.GET or not stylized
+    return render(request, "chat/print_page.html", {"chat": chat, "message_list": views, "can": {}, "is_plain": plain})
+
+
+@require_GET
+@signed_in
+def download_folder(request: HttpRequest, folder_id: uuid.UUID) -> HttpResponseBase:
+    """One's own chats in a folder and in those below it."""
+    user: Any = me(request)
+    check_folders(user)
+    folder: Any = get_readable(Folder.objects.all(), user, folder_id)
+    inside = Folder.objects.readable_by(user).filter(pk__in=with_inner(folder)).values("pk")
+    chats: Any = Chat.objects.writable_by(user).filter(folder__in=inside).order_by("-updated_at", "id")
+    exports.begin_export(chats, by=user, folder=folder)
+    return _attached(_stream(chats, user), f"{_file_name(folder.name)}.json")
 
 
 @require_GET
@@ -168,6 +204,10 @@ def download_all(request: HttpRequest) -> HttpResponseBase:
         chats = chats.filter(archived=True)
     exports.begin_export(chats, by=user)
     return _attached(_stream(chats, user), f"chats-{timezone.localdate().isoformat()}.json")
+
+
+def _file_name(title: str) -> str:
+    return re.sub(r"[^\w .-]+", "_", title).strip(" .")[:80] or "chat"
 
 
 def _stream(chats: Any, reader: Any) -> StreamingHttpResponse:
@@ -206,12 +246,20 @@ def _entries(request: HttpRequest) -> list[Any]:
         raise UserError(_("Choose a file first."), code="no_file")
     if (upload.size or 0) > MOST_BYTES:
         raise UserError(too_big % {"most": MOST_BYTES // 1024**2}, status=413, code="too_big")
+    data = upload.read()
+    if data.startswith(b"PK"):
+        text = _("This is a ZIP file. Unpack it, and choose the file conversations.json that is in it.")
+        raise UserError(text, code="no_json")
     try:
-        found = orjson.loads(upload.read())
+        found = orjson.loads(data)
     except (json.JSONDecodeError, RecursionError):
         text = _("This file is not JSON. Choose the file that an export gave you, unpacked and unchanged.")
         raise UserError(text, code="no_json") from None
+    if isinstance(found, dict) and isinstance(found.get("chats"), list):
+        found = found["chats"]  # as programs send it
     entries = found if isinstance(found, list) else [found]
     if not all(isinstance(entry, dict) for entry in entries):
-        raise UserError(_("This file holds no chats. Choose an export of this product or ChatGPT's."), code="no_chats")
+        raise UserError(
+            _("This file holds no chats. Choose an export of this product, of ChatGPT or of Claude."), code="no_chats"
+        )
     return entries

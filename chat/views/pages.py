@@ -14,7 +14,6 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from accounts.web import go, signed_in
 from chat import folders, organising, reading, rendering, selectors, services
-from chat.forms import TitleForm
 from chat.history import attached_items
 from chat.models import Chat
 from chat.nodes import nodes
@@ -141,19 +140,6 @@ def unread(request: HttpRequest, chat_id: uuid.UUID) -> HttpResponse:
     services.own_chat(request.user, chat_id, lock=False)  # type: ignore[arg-type]
     reading.mark_unread(by=request.user, chat_id=chat_id)  # type: ignore[arg-type]
     return go(request, reverse("chat:chat-new")) if current_chat(request) == chat_id else shown_list(request)
-
-
-@require_http_methods(["GET", "POST"])
-@signed_in
-def rename(request: HttpRequest, chat_id: uuid.UUID) -> HttpResponse:
-    user: Any = request.user
-    if request.method == "POST":
-        renamed = services.rename_chat(by=user, chat_id=chat_id, title=request.POST.get("title", ""))
-        nodes.announce_sync(tabs.title_news(user, renamed))
-        return shown_list(request)
-    chat = services.own_chat(user, chat_id, lock=False)
-    context = {"title": _("Rename chat"), "action_url": request.path, "form": TitleForm(initial={"title": chat.title})}
-    return render(request, "components/_rename_dialog.html", context)
 
 
 @require_http_methods(["GET", "POST"])

@@ -45,9 +45,17 @@
     menu.querySelector("button:not([hidden])").focus();
   }
 
-  function act(verb, address) {
+  function act(button, verb, address) {
     if (verb === "go") return location.assign(address); // a file: the page stays
+    if (verb === "open") return window.open(address, "_blank", "noopener");
+    if (verb === "copy") return owui.copy(button, text(address));
     return htmx.ajax(verb.toUpperCase(), address, { target: "#dialogs" });
+  }
+
+  async function text(address) {
+    const response = await fetch(address, { headers: { "HX-Request": "true" } });
+    if (!response.ok) throw new Error(response.statusText);
+    return response.text();
   }
 
   document.addEventListener("click", (event) => {
@@ -56,8 +64,12 @@
     if (hit("[data-panel-close]")) closePanel();
     const item = hit("[data-menu]");
     if (item) openMenu(item);
-    const action = hit(".menu [data-path]");
-    if (action) act(action.dataset.verb, `${menuButton.dataset.base}/${action.dataset.path}`);
+    const action = hit(".menu :is([data-path], [data-at])");
+    // Of the thing itself, or of its id somewhere else.
+    const address = action?.dataset.at
+      ? action.dataset.at + menuButton.dataset.base.split("/").pop()
+      : `${menuButton?.dataset.base}/${action?.dataset.path}`;
+    if (action) act(action, action.dataset.verb, address);
     if (hit("#chat-list a") && owui.phone.matches) sheet(false);
   });
 

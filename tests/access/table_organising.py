@@ -147,6 +147,11 @@ ROWS += [
     Row("POST", "/c/{chat_id}/unarchive", **_OWN_PAGE),
     Row("POST", "/c/{chat_id}/read", **(_OWN_PAGE | {"owner": 204})),
     Row("POST", "/c/{chat_id}/unread", **_OWN_PAGE),
+    Row("GET", "/c/{chat_id}/print", **_OWN_PAGE),
+    # Nothing was said in it and no model answers: the dialog says so.
+    Row("POST", "/c/{chat_id}/suggest-title", live=True, **(_OWN_PAGE | {"owner": 422})),
+    Row("POST", "/folders/{folder_id}/read", **_PAGE_READ),
+    Row("GET", "/folders/{folder_id}/export", **_PAGE_READ),
     Row("GET", "/c/{chat_id}/tags", **_OWN_PAGE),
     Row("POST", "/c/{chat_id}/tags", data={"name": "a"}, **_OWN_PAGE),
     Row("GET", "/c/{chat_id}/move", **_OWN_PAGE),

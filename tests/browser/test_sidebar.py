@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Person, account, call
+from tests.browser.conftest import Person, account, ask, call
 from tests.browser.site import BrowserSite
 
 
@@ -96,14 +96,29 @@ def test_tidying(site: BrowserSite, tidy: Person, visit: Callable[..., Page], br
     expect(page.get_by_text("A folder cannot be inside itself. Choose another place.")).to_be_visible()
     page.keyboard.press("Escape")
 
-    # What its chats inherit.
+    # Its look, and what its chats inherit.
     link(page, "Stability").click()
-    page.get_by_role("button", name="Prompt and knowledge").click()
+    page.get_by_role("main").get_by_role("button", name="Settings").click()
+    page.get_by_role("radio", name="Teal").check(force=True)
     page.get_by_role("textbox", name="Prompt").fill("Answer in one sentence.")
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_text("Answer in one sentence.")).to_be_visible()
     page.get_by_role("link", name="New chat here").click()
     expect(page.locator("#composer [name=folder]")).to_have_count(1)
+    expect(page.locator("#chat-list .tint-teal")).to_have_count(1)
+
+    # To be looked at again, until it is.
+    choose(page, "Chat 007", "Mark as unread")
+    dot = page.locator(".chat-item", has=link(page, "Chat 007")).get_by_role("img", name="New since you looked")
+    expect(dot).to_have_count(1)
+    link(page, "Chat 007").click()
+    expect(page.get_by_role("heading", name="Chat 007", level=1)).to_be_visible()
+    expect(dot).to_have_count(0)
+
+    # Words to the clipboard.
+    choose(page, "Chat 007", "Copy as text")
+    expect(page.locator("#announcer")).to_contain_text("Copied")
+    assert page.evaluate("navigator.clipboard.readText()").strip() == "### USER\nNote 7"
 
     # Tags: there, found, gone.
     choose(page, "Chat 003", "Tags")
@@ -137,6 +152,13 @@ def test_tidying(site: BrowserSite, tidy: Person, visit: Callable[..., Page], br
     expect(page.get_by_text("1 chat imported.")).to_be_visible()
     expect(link(page, "Chat 006")).to_have_count(2)
 
+    # Gone at once with Shift, without a question.
+    link(page, "Chat 008").hover()
+    page.get_by_role("button", name="Actions for Chat 008", exact=True).click()
+    page.locator("#chat-menu").get_by_role("button", name="Delete", exact=True).click(modifiers=["Shift"])
+    expect(link(page, "Chat 008")).to_have_count(0)
+    expect(page.get_by_role("dialog")).to_have_count(0)
+
     # Two hundred megabytes are not even sent; broken JSON is told of.
     big = tmp_path / "big.json"
     with big.open("wb") as file:
@@ -158,6 +180,36 @@ def test_tidying(site: BrowserSite, tidy: Person, visit: Callable[..., Page], br
     page.get_by_role("button", name="Delete folder").click()
     expect(link(page, "Stability")).to_have_count(0)
     expect(link(page, "Chat 001")).to_be_visible()
+
+
+def test_the_list_tells_what_happens_in_other_chats(
+    site: BrowserSite, dana: Person, visit: Callable[..., Page], browsing: Any
+) -> None:
+    """A ring while it is answered, a dot when that ended unseen; in a window that shows another chat."""
+    person = account(site, "Ruben Falk", by=dana)
+    call(site, "/api/v1/chats/import", {"chats": [chat(1), chat(2)]}, person.token)
+    page = visit(person)
+    link(page, "Chat 001").click()
+    expect(page.get_by_role("heading", name="Chat 001", level=1)).to_be_visible()
+    ask(page, "Count [[n=60 tps=20]]")
+    item = page.locator(".chat-item", has=link(page, "Chat 001"))
+    expect(item.get_by_role("img", name="Being answered")).to_have_count(1)
+    link(page, "Chat 002").click()
+    expect(page.get_by_role("heading", name="Chat 002", level=1)).to_be_visible()
+    expect(item.get_by_role("img", name="Being answered")).to_have_count(1)
+    expect(item.get_by_role("img", name="New since you looked")).to_have_count(1)
+    link(page, "Chat 001").click()
+    expect(page.get_by_role("heading", name="Chat 001", level=1)).to_be_visible()
+    expect(item.get_by_role("img")).to_have_count(0)
+
+    # What ends before one's eyes is read, also for the next page.
+    ask(page, "Again [[n=2]]")
+    with page.expect_response(re.compile(r"/c/[0-9a-f-]{36}/read$")):
+        pass
+    page.reload()
+    link(page, "Chat 002").click()
+    expect(page.get_by_role("heading", name="Chat 002", level=1)).to_be_visible()
+    expect(item.get_by_role("img")).to_have_count(0)
 
 
 def drop(page: Page, text: str) -> None:
