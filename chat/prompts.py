@@ -8,9 +8,9 @@ from typing import Any
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from chat.models import Prompt
+from chat.models import Prompt, PromptVersion
 from owui.audit.record import record
-from owui.lib.errors import Refused, UserError
+from owui.lib.errors import Missing, Refused, UserError
 from rbac.grants import Grant
 from rbac.history import acting
 from rbac.permissions import may
@@ -19,6 +19,9 @@ from rbac.sharing import Person
 
 COMMAND_TAKEN = "Uh-oh! This command is already registered. Please choose another command string."
 LONGEST = 200_000
+#: of one prompt
+MOST_VERSIONS = 200
+_RESTORED = ("name", "content", "tags", "meta")
 
 
 @transaction.atomic
@@ -31,6 +34,7 @@ def create_prompt(
     tags: Iterable[str] = (),
     meta: dict[str, Any] | None = None,
     grants: Iterable[Grant] = (),
+    message: str = "",
 ) -> Prompt:
     """A new prompt. Grants the person may not give are left out, as in the field.
 
@@ -43,6 +47,7 @@ def create_prompt(
     prompt = Prompt(owner_id=by.id)
     _fill(prompt, {"command": command, "name": name, "content": content, "tags": tags, "meta": meta or {}})
     prompt.save()
+    _keep(prompt, by, message)
     _note("created", prompt, by, {"command": prompt.command})
     if grants := list(grants):
         set_grants(prompt, grants, by=by, strict=False)
@@ -50,8 +55,13 @@ def create_prompt(
 
 
 @transaction.atomic
-def update_prompt(prompt: Prompt, *, by: Person, grants: Iterable[Grant] | None = None, **changes: Any) -> Prompt:
-    """Changes command, name, content, tags, meta or is_active; the caller has checked that the person may."""
+def update_prompt(
+    prompt: Prompt, *, by: Person, grants: Iterable[Grant] | None = None, message: str = "", **changes: Any
+) -> Prompt:
+    """Changes command, name, content, tags, meta or is_active; the caller has checked that the person may.
+
+    :param message: what this change is, for the history
+    """
     acting(by)
     prompt = Prompt.objects.select_for_update(of=("self",)).get(pk=prompt.pk)
     before = {field: getattr(prompt, field) for field in changes}
@@ -59,6 +69,8 @@ def update_prompt(prompt: Prompt, *, by: Person, grants: Iterable[Grant] | None 
     changed = sorted(field for field in changes if getattr(prompt, field) != before[field])
     if changed:
         prompt.save()
+        if changed != ["is_active"]:
+            _keep(prompt, by, message)
         _note("updated", prompt, by, {"changed": changed})
     if "is_active" in changed:
         announce("prompt", str(prompt.pk))
@@ -74,6 +86,43 @@ def delete_prompt(prompt: Prompt, *, by: Person) -> None:
     announce("prompt", str(prompt.pk))
     _note("deleted", prompt, by, {"command": prompt.command})
     prompt.delete()
+
+
+# -------------------------------------------------------------------------------------------------------------- history
+def version_of(prompt: Prompt, version_id: str) -> PromptVersion:
+    """One version of a prompt that the caller may read. 404 for any other."""
+    found = prompt.versions.select_related("saved_by").filter(pk=version_id).first() if version_id.isdecimal() else None
+    if found is None:
+        raise Missing
+    return found
+
+
+@transaction.atomic
+def restore(prompt: Prompt, version: PromptVersion, *, by: Person) -> Prompt:
+    """The prompt as it was then, as its newest version; its command stays, for by that people call it."""
+    values = {name: value for name, value in version.snapshot.items() if name in _RESTORED}
+    return update_prompt(prompt, by=by, message=_("Taken up again"), **values)
+
+
+@transaction.atomic
+def delete_version(prompt: Prompt, version: PromptVersion, *, by: Person) -> None:
+    """One version less. 400 for the newest, which is the prompt."""
+    if version.pk == prompt.versions.values_list("pk", flat=True).first():
+        raise UserError(_("This version is the prompt as it is now. Delete the prompt, or save another version first."))
+    _note("version_deleted", prompt, by, {"version": version.pk})
+    version.delete()
+
+
+def _keep(prompt: Prompt, by: Person, message: str) -> None:
+    """The newest MOST_VERSIONS are kept."""
+    before = prompt.versions.first()
+    snapshot = {name: getattr(prompt, name) for name in ("command", *_RESTORED)}
+    if before is not None and before.snapshot == snapshot:
+        return
+    text = " ".join(message.replace("\x00", "").split())[:500]
+    PromptVersion.objects.create(prompt=prompt, parent=before, saved_by_id=by.id, snapshot=snapshot, message=text)
+    old = list(prompt.versions.values_list("pk", flat=True)[MOST_VERSIONS:])
+    prompt.versions.filter(pk__in=old).delete()
 
 
 def _fill(prompt: Prompt, values: dict[str, Any]) -> None:

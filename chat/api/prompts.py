@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from difflib import unified_diff
 from typing import Any
 
 from django.db.models import Q
@@ -11,8 +12,9 @@ from ninja import Router, Schema
 
 from accounts.schemas import shown_info
 from chat import prompts
-from chat.models import Prompt
+from chat.models import Prompt, PromptVersion
 from owui.lib.guards import verified
+from owui.lib.pagination import page_of
 from rbac.listings import Listed, listed, listed_page
 from rbac.schemas import AccessForm, access_fields
 from rbac.shortcuts import get_readable, get_writable
@@ -29,6 +31,7 @@ class PromptForm(AccessForm):
     data: dict[str, Any] | None = None
     meta: dict[str, Any] | None = None
     is_active: bool | None = None
+    commit_message: str = ""
 
     def values(self) -> dict[str, Any]:
         """The fields that were sent; old clients know no name and get the command for it."""
@@ -39,6 +42,10 @@ class PromptForm(AccessForm):
         if self.meta is not None or self.data is not None:
             found["meta"] = {**(self.meta or {}), **({"data": self.data} if self.data is not None else {})}
         return found
+
+
+class VersionForm(Schema):
+    version_id: str | int
 
 
 class PromptMetaForm(Schema):
@@ -86,7 +93,8 @@ def list_tags(request: HttpRequest) -> list[str]:
 @router.post("/create", auth=verified)
 def create_prompt(request: HttpRequest, form: PromptForm) -> dict[str, Any]:
     by: Any = request.user
-    return _record(prompts.create_prompt(by=by, grants=form.grants() or (), **form.values()), request)
+    grants, message = form.grants() or (), form.commit_message
+    return _record(prompts.create_prompt(by=by, grants=grants, message=message, **form.values()), request)
 
 
 @router.get("/id/{prompt_id}", auth=verified)
@@ -126,6 +134,64 @@ def delete_prompt(request: HttpRequest, prompt_id: str) -> bool:
     return True
 
 
+# ------------------------------------------------------------------------------------------------------------- history
+@router.get("/id/{prompt_id}/history", auth=verified)
+def list_versions(request: HttpRequest, prompt_id: str, page: int = 1) -> list[dict[str, Any]]:
+    """What it was, the newest first."""
+    rows = _readable(request, prompt_id).versions.select_related("saved_by")
+    return [_version_json(row, request.user) for row in page_of(rows, page)]
+
+
+@router.get("/id/{prompt_id}/history/diff", auth=verified)
+def diff_versions(request: HttpRequest, prompt_id: str, from_id: str, to_id: str) -> dict[str, Any]:
+    """Line by line, as `diff -u` has it."""
+    prompt = _readable(request, prompt_id)
+    before, after = (prompts.version_of(prompt, key) for key in (from_id, to_id))
+    former, later = (str(version.snapshot.get("content") or "").splitlines() for version in (before, after))
+    names = [str(version.snapshot.get("name") or "") for version in (before, after)]
+    return {
+        "from_id": str(before.pk),
+        "to_id": str(after.pk),
+        "from_snapshot": before.snapshot,
+        "to_snapshot": after.snapshot,
+        "content_diff": list(unified_diff(former, later, f"v{before.pk}", f"v{after.pk}", lineterm="")),
+        "name_changed": names[0] != names[1],
+    }
+
+
+@router.get("/id/{prompt_id}/history/{version_id}", auth=verified)
+def get_version(request: HttpRequest, prompt_id: str, version_id: str) -> dict[str, Any]:
+    return _version_json(prompts.version_of(_readable(request, prompt_id), version_id), request.user)
+
+
+@router.delete("/id/{prompt_id}/history/{version_id}", auth=verified)
+def delete_version(request: HttpRequest, prompt_id: str, version_id: str) -> bool:
+    prompt = _writable(request, prompt_id)
+    prompts.delete_version(prompt, prompts.version_of(prompt, version_id), by=request.user)  # type: ignore[arg-type]
+    return True
+
+
+@router.post("/id/{prompt_id}/update/version", auth=verified)
+def restore_version(request: HttpRequest, prompt_id: str, form: VersionForm) -> dict[str, Any]:
+    """The prompt as it was then."""
+    by: Any = request.user
+    prompt = _writable(request, prompt_id)
+    return _record(prompts.restore(prompt, prompts.version_of(prompt, str(form.version_id)), by=by), request)
+
+
+def _version_json(row: PromptVersion, user: Any) -> dict[str, Any]:
+    return {
+        "id": str(row.pk),
+        "prompt_id": str(row.prompt_id),
+        "parent_id": str(row.parent_id) if row.parent_id else None,
+        "snapshot": row.snapshot,
+        "user_id": str(row.saved_by_id) if row.saved_by_id else "",
+        "user": shown_info(row.saved_by, to=user),
+        "commit_message": row.message or None,
+        "created_at": int(row.created_at.timestamp()),
+    }
+
+
 # -------------------------------------------------------------------------------------- the same for older clients
 @router.get("/command/{command}", auth=verified)
 def get_by_command(request: HttpRequest, command: str) -> dict[str, Any]:
@@ -159,7 +225,8 @@ def _writable(request: HttpRequest, pk: str | None, **lookup: Any) -> Prompt:
 def _update(request: HttpRequest, prompt: Prompt, form: PromptForm) -> dict[str, Any]:
     by: Any = request.user
     changes = form.values() | ({"is_active": form.is_active} if form.is_active is not None else {})
-    return _record(prompts.update_prompt(prompt, by=by, grants=form.grants(), **changes), request)
+    message = form.commit_message
+    return _record(prompts.update_prompt(prompt, by=by, grants=form.grants(), message=message, **changes), request)
 
 
 def _listed_json(found: Listed, user: Any) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
@@ -83,6 +84,26 @@ class PromptGroupGrant(GroupGrant):
 
     class Meta(GroupGrant.Meta):
         pass
+
+
+class PromptVersion(models.Model):
+    """A prompt as it was saved once: to be looked at, compared, and taken up again."""
+
+    prompt = models.ForeignKey(Prompt, on_delete=models.CASCADE, related_name="versions")
+    #: the one before it, which may be gone
+    parent = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    saved_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    snapshot = models.JSONField(default=dict)
+    message = models.CharField(max_length=500, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("version of a prompt")
+        verbose_name_plural = _("versions of prompts")
+        ordering = ["-pk"]
+
+    def __str__(self) -> str:
+        return str(self.pk)
 
 
 class Note(SharedResource):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from chat.models import Chat, Message, Prompt, Turn
+from chat.models import Chat, Message, Prompt, PromptVersion, Turn
 from tests.access.rows import WS, Row, World, task, thing
 from tests.access.table_accounts import admins, governance, page, verified
 from tests.factories.rbac import make_shared
@@ -112,6 +112,19 @@ def _prompt(world: World) -> Any:
     return world.share(make_shared("prompt", world.owner)).pk
 
 
+@thing("version_id")
+def _version(world: World) -> Any:
+    """The newest of the prompt in the path."""
+    return PromptVersion.objects.create(prompt_id=world.made["prompt_id"], snapshot={"name": "A", "content": "B"}).pk
+
+
+@thing("old_version_id")
+def _old_version(world: World) -> Any:
+    old = _version(world)
+    _version(world)
+    return old
+
+
 @thing("command")
 def _command(world: World) -> str:
     row = world.share(make_shared("prompt", world.owner))
@@ -150,6 +163,19 @@ SHARED = [
     of_shared("POST", f"{_ONE_PROMPT}/access/update", outsider=404, reader=401, json={}),
     of_shared("POST", f"{_ONE_PROMPT}/toggle", outsider=404, reader=401),
     of_shared("DELETE", f"{_ONE_PROMPT}/delete", outsider=404, reader=401),
+    of_shared("GET", f"{_ONE_PROMPT}/history", outsider=401, reader=200),
+    of_shared("GET", f"{_ONE_PROMPT}/history/{{version_id}}", outsider=401, reader=200),
+    of_shared(
+        "GET", f"{_ONE_PROMPT}/history/diff?from_id={{version_id}}&to_id={{version_id}}", outsider=401, reader=200
+    ),
+    of_shared(
+        "DELETE",
+        f"{_ONE_PROMPT}/history/{{version_id}}",
+        outsider=404,
+        reader=401,
+        fill={"version_id": "old_version_id"},
+    ),
+    of_shared("POST", f"{_ONE_PROMPT}/update/version", outsider=404, reader=401, json={"version_id": "{version_id}"}),
     of_shared("GET", _BY_COMMAND, outsider=401, reader=200),
     of_shared("POST", f"{_BY_COMMAND}/update", outsider=404, reader=401, json=_PROMPT),
     of_shared("DELETE", f"{_BY_COMMAND}/delete", outsider=404, reader=401),

@@ -240,6 +240,7 @@ async def test_a_model_suggests_a_title_and_changes_nothing(process: Any, small:
     assert answer.status_code == 422 and 'value="Mine"' in answer.content.decode(), "what was typed stays"
 
 
+@pytest.mark.django_db(transaction=True)
 def test_where_titles_are_off_none_is_offered(page: Client, alice: Any, set_config: Any) -> None:
     chat = talk(alice, "Hi", "Hello")
     set_config("task.title", False)

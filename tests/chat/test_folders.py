@@ -108,7 +108,8 @@ def test_a_folder_has_its_shape(api_for, alice):
     assert made["data"] == {"system_prompt": "Be brief."} and made["write_access"] is True
     assert made["items"] == {"chats": [], "files": []} and made["access_grants"] == []
     (line,) = api.get(PATH).json()
-    assert set(line) == {"id", "name", "parent_id", "meta", "is_expanded", "created_at", "updated_at"}
+    keys = {"id", "name", "parent_id", "meta", "is_expanded", "unread_count", "created_at", "updated_at"}
+    assert set(line) == keys
     path = f"{PATH}{made['id']}"
     assert api.post(f"{path}/update/expanded", {"is_expanded": True}).json()["is_expanded"] is True
     changed = api.post(f"{path}/update", {"name": "Cases", "data": {"files": []}}).json()

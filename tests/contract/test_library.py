@@ -26,7 +26,7 @@ KEYS = {
     },
     N: {
         "id", "user_id", "title", "data", "meta", "created_at", "updated_at", "user", "access_grants",
-        "access_control", "write_access",
+        "access_control", "write_access", "is_pinned",
     },
     S: {
         "id", "user_id", "name", "description", "content", "meta", "is_active", "created_at", "updated_at", "user",
@@ -183,6 +183,31 @@ def test_toggle_and_meta_change_only_that(api_for, alice):
     assert api.post(f"{P}/id/{row.pk}/toggle").json()["is_active"] is False
     meta = api.post(f"{P}/id/{row.pk}/update/meta", {"name": "N", "command": "n", "tags": ["t", "t", " "]}).json()
     assert (meta["name"], meta["command"], meta["tags"], meta["content"]) == ("N", "n", ["t"], "Text")
+
+
+# -------------------------------------------------------------------------------------------------------------- history
+def test_what_a_prompt_was_is_kept_compared_and_taken_up_again(api_for, alice, bob, share, set_config):
+    set_config("user.permissions", {"workspace": {"prompts": True}})
+    api = api_for(alice)
+    sent = {"command": "sum", "name": "Sum", "content": "One\nTwo"}
+    key = api.post(f"{P}/create", sent | {"commit_message": "First"}).json()["id"]
+    api.post(f"{P}/id/{key}/update", sent | {"content": "One\nThree", "commit_message": "Better"})
+    api.post(f"{P}/id/{key}/update", sent | {"content": "One\nThree"})
+    new, old = api.get(f"{P}/id/{key}/history").json()
+    assert [new["commit_message"], old["commit_message"]] == ["Better", "First"], "what changes nothing is no version"
+    assert new["parent_id"] == old["id"] and old["snapshot"]["content"] == "One\nTwo"
+    assert new["user"]["name"] == alice.name
+    assert api.get(f"{P}/id/{key}/history/{old['id']}").json() == old
+    diff = api.get(f"{P}/id/{key}/history/diff?from_id={old['id']}&to_id={new['id']}").json()
+    assert diff["content_diff"][-2:] == ["-Two", "+Three"] and diff["name_changed"] is False
+    assert api.delete(f"{P}/id/{key}/history/{new['id']}").status_code == 400, "it is what the prompt is"
+    assert api.post(f"{P}/id/{key}/update/version", {"version_id": old["id"]}).json()["content"] == "One\nTwo"
+    assert len(api.get(f"{P}/id/{key}/history").json()) == 3
+    assert api.delete(f"{P}/id/{key}/history/{new['id']}").json() is True
+    other = api.post(f"{P}/create", sent | {"command": "other"}).json()["id"]
+    assert api.get(f"{P}/id/{other}/history/{old['id']}").status_code == 404, "another prompt's"
+    assert api.get(f"{P}/id/{key}/history/x").status_code == 404
+    assert api_for(bob).get(f"{P}/id/{key}/history").status_code == 401
 
 
 # --------------------------------------------------------------------------------------------------------------- notes
