@@ -36,6 +36,11 @@ def link(page: Page, name: str) -> Any:
     return page.locator("#chat-list").get_by_role("link", name=name, exact=True)
 
 
+def line(page: Page, name: str) -> Any:
+    """A chat of the list, with its marks and its menu."""
+    return page.locator("#chat-list .chat-item", has=page.get_by_role("link", name=name, exact=True))
+
+
 def choose(page: Page, title: str, action: str) -> None:
     link(page, title).hover()
     page.get_by_role("button", name=f"Actions for {title}", exact=True).click()
@@ -109,7 +114,7 @@ def test_tidying(site: BrowserSite, tidy: Person, visit: Callable[..., Page], br
 
     # To be looked at again, until it is.
     choose(page, "Chat 007", "Mark as unread")
-    dot = page.locator(".chat-item", has=link(page, "Chat 007")).get_by_role("img", name="New since you looked")
+    dot = line(page, "Chat 007").get_by_role("img", name="New since you looked")
     expect(dot).to_have_count(1)
     link(page, "Chat 007").click()
     expect(page.get_by_role("heading", name="Chat 007", level=1)).to_be_visible()
@@ -192,7 +197,7 @@ def test_the_list_tells_what_happens_in_other_chats(
     link(page, "Chat 001").click()
     expect(page.get_by_role("heading", name="Chat 001", level=1)).to_be_visible()
     ask(page, "Count [[n=60 tps=20]]")
-    item = page.locator(".chat-item", has=link(page, "Chat 001"))
+    item = line(page, "Chat 001")
     expect(item.get_by_role("img", name="Being answered")).to_have_count(1)
     link(page, "Chat 002").click()
     expect(page.get_by_role("heading", name="Chat 002", level=1)).to_be_visible()
