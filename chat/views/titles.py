@@ -15,6 +15,7 @@ from accounts.web import asigned_in, signed_in
 from chat import selectors, services
 from chat.config import TaskConfig
 from chat.forms import TitleForm
+from chat.history import history_of
 from chat.models import Chat
 from chat.nodes import nodes
 from chat.task_model import do_job, note_job
@@ -66,7 +67,7 @@ def _said(user: Any, chat_id: uuid.UUID) -> tuple[Chat, list[dict[str, Any]], st
         raise UserError(_("Titles by a model are switched off here."), status=403, code="off")
     branch = selectors.branch_of(chat.pk, chat.current_id)
     answered = [message.model_id for message in branch if message.model_id]
-    history: list[dict[str, Any]] = services.history_of(branch)
+    history: list[dict[str, Any]] = history_of(branch)
     return chat, history, answered[-1] if answered else (chat.model_ids or [""])[0]
 
 
