@@ -30,10 +30,11 @@ def _page(user: Any) -> dict[str, Any]:
     values: dict[str, Any] = {"name": settings.BOOT.webui_name, "version": VERSION, "theme": "", "banner_list": []}
     values |= {"ui": {}, "shortcut_list": interface.SHORTCUTS, "watermark": ""}
     try:
+        values["watermark"] = UiConfig.load().response_watermark
         if is_verified(user):
             ui = preferences.interface_of(user)
             values |= {"theme": theme_of({"ui": ui}), "banner_list": banners(), "ui": interface.for_scripts(ui)}
-            values |= {"shortcut_list": interface.shortcuts_of(ui), "watermark": UiConfig.load().response_watermark}
+            values["shortcut_list"] = interface.shortcuts_of(ui)
     except DatabaseError:
         pass  # the page is shown plainly
     return values

@@ -15,6 +15,7 @@ from accounts.config import ApiKeyConfig, OAuthConfig, SignInConfig
 from accounts.middleware import identity_of
 from accounts.oauth_web import providers
 from accounts.services import directory_is_on, has_users, signup_open
+from owui import client_config
 from owui.config.sections import UiConfig
 from owui.lib import ending
 from owui.lib.errors import UserError
@@ -88,11 +89,13 @@ def config(request: HttpRequest) -> dict[str, Any]:
     if not has_users():
         answer["onboarding"] = True
     if identity is not None and identity.user.role in ("user", "admin"):
-        features |= {
+        features |= client_config.features() | {
             "enable_api_keys": ApiKeyConfig.load().enable,
             "enable_password_change_form": sign_in.enable_password_change_form,
             "enable_admin_export": settings.ENABLE_ADMIN_EXPORT,
             "enable_admin_chat_access": settings.ENABLE_ADMIN_CHAT_ACCESS,
         }
-        answer["permissions"] = default_permissions()
+        answer |= client_config.choices() | {"permissions": default_permissions()}
+    elif identity is not None:
+        answer |= client_config.waiting()
     return answer

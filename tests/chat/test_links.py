@@ -43,7 +43,7 @@ def test_a_link_is_closed_to_all_but_its_owner_until_access_is_given(shared, ali
     assert api_for(bob).get(url).status_code == 401
 
 
-def test_everyone_signed_in_and_anyone_are_two_audiences(shared, bob, pending, api_for, client_for):
+def test_everyone_signed_in_and_anyone_are_two_audiences(shared, bob, pending, api_for, client_for, set_config):
     url, page = f"{API}/share/{shared.pk}", f"/s/{shared.pk}"
     open_to(shared, "user")
     assert api_for(bob).get(url).status_code == 200 and api_for().get(url).status_code == 401
@@ -52,6 +52,8 @@ def test_everyone_signed_in_and_anyone_are_two_audiences(shared, bob, pending, a
     answer = client_for().get(page)
     assert answer.status_code == 200 and b"Clone chat" not in answer.content
     assert client_for(pending).get(page).status_code == 200
+    set_config("ui.response_watermark", "Written by AI. Review it.")
+    assert b"Written by AI. Review it." in client_for().get(page).content, "also for strangers"
 
 
 def test_the_owner_gives_only_the_audiences_they_may(shared, alice, api_for, set_config):

@@ -135,4 +135,13 @@ def test_the_public_config_tells_what_a_client_needs(api_for, db):
 
     body = api_for(UserFactory()).get("/api/config").json()
     assert "onboarding" not in body and body["permissions"]["chat"]["delete"] is True
+    features = body["features"]
+    assert features["enable_message_rating"] and features["enable_title_generation"] and features["enable_folders"]
+    assert features["enable_channels"] is False and features["enable_web_search"] is False
+    assert body["audio"]["stt"] == {"engine": ""} and set(body["file"]) == {"max_size", "max_count"}
+    assert body["default_models"] == "" and body["default_prompt_suggestions"][0]["content"]
+    assert {"default_interface_settings", "visibility", "response_watermark", "iframe_csp"} <= set(body["ui"])
+    waiting = api_for(UserFactory(role="pending")).get("/api/config").json()
+    assert set(waiting["ui"]) == {"pending_user_overlay_title", "pending_user_overlay_content"}
+    assert "permissions" not in waiting and "enable_folders" not in waiting["features"] and "ui" not in first
     assert api_for().get("/api/config", headers={"authorization": "Bearer x.y.z"}).status_code == 401
