@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 
 from inference.models import AIModel
 from knowledge.config import RagConfig
+from knowledge.keeping import reason_to_keep
 from knowledge.models import Document, KnowledgeBase
 from knowledge.services.documents import delete_document
 from knowledge.services.links import unlink
@@ -80,7 +81,7 @@ def remove_document(document: Document, kb: KnowledgeBase, *, by: Person, delete
         delete_file = not RagConfig.load().enable_knowledge_file_retention
     may_delete = Document.objects.writable_by(by).filter(pk=document.pk).exists()
     unlink(document, kb, by=by)
-    if delete_file and may_delete and not document.links.exists():
+    if delete_file and may_delete and not document.links.exists() and not reason_to_keep(document, by):
         delete_document(document, by=by)
 
 
@@ -107,7 +108,8 @@ def delete_base(kb: KnowledgeBase, *, by: Person, delete_documents: bool = False
     own = set(Document.objects.writable_by(by).filter(links__knowledge_base=kb).values_list("pk", flat=True))
     for document in documents:
         unlink(document, kb, by=by, audited=False)
-        if delete_documents and document.pk in own and not document.links.exists():
+        is_free = delete_documents and document.pk in own and not document.links.exists()
+        if is_free and not reason_to_keep(document, by):
             delete_document(document, by=by)
     for model in AIModel.objects.filter(meta__knowledge__contains=[{"id": str(kb.pk)}]).select_for_update():
         model.meta["knowledge"] = [k for k in model.meta["knowledge"] if k.get("id") != str(kb.pk)]

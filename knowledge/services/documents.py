@@ -18,12 +18,13 @@ from knowledge.ingest.errors import IngestError
 from knowledge.ingest.extract import Extracted, Page
 from knowledge.ingest.kinds import Kind
 from knowledge.ingest.sniff import clean_filename
+from knowledge.keeping import reason_to_keep
 from knowledge.models import Document, DocumentState, KnowledgeBase, KnowledgeDocument, PendingChunk
 from knowledge.pipeline import DUPLICATE, set_text
 from knowledge.services.files import store
 from knowledge.services.links import lock
 from owui.audit.record import record
-from owui.lib.errors import UserError
+from owui.lib.errors import Refused, UserError
 from rbac.permissions import require
 from rbac.sharing import Person
 
@@ -163,8 +164,13 @@ def rename_document(document: Document, filename: str, *, by: Person) -> Documen
 
 @transaction.atomic
 def delete_document(document: Document, *, by: Person) -> None:
-    """Deletes a document with its text, chunks and links; its file goes once the transaction is through."""
+    """Deletes a document with its text, chunks and links; its file goes once the transaction is through.
+
+    :raises Refused: 403 somebody else needs it: see `knowledge.keeping`
+    """
     document = lock(document)
+    if reason := reason_to_keep(document, by):
+        raise Refused(reason, code="kept")
     bases = [str(pk) for pk in document.links.values_list("knowledge_base_id", flat=True)]
     _record("document.delete", document, by, {"knowledge_bases": bases, "sha256": document.bytes_hash})
     if document.file.name:

@@ -7,8 +7,11 @@ from typing import Any
 import pytest
 
 from chat.models import Chat, Message, MessageVersion
+from knowledge.models import Document
 from owui.audit.models import AuditEvent
+from tests.chat.helpers import ask
 from tests.chat.test_organising import talk
+from tests.factories.knowledge import make_base, make_document
 from tests.factories.rbac import make_shared
 
 pytestmark = pytest.mark.django_db
@@ -56,6 +59,24 @@ def test_a_copy_without_messages_loses_none_and_other_words_leave_the_former_one
     assert (version.content, version.message_id, version.replaced_by) == ("Answer", answer.pk, alice)
     assert AuditEvent.objects.get(action="message.edit").detail["version"] == version.pk
     assert Message.objects.get(pk=answer.pk).meta["edited_at"], "and the page says so"
+
+
+def test_files_that_went_into_a_chat_are_kept_with_it(
+    alice: Any, kept: Chat, api_for: Any, client_for: Any, set_config: Any
+) -> None:
+    base = make_base(alice)
+    asked, other = make_document(alice, bases=[base], filename="a.txt"), make_document(alice, filename="b.txt")
+    ask(alice, file_ids=[str(asked.pk)])
+    api, page = api_for(alice), client_for(alice, htmx=True)
+    refused = api.delete(f"{API}/files/{asked.pk}")
+    assert refused.status_code == 403 and "chats are kept here" in refused.json()["detail"]
+    assert page.post("/settings/files/remove", {"file": str(asked.pk)}).status_code == 403
+    removed = api.post(f"{API}/knowledge/{base.pk}/file/remove?delete_file=true", {"file_id": str(asked.pk)})
+    assert removed.status_code == 200 and not base.links.exists(), "out of the base, so that nobody finds it there"
+    assert Document.objects.filter(pk=asked.pk).exists()
+    assert api.delete(f"{API}/files/{other.pk}").status_code == 200
+    set_config("user.permissions", {"chat": {"delete": True}})
+    assert api.delete(f"{API}/files/{asked.pk}").status_code == 200
 
 
 def test_a_file_brought_in_again_writes_over_nothing(alice: Any, kept: Chat, api_for: Any) -> None:
