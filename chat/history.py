@@ -8,6 +8,7 @@ from typing import Any
 from chat.engine.prompt import Message as PromptMessage
 from chat.models import Message
 from chat.pictures import content_of, is_picture
+from knowledge.models import Document
 
 #: in the `meta` of an answer: what stands for everything up to and with it
 SUMMARY = "summary"
@@ -39,3 +40,12 @@ def attached_items(branch: Sequence[Message], before: Sequence[dict[str, Any]] =
             if not is_picture(item):
                 seen.setdefault((item.get("type", ""), item.get("id", "")), item)
     return list(seen.values())
+
+
+def file_item(document: Document, *, is_whole: bool) -> dict[str, Any]:
+    """A document as a message carries it, in the field's form.
+
+    :param is_whole: the model gets all of it instead of the passages that fit the question
+    """
+    item = {"type": "file", "id": str(document.pk), "name": document.filename}
+    return item | ({"context": "full"} if is_whole else {})

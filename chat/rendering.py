@@ -117,7 +117,12 @@ def message_view(
         "previous_id": siblings[index - 1].pk if index > 0 else None,
         "next_id": siblings[index + 1].pk if index + 1 < len(siblings) else None,
         "attached_list": [
-            {"name": item.get("name", ""), "kind": "file" if item.get("type") == "file" else "knowledge"}
+            {
+                "id": item.get("id"),
+                "name": item.get("name", ""),
+                "kind": "file" if item.get("type") == "file" else "knowledge",
+                "whole": item.get("context") == "full",
+            }
             for item in message.files or []
             if not is_picture(item)
         ],

@@ -18,7 +18,7 @@ from accounts.models import User
 from chat.config import ChatConfig
 from chat.engine.prompt import Message as PromptMessage
 from chat.folders import place_for
-from chat.history import SUMMARY, attached_items, history_of
+from chat.history import SUMMARY, attached_items, file_item, history_of
 from chat.models import Chat, Message, State, Turn
 from chat.pictures import picture_items
 from chat.selectors import branch_of
@@ -118,6 +118,7 @@ def start_turn(
     chat_id: uuid.UUID | None = None,
     knowledge_ids: Sequence[str] = (),
     file_ids: Sequence[str] = (),
+    whole_ids: Sequence[str] = (),
     pictures: Sequence[UploadedFile[bytes]] = (),
     parent_id: uuid.UUID | None = None,
     folder_id: str = "",
@@ -125,6 +126,7 @@ def start_turn(
 ) -> Started:
     """A question and the empty answer to it; a new chat when `chat_id` is None, which may begin in a folder.
 
+    :param whole_ids: which of the files go to the model whole instead of being searched
     :param pictures: files as they came, to be looked at by the model
     :param parent_id: the message the question follows; the end of the shown branch by default
     :param params: of a new chat, already trimmed to what the person may set
@@ -134,7 +136,7 @@ def start_turn(
     text = check_text(text)
     check_stored(by)
     check_count(len(file_ids) + len(pictures))
-    items = attachable(by, knowledge_ids, file_ids)
+    items = attachable(by, knowledge_ids, file_ids, whole_ids)
     if pictures:
         require(by, "chat.file_upload", status=403)
         items += picture_items(pictures, largest=ChatConfig.load().max_image_bytes)
@@ -243,10 +245,8 @@ def editable_question(user: User, message_id: uuid.UUID, *, lock: bool = False) 
 def continue_answer(
     *, by: User, runner_id: uuid.UUID, message_id: uuid.UUID, model_id: str = "", model_name: str = ""
 ) -> Started:
-    """Goes on writing an answer where it ended. 401 without the permission, 409 while it is being written.
-
-    :param model_id: of the model that goes on; where it is another one, the answer is said to be of both
-    """
+    """Goes on writing an answer where it ended; with another model it is said to be of both. 401 without the
+    permission, 409 while it is being written."""
     require(by, "chat.continue_response")
     check_stored(by)
     # Locked: what a turn that ends just now writes must be in the prefix of this one.
@@ -345,7 +345,9 @@ def check_count(files: int) -> None:
         raise UserError(text % {"limit": limit}, code="too_many_files")
 
 
-def attachable(user: User, knowledge_ids: Sequence[str], file_ids: Sequence[str]) -> list[dict[str, Any]]:
+def attachable(
+    user: User, knowledge_ids: Sequence[str], file_ids: Sequence[str], whole_ids: Sequence[str] = ()
+) -> list[dict[str, Any]]:
     """The knowledge and files of a message, in the field's form. What the person may not read is 404."""
     items: list[dict[str, Any]] = []
     if knowledge_ids:
@@ -353,7 +355,7 @@ def attachable(user: User, knowledge_ids: Sequence[str], file_ids: Sequence[str]
         items += [{"type": "collection", "id": str(b.pk), "name": b.name} for b in bases]
     if file_ids:
         documents = Document.objects.readable_by(user).filter(pk__in=uuids(file_ids))
-        items += [{"type": "file", "id": str(d.pk), "name": d.filename} for d in documents]
+        items += [file_item(document, is_whole=str(document.pk) in whole_ids) for document in documents]
     if len(items) < len(set(knowledge_ids)) + len(set(file_ids)):
         raise Missing(
             _("Some of the attached knowledge does not exist or is not shared with you. Remove it and send again.")

@@ -43,6 +43,7 @@ def start_several(
     chat_id: uuid.UUID | None = None,
     knowledge_ids: Sequence[str] = (),
     file_ids: Sequence[str] = (),
+    whole_ids: Sequence[str] = (),
     pictures: Sequence[UploadedFile[bytes]] = (),
     folder_id: str = "",
     params: Mapping[str, Any] | None = None,
@@ -58,7 +59,7 @@ def start_several(
     text = services.check_text(text)
     services.check_stored(by)
     services.check_count(len(file_ids) + len(pictures))
-    items = services.attachable(by, knowledge_ids, file_ids)
+    items = services.attachable(by, knowledge_ids, file_ids, whole_ids)
     if pictures:
         require(by, "chat.file_upload", status=403)
         items += picture_items(pictures, largest=ChatConfig.load().max_image_bytes)

@@ -143,6 +143,20 @@ class RagConfig(Section, prefix="rag", label=_("Documents")):
     file_max_count: int = setting(
         0, env="RAG_FILE_MAX_COUNT", label=_("Most files in one message"), help=_("0: no limit."), minimum=0
     )
+    enable_local_web_fetch: bool = setting(
+        False,
+        env="ENABLE_LOCAL_WEB_FETCH",
+        aliases=("ENABLE_RAG_LOCAL_WEB_FETCH",),
+        label=_("Fetch web pages inside this network"),
+        help=_("People could then attach what this server reaches and they do not."),
+    )
+    web_fetch_filter_list: list[str] = setting(
+        [],
+        env="WEB_FETCH_FILTER_LIST",
+        separator=",",
+        label=_("Hosts of web pages"),
+        help=_("“!name” shuts one out; where there are plain names only these are allowed."),
+    )
     allowed_file_extensions: list[str] = setting(
         [],
         env="RAG_ALLOWED_FILE_EXTENSIONS",

@@ -56,6 +56,9 @@ def composer_of(request: HttpRequest) -> dict[str, Any]:
         "ctrl_enter": bool(ui.get("ctrlEnterToSend")),
         "dictation": AudioConfig.load().stt_engine,
         "queue": ui.get("enableMessageQueue") is not False,
+        "load_url": request.GET.get("load-url", "") if own_way else "",
+        "kept": {"id": uuid.UUID(int=0), "name": ""},
+        "whole": ui.get("defaultUploadContext") == "full",
         "submit": own_way and bool(request.GET.get("q")) and request.GET.get("submit", "").lower() == "true",
     }
 
@@ -67,10 +70,15 @@ def pick(request: HttpRequest, kind: str) -> HttpResponse:
     finders = {"prompt": _prompts, "knowledge": _knowledge, "model": _models, "skill": _skills}
     if kind not in finders:
         raise Http404
-    query = request.GET.get("q", "").strip()[:200]
+    query = request.GET.get("q", "").strip()[:2000]
+    if kind == "knowledge" and query.startswith(("http://", "https://")):
+        return render(request, "chat/_picker.html", _web_page(request.user, query) | {"query": query, "kind": kind})
     groups = finders[kind](request.user, query)
     if kind == "prompt":
         groups = [*_commands(request, query), *groups, *_skills(request.user, query)]
+    if kind == "knowledge" and not query and _attaches_pages(request.user):
+        option = _option("web", _("A web page"), "globe", detail=_("Type its address after #"), insert="#https://")
+        groups = [*groups, {"label": _("Web"), "options": [option]}]
     groups = [group for group in groups if group["options"]]
     return render(request, "chat/_picker.html", {"group_list": groups, "query": query, "kind": kind})
 
@@ -212,6 +220,18 @@ def _knowledge(user: Any, query: str) -> list[dict[str, Any]]:
         {"label": _("Folders"), "options": _folders(user, folders.order_by("name", "pk")[:PICKED])},
         {"label": _("Files"), "options": of_files},
     ]
+
+
+def _attaches_pages(user: Any) -> bool:
+    return may(user, "chat.web_upload") and may(user, "chat.file_upload")
+
+
+def _web_page(user: Any, address: str) -> dict[str, Any]:
+    """The page behind an address that is typed after `#`, or why it cannot be attached."""
+    if not _attaches_pages(user):
+        return {"group_list": [], "notice": _("You may not attach web pages. Ask your administrator.")}
+    option = _option(address, address, "globe", detail=_("Attach what is on this page now"), web=address)
+    return {"group_list": [{"label": _("Web"), "options": [option]}]}
 
 
 def _folders(user: Any, folders: Any) -> list[dict[str, Any]]:

@@ -69,6 +69,7 @@ async def _create(request: HttpRequest, chat_id: uuid.UUID | None) -> HttpRespon
             chat_id=chat_id,
             knowledge_ids=form.getlist("knowledge"),
             file_ids=form.getlist("file"),
+            whole_ids=form.getlist("whole"),
             pictures=request.FILES.getlist("picture"),
             folder_id=form.get("folder", ""),
             params=None if chat_id else await in_thread(controls.sent_with)(user, form),

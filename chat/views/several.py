@@ -55,6 +55,7 @@ async def ask(
         chat_id=chat_id,
         knowledge_ids=form.getlist("knowledge"),
         file_ids=form.getlist("file"),
+        whole_ids=form.getlist("whole"),
         pictures=request.FILES.getlist("picture"),
         folder_id=form.get("folder", ""),
         params=None if chat_id else await in_thread(controls.sent_with)(user, form),

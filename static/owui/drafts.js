@@ -18,7 +18,8 @@
     const kept = [...chips.querySelectorAll('li [name="file"], li [name="knowledge"]')].map((field) => ({
       name: field.name,
       value: field.value,
-      label: field.closest("li").querySelector("span").textContent,
+      label: field.closest("li").querySelector("span").textContent.trim(),
+      whole: Boolean(field.closest("li").querySelector('[name="whole"]:checked')),
     }));
     try {
       if (area.value || kept.length) localStorage.setItem(key(), JSON.stringify({ text: area.value, kept, at: Date.now() }));
@@ -28,20 +29,31 @@
     }
   }
 
-  function putBack({ name, value, label }) {
+  const NOBODY = "00000000-0000-0000-0000-000000000000";
+
+  function fileChip(value, label, whole) {
+    const html = document.getElementById("kept-file").innerHTML.replaceAll(NOBODY, encodeURIComponent(value));
+    const chip = owui.parse(html).firstElementChild;
+    chip.querySelector(".chip-name").textContent = label;
+    chip.querySelector('[name="whole"]').checked = whole;
+    const remove = chip.querySelector("[data-remove]");
+    remove.setAttribute("aria-label", `${remove.getAttribute("aria-label").trim()} ${label}`);
+    return chip;
+  }
+
+  function putBack({ name, value, label, whole }) {
     if (chips.querySelector(`[name="${CSS.escape(name)}"][value="${CSS.escape(value)}"]`)) return;
+    if (name === "file") {
+      chips.append(fileChip(value, label, whole));
+      return htmx.process(chips);
+    }
     const chip = document.getElementById("picked-chip").content.firstElementChild.cloneNode(true);
     Object.assign(chip.querySelector("input"), { name, value });
     chip.querySelector("input").setAttribute("value", value);
     chip.querySelector("span").textContent = label;
-    if (name === "file") {
-      chip.classList.add("file-chip");
-      const use = chip.querySelector("use");
-      use.setAttribute("href", use.getAttribute("href").replace(/#.*/, "#file"));
-    }
     const remove = chip.querySelector("button");
     remove.setAttribute("aria-label", `${remove.getAttribute("aria-label").trim()} ${label}`);
-    chips.append(chip);
+    return chips.append(chip);
   }
 
   function tidy() {
@@ -57,6 +69,7 @@
   if (Array.isArray(draft.kept)) draft.kept.forEach(putBack);
   refresh();
   area.addEventListener("input", save);
+  chips.addEventListener("change", save);
   new MutationObserver(save).observe(chips, { childList: true });
   document.addEventListener("owui:sent", ({ detail }) => {
     localStorage.removeItem(key(detail));

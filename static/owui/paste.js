@@ -4,7 +4,6 @@
   const { area, chips, form, refresh } = owui.composer;
   const chooser = document.getElementById("composer-files");
   if (!chooser) return; // the person may not attach files
-  const note = document.getElementById("composer-note");
   const told = form.dataset;
   const LONG_TEXT = 1000;
   const LARGEST_SIDE = 2048;
@@ -39,21 +38,23 @@
 
   const count = () => chips.querySelectorAll(".file-chip:not(.bad)").length;
 
-  function upload(file, chip) {
+  function post(address, name, value, chip) {
     const request = new XMLHttpRequest();
     const body = new FormData();
-    body.append("file", file);
-    request.open("POST", told.filesUrl);
+    body.append(name, value);
+    request.open("POST", address);
     const headers = { "HX-Request": "true", ...JSON.parse(document.body.getAttribute("hx-headers")) };
     for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
     request.upload.onprogress = (event) => {
-      chip.querySelector("progress").value = (100 * event.loaded) / event.total;
+      if (name === "file") chip.querySelector("progress").value = (100 * event.loaded) / event.total;
     };
     request.onloadend = () => {
       if (!chip.isConnected) return; // removed meanwhile
       const answer = owui.parse(request.responseText);
-      if (request.status >= 200 && request.status < 300) chip.replaceWith(answer);
-      else fail(chip, (request.status && answer.textContent.trim().slice(0, 200)) || told.failed);
+      if (request.status >= 200 && request.status < 300) {
+        chip.replaceWith(answer);
+        htmx.process(chips);
+      } else fail(chip, (request.status && answer.textContent.trim().slice(0, 200)) || told.failed);
       refresh();
     };
     chip.querySelector("button").addEventListener("click", () => request.abort());
@@ -88,7 +89,7 @@
     chip.append(field);
     chip.removeAttribute("aria-busy");
     refresh();
-    return checkModel();
+    return document.dispatchEvent(new CustomEvent("owui:picture"));
   }
 
   async function take(file) {
@@ -100,23 +101,19 @@
     const image = isPicture ? await createImageBitmap(file).catch(() => null) : null;
     if (image) return keepPicture(file, image, chip);
     const reason = objection(file);
-    return reason ? fail(chip, reason) : upload(file, chip);
+    return reason ? fail(chip, reason) : post(told.filesUrl, "file", file, chip);
   }
 
-  // A model that cannot look at pictures: said before they are sent.
-  async function checkModel() {
-    const model = chips.querySelector('[name="at"]')?.value || form.querySelector('[name="model"]')?.value;
-    if (!model || !chips.querySelector('[name="picture"]')) return void note.replaceChildren();
-    const address = `${told.seesUrl}?model=${encodeURIComponent(model)}`;
-    return htmx.ajax("GET", address, { target: note, swap: "innerHTML" });
+  // A web page: the server fetches it, which has no progress to show.
+  function web(address) {
+    const chip = addChip({ name: address });
+    chip.setAttribute("aria-busy", "true");
+    chip.querySelector("progress").removeAttribute("value");
+    refresh();
+    post(told.webUrl, "url", address, chip);
   }
-  let looked = "";
-  new MutationObserver(() => {
-    const now = [...chips.querySelectorAll('[name="at"], [name="picture"]')].map((one) => one.value).join();
-    if (now !== looked) checkModel();
-    looked = now;
-  }).observe(chips, { childList: true });
-  document.addEventListener("change", ({ target }) => target.name === "model" && checkModel());
+  owui.files = { web };
+  if (told.loadUrl) web(told.loadUrl);
 
   const takeAll = (files) => [...files].forEach(take);
   chooser.addEventListener("change", () => {

@@ -4,7 +4,7 @@
   const { area, chips, form, refresh } = owui.composer;
   const list = document.getElementById("picker");
   const KINDS = { "/": "prompt", "#": "knowledge", "@": "model", $: "skill" };
-  const WORD = /(^|\s)([/#@$])([^\s/#@$]*)$/;
+  const WORD = /(^|\s)([/#@$])((?<=#)https?:\/\/\S*|[^\s/#@$]*)$/;
   let timer = 0;
   let leaving = 0;
   let asked = 0;
@@ -71,7 +71,9 @@
     removeWord();
     close();
     area.focus();
-    if (option.dataset.command) run(option.dataset);
+    if (option.dataset.insert) area.setRangeText(option.dataset.insert, area.selectionStart, area.selectionEnd, "end");
+    else if (option.dataset.web) owui.files?.web(option.dataset.web);
+    else if (option.dataset.command) run(option.dataset);
     else if (option.dataset.textUrl) owui.takeText(option.dataset.textUrl);
     else addChips(option.querySelector("template"));
     area.dispatchEvent(new Event("input", { bubbles: true }));

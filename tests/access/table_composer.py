@@ -28,6 +28,18 @@ ROWS = [
     # No model server runs here.
     page("GET", "/c/sees?model=none", 404, live=True),
     page("GET", "/c/suggestions?model=none"),
+    page("POST", "/c/web", 400, data={"url": "nothing"}, live=True),
+    Row(
+        "GET",
+        "/c/files/{document_id}",
+        fill={"document_id": "file_id"},
+        out=302,
+        pending=302,
+        outsider=404,
+        reader=404,
+        writer=404,
+        owner=200,
+    ),
     # Two messages are too few to summarise.
     own_page("POST", "/c/{chat_id}/compact", 400, live=True),
     own_page("POST", "/c/{chat_id}/fork", 302),

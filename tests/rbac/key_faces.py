@@ -296,6 +296,7 @@ FACES = [
     Face("chat.system_prompt", _CONTROLS, lambda t: t.shows("/c/new/controls", 'name="system"'), False, True),
     Face("chat.params", _CONTROLS, lambda t: t.shows("/c/new/controls", 'name="temperature"'), False, True),
     Face("chat.temporary", "PAGE /", lambda t: t.shows("/", 'data-key="temporary"'), False, True),
+    Face("chat.web_upload", "PAGE /c/pick/{kind}", lambda t: t.shows("/c/pick/knowledge", "#https://"), False, True),
     Face("chat.file_upload", "PAGE /c/files", lambda t: t.upload("/c/files"), 403, 200),
     Face("chat.file_upload", "POST /api/v1/files/", lambda t: t.upload("/api/v1/files/"), 403, 200),
     Face(

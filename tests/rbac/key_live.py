@@ -69,6 +69,10 @@ _EDIT, _AGAIN, _ON = (
 )
 
 
+async def attach_page(t: LiveTries) -> int:
+    return await t.post("/c/web", url="no address")
+
+
 async def edit(t: LiveTries) -> int:
     return await t.post(f"{(await t.made())[1]}/edit", text="Other words [[n=1]]")
 
@@ -120,6 +124,7 @@ def _told(stored: bool, path: str) -> list[dict[str, Any]]:
 
 
 LIVE = [
+    Face("chat.web_upload", "PAGE /c/web", attach_page, 403, 400),
     Face("workspace.models", "PAGE /workspace/models", models_page, 403, 200),
     Face("workspace.models_hidden", "PAGE /workspace/models", hidden_on_page, False, True),
     Face("chat.edit", _EDIT, form_to_edit, 403, 200, why="asked"),
