@@ -76,11 +76,14 @@ def pick(request: HttpRequest, kind: str) -> HttpResponse:
     groups = finders[kind](request.user, query)
     if kind == "prompt":
         groups = [*_commands(request, query), *groups, *_skills(request.user, query)]
+    notice = ""
     if kind == "knowledge" and not query and _attaches_pages(request.user):
+        if not any(group["options"] for group in groups):
+            notice = _("No knowledge base is shared with you yet.")
         option = _option("web", _("A web page"), "globe", detail=_("Type its address after #"), insert="#https://")
         groups = [*groups, {"label": _("Web"), "options": [option]}]
     groups = [group for group in groups if group["options"]]
-    return render(request, "chat/_picker.html", {"group_list": groups, "query": query, "kind": kind})
+    return render(request, "chat/_picker.html", {"group_list": groups, "notice": notice, "query": query, "kind": kind})
 
 
 @require_GET

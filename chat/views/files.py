@@ -16,7 +16,7 @@ from accounts.web import asigned_in, signed_in
 from knowledge.config import RagConfig
 from knowledge.models import Document, DocumentPage
 from knowledge.services import add_document
-from knowledge.web import fetch_page
+from knowledge.web import Page, fetch_page
 from owui.lib.aio import in_thread
 from owui.lib.errors import Missing, UserError
 from rbac.permissions import require
@@ -47,15 +47,18 @@ async def web_create(request: HttpRequest) -> HttpResponse:
     user: Any = await request.auser()
     config = await in_thread(_may_fetch)(user)
     page = await fetch_page(request.POST.get("url", ""), config)
-    document = await in_thread(add_document)(
+    return await in_thread(_kept)(request, user, page)
+
+
+def _kept(request: HttpRequest, user: Any, page: Page) -> HttpResponse:
+    document = add_document(
         file=io.BytesIO(page.body),
         filename=page.filename,
         content_type=page.content_type,
         by=user,
         meta={"source": page.url},
     )
-    context = {"file": _chip(user, document)}
-    return await in_thread(render)(request, "chat/_file_chip.html", context)
+    return render(request, "chat/_file_chip.html", {"file": _chip(user, document)})
 
 
 def _chip(user: Any, document: Document) -> dict[str, Any]:

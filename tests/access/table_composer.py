@@ -36,8 +36,8 @@ ROWS = [
         out=302,
         pending=302,
         outsider=404,
-        reader=404,
-        writer=404,
+        reader=200,
+        writer=200,
         owner=200,
     ),
     # Two messages are too few to summarise.
