@@ -31,21 +31,21 @@ from rbac.permissions import may
 def commands_for(user: Any, chat: Chat, query: str) -> list[dict[str, Any]]:
     """Those that the beginning of a word may mean, as the picker shows them."""
     every = [
-        ("compact", _("Give the model a summary of this chat from here on"), True),
-        ("fork", _("Go on in a copy of this chat"), may(user, "chat.import")),
-        ("status", _("How much of the model's memory this chat takes"), True),
+        ("compact", "archive", _("Give the model a summary of this chat from here on"), True),
+        ("fork", "fork", _("Go on in a copy of this chat"), may(user, "chat.import")),
+        ("status", "info", _("How much of the model's memory this chat takes"), True),
     ]
     asked = query.casefold()
     return [
         {
             "id": name,
             "name": f"/{name}",
-            "icon": "continue",
+            "icon": icon,
             "detail": detail,
             "command_url": reverse(f"chat:chat-{name}", args=[chat.pk]),
             "command_verb": "get" if name == "status" else "post",
         }
-        for name, detail, is_allowed in every
+        for name, icon, detail, is_allowed in every
         if is_allowed and name.startswith(asked)
     ]
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import base64
-import os
 import re
 from collections.abc import Callable
-from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
@@ -20,12 +18,6 @@ Visit = Callable[..., Page]
 EVIL = '"><img src=x onerror=alert(1)><script>alert(2)</script>{{7*7}}'
 
 
-def look(page: Page, name: str) -> None:
-    """A picture for whoever wants to see it."""
-    if folder := os.environ.get("LOOK_AT"):
-        page.screenshot(path=str(Path(folder) / f"{name}.png"))
-
-
 def test_commands_and_files_of_a_chat(browsing: Browsing, dana: Person) -> None:
     person = account(browsing.site, "Nils Berg", by=dana)
     page = browsing.open(person)
@@ -35,7 +27,6 @@ def test_commands_and_files_of_a_chat(browsing: Browsing, dana: Person) -> None:
     expect(chip.locator('input[name="file"]')).to_have_count(1)
     chip.get_by_text("Passages").click()
     expect(chip.get_by_role("checkbox")).to_be_checked()
-    look(page, "chips")
     page.reload()
     expect(chip.get_by_role("checkbox")).to_be_checked()
     ask(page, "Where is it kept? [[text=In the cold.]]")
@@ -45,19 +36,16 @@ def test_commands_and_files_of_a_chat(browsing: Browsing, dana: Person) -> None:
     sent.get_by_role("button", name="note.txt").click()
     panel = page.get_by_role("complementary", name="Details")
     expect(panel).to_contain_text("note.txt")
-    look(page, "preview")
     assert faults(page) == []
     page.keyboard.press("Escape")
 
     field(page).press_sequentially("/")
     expect(page.get_by_role("option", name="/status")).to_be_visible()
-    look(page, "commands")
     field(page).fill("")
     field(page).press_sequentially("/status")
     page.keyboard.press("Enter")
     expect(panel.get_by_role("heading", name="State of this chat")).to_be_visible()
     expect(panel).to_contain_text("2 shown, 2 with all versions")
-    look(page, "status")
     assert faults(page) == []
     page.keyboard.press("Escape")
     browsing.allow("400")
@@ -72,7 +60,6 @@ def test_commands_and_files_of_a_chat(browsing: Browsing, dana: Person) -> None:
     note = page.locator(".compacted")
     expect(note).to_be_visible()
     note.locator("summary").click()
-    look(page, "compacted")
     assert faults(page) == []
     note.get_by_role("button", name="Send everything again").click()
     expect(note).to_have_count(0)
@@ -85,7 +72,6 @@ def test_commands_and_files_of_a_chat(browsing: Browsing, dana: Person) -> None:
     field(page).press_sequentially("#https://intranet.example/page")
     page.get_by_role("option", name="https://intranet.example/page").click()
     expect(page.locator(".chip.bad")).to_contain_text("could not be fetched")
-    look(page, "web")
 
 
 def test_what_looks_like_a_script_stays_words(browsing: Browsing, dana: Person) -> None:
