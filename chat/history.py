@@ -49,3 +49,17 @@ def file_item(document: Document, *, is_whole: bool) -> dict[str, Any]:
     """
     item = {"type": "file", "id": str(document.pk), "name": document.filename}
     return item | ({"context": "full"} if is_whole else {})
+
+
+def attached_views(files: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What is attached to a message, as its chips show it."""
+    return [
+        {
+            "id": item.get("id"),
+            "name": item.get("name", ""),
+            "kind": "file" if item.get("type") == "file" else "knowledge",
+            "whole": item.get("context") == "full",
+        }
+        for item in files
+        if not is_picture(item)
+    ]

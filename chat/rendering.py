@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from accounts.models import User
 from accounts.preferences import interface_of
 from chat.engine.events import FINISH, SOURCES, STATUS, TEXT, Logged, Numbered, Transcript
+from chat.history import attached_views
 from chat.models import Citation, Message, State
 from chat.pictures import is_picture
 from chat.selectors import Branch
@@ -116,16 +117,7 @@ def message_view(
         "sibling_count": max(1, len(siblings)),
         "previous_id": siblings[index - 1].pk if index > 0 else None,
         "next_id": siblings[index + 1].pk if index + 1 < len(siblings) else None,
-        "attached_list": [
-            {
-                "id": item.get("id"),
-                "name": item.get("name", ""),
-                "kind": "file" if item.get("type") == "file" else "knowledge",
-                "whole": item.get("context") == "full",
-            }
-            for item in message.files or []
-            if not is_picture(item)
-        ],
+        "attached_list": attached_views(message.files or []),
         "picture_list": [item.get("name", "") for item in message.files or [] if is_picture(item)],
     }
     view["is_edited"] = "edited_at" in message.meta

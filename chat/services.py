@@ -223,22 +223,16 @@ def edit_question(
     *, by: User, runner_id: uuid.UUID, message_id: uuid.UUID, text: str, model_id: str, model_name: str
 ) -> Started:
     """The question in other words, as a sibling, and an answer to it; the former stays. 401 without the permission."""
-    former = editable_question(by, message_id, lock=True)
+    require(by, "chat.edit")
+    former = own_message(by, message_id, lock=True)
+    if former.author != "user":
+        raise UserError(_("Only a question can be asked in other words."))
     check_stored(by)
     question = Message(
         chat=former.chat, parent_id=former.parent_id, author="user", content=check_text(text), files=former.files
     )
     branch = [*branch_of(former.chat_id, former.parent_id), question]
     return _answer(former.chat, branch, by, runner_id, model_id, model_name)
-
-
-def editable_question(user: User, message_id: uuid.UUID, *, lock: bool = False) -> Message:
-    """A question the person may ask in other words. 401 without the permission."""
-    require(user, "chat.edit")
-    message = own_message(user, message_id, lock=lock)
-    if message.author != "user":
-        raise UserError(_("Only a question can be asked in other words."))
-    return message
 
 
 @transaction.atomic
