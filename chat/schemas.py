@@ -10,6 +10,7 @@ from django.db.models import F, QuerySet
 
 from chat import turnlog
 from chat.engine.events import Transcript
+from chat.history import SUMMARY
 from chat.models import Chat, Message, SharedChat, State, Turn
 from chat.passages import documents_in, readable_ids, shown_sources
 from chat.reading import is_running
@@ -60,7 +61,8 @@ def chat_json(chat: Chat, messages: Sequence[Message], *, reader: Person) -> dic
     readable = readable_ids(reader, documents_in([source for m in messages for source in _sources(m)]))
     nodes = {m.pk: m for m in messages}
     tree = {str(m.pk): _message_json(m, [str(c.pk) for c in children.get(m.pk, [])], readable) for m in messages}
-    flat = [tree[str(m.pk)] for m in branch_to(nodes, chat.current_id)]
+    branch = branch_to(nodes, chat.current_id)
+    flat = [tree[str(m.pk)] for m in branch]
     return item_json(chat) | {
         "user_id": str(chat.owner_id),
         "chat": {
@@ -75,6 +77,7 @@ def chat_json(chat: Chat, messages: Sequence[Message], *, reader: Person) -> dic
         "share_id": _text(_link_of(chat)) if reader.id == chat.owner_id else None,
         "meta": chat.meta or {"tags": []},
         "folder_id": _text(chat.folder_id),
+        "summary": next((m.meta[SUMMARY] for m in reversed(branch) if m.meta.get(SUMMARY)), None),
     }
 
 

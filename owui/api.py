@@ -27,6 +27,7 @@ from chat.api.completions import router as completions
 from chat.api.evaluations import router as evaluations
 from chat.api.folders import router as folders
 from chat.api.links import router as links
+from chat.api.messages import router as messages
 from chat.api.notes import router as notes
 from chat.api.organising import router as organising
 from chat.api.prompts import router as prompts
@@ -82,6 +83,7 @@ api.add_router("/api/v1/models", models)
 # Before the chats themselves: its names would be taken for ids.
 api.add_router("/api/v1/chats", organising)
 api.add_router("/api/v1/chats", links)
+api.add_router("/api/v1/chats", messages)
 api.add_router("/api/v1/chats", chats)
 api.add_router("/api/v1/files", files)
 api.add_router("/api/v1/knowledge", knowledge)

@@ -8,7 +8,7 @@ from typing import Any
 from django.http import HttpRequest
 from ninja import Body, Router, Schema
 
-from chat import controls, organising, reading, search, sent, services, versions
+from chat import controls, organising, reading, search, sent, services
 from chat.models import Chat, Message
 from chat.oversight import looked_at
 from chat.schemas import chat_json, items_json, with_link
@@ -26,10 +26,6 @@ class ChatForm(Schema):
 
     chat: dict[str, Any]
     folder_id: str | None = None
-
-
-class TextForm(Schema):
-    content: str
 
 
 class ReadForm(Schema):
@@ -128,28 +124,6 @@ def update_params(request: HttpRequest, chat_id: uuid.UUID, form: Body[dict[str,
     user: Any = request.user
     sent_values = form.get("params") if isinstance(form.get("params"), dict) else form
     return _json(controls.merge_params(by=user, chat_id=chat_id, sent=sent_values), request)  # type: ignore[arg-type]
-
-
-# ------------------------------------------------------------------------------------------------------------- messages
-@router.post("/{uuid:chat_id}/messages/{uuid:message_id}", auth=verified)
-def update_message(request: HttpRequest, chat_id: uuid.UUID, message_id: uuid.UUID, form: TextForm) -> dict[str, Any]:
-    """Other words in the same place."""
-    user: Any = request.user
-    _in_chat(user, chat_id, message_id)
-    return _json(versions.save_text(by=user, message_id=message_id, text=form.content).chat, request)
-
-
-@router.delete("/{uuid:chat_id}/messages/{uuid:message_id}", auth=verified)
-def delete_message(request: HttpRequest, chat_id: uuid.UUID, message_id: uuid.UUID) -> dict[str, Any]:
-    """One message; what followed it follows what it followed."""
-    user: Any = request.user
-    _in_chat(user, chat_id, message_id)
-    return _json(versions.delete_message(by=user, message_id=message_id), request)
-
-
-def _in_chat(user: Any, chat_id: uuid.UUID, message_id: uuid.UUID) -> None:
-    if not Message.objects.writable_by(user).filter(pk=message_id, chat_id=chat_id).exists():
-        raise Missing
 
 
 def _readable(request: HttpRequest, chat_id: uuid.UUID) -> Chat:

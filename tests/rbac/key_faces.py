@@ -332,6 +332,7 @@ FACES = [
     Face(
         "chat.edit", f"POST {_ONE}", lambda t: t.json(t.rest_message(), {"content": "Not that."}).status_code, 401, 200
     ),
+    Face("chat.edit", f"POST {_ONE}/event", lambda t: t.tell_message(), 401, 200),
     Face("chat.delete_message", f"DELETE {_ONE}", lambda t: t.client.delete(t.rest_message()).status_code, 401, 200),
     Face("chat.controls", "PATCH /api/v1/chats/{chat_id}/params", lambda t: t.set_params(), 403, 200),
     *(

@@ -74,6 +74,10 @@ class Tries:
         """The address of an answer for programs."""
         return f"/api/v1/chats/{self.chat()[2].removeprefix('/c/')}"
 
+    def tell_message(self) -> int:
+        event = {"type": "message", "data": {"content": " And more."}}
+        return int(self.json(f"{self.rest_message()}/event", event).status_code)
+
     def set_params(self) -> int:
         path = f"/api/v1/chats/{self.chat()[0].removeprefix('/c/')}/params"
         return int(self.client.patch(path, {"top_k": 3}, content_type="application/json").status_code)
