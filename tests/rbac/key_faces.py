@@ -418,6 +418,7 @@ FACES = [
     Face("chat.export", "PAGE /c/{chat_id}/print", lambda t: t.get(f"{t.chat()[0]}/print"), 403, 200),
     Face("chat.export", "PAGE /folders/{folder_id}/export", lambda t: t.get(f"{folder_of(t)}/export"), 403, 200),
     Face("chat.import", "PAGE /", lambda t: t.shows("/", 'hx-get="/c/import"'), False, True, why="a file"),
+    Face("chat.import", "PAGE /c/{chat_id}/fork", lambda t: t.form(f"{t.chat()[0]}/fork"), 403, 302),
     Face("chat.import", "PAGE /c/import", lambda t: t.get("/c/import"), 403, 200),
     Face("features.folders", "PAGE /", lambda t: t.shows("/", "/folders/new"), False, True),
     Face("features.folders", "PAGE /folders/new", lambda t: t.form("/folders/new", name=uuid.uuid4().hex), 403, 200),
