@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_http_methods, require_POST
@@ -47,6 +48,7 @@ def _panel(request: HttpRequest, message: Message, found: Feedback | None, *, is
         "can": rendering.can_of(request.user),  # type: ignore[arg-type]
         "is_done": is_done,
         "is_open": found is not None and not is_done,
+        "with_chat": settings.ENABLE_ADMIN_CHAT_ACCESS,
         "comment": data.get("comment", ""),
         "tags": ", ".join(str(tag) for tag in data.get("tags") or []),
         "reason_list": [

@@ -95,13 +95,17 @@ def test_a_rating_goes_with_its_chat_and_its_person(alice):
     assert not Feedback.objects.exists()
 
 
-def test_the_panel(alice, client_for, set_config):
+def test_the_panel(alice, client_for, set_config, settings):
+    settings.ENABLE_ADMIN_CHAT_ACCESS = True
     answer = answered(alice)
     base = f"/c/{answer.chat_id}/messages/{answer.pk}"
     page = client_for(alice, htmx=True)
     assert "Good answer" in page.get(base).content.decode()
     html = page.post(f"{base}/rate", {"rating": "-1"}).content.decode()
     assert "Not correct" in html and 'hx-swap-oob="true"' in html
+    assert "together with this chat" in html
+    settings.ENABLE_ADMIN_CHAT_ACCESS = False
+    assert "but not this chat" in page.get(f"{base}/rate").content.decode()
     done = page.post(f"{base}/rate", {"rating": "-1", "said": "1", "score": "99", "reason": "x", "comment": "<i>"})
     assert "Thank you" in done.content.decode()
     row = Feedback.objects.get()

@@ -359,6 +359,8 @@ INFERENCE = [
     Case("6.11.e", "ok", "over TLS", lambda w: w.servers("https://vllm:8000/v1")),
     Case("6.11.f", "fail", "8.8.8.8", lambda w: w.terminal("http://8.8.8.8", kind="tool")),
     Case("6.11.f", "ok", "http://tools:1", lambda w: w.terminal("http://tools:1", kind="tool")),
+    Case("6.11.g", "warn", "browser's maker", lambda w: w.store("audio.stt_engine", "web")),
+    Case("6.11.g", "ok", "on the device", _nothing),
     Case("6.12.a", "fail", "ui.webhook_url", lambda w: (w.store("ui.webhook_url", "https://x"), w.new_key())),
     Case("6.12.a", "warn", "former", lambda w: (w.store("ui.webhook_url", "https://x"), w.new_key(keep=True))),
     Case("6.12.a", "ok", "present key", lambda w: w.store("ui.webhook_url", "https://x")),
