@@ -127,6 +127,8 @@ class Boot(BaseSettings):
     database_pool_size: int = 20
     # The field's default is 30; a person should not look at a dead page for that long.
     database_pool_timeout: int = 10
+    # Off for poolers that give each transaction another session of the database (PgBouncer before 1.21).
+    database_prepared_statements: bool = True
     # How long a connection may take nothing of what is sent to it.
     slow_reader_timeout: float = Field(60, gt=0)
     global_log_level: str = "INFO"
@@ -267,7 +269,7 @@ def origin_of(url: str) -> list[str]:
     return [f"{parts.scheme}://{parts.netloc}"] if parts.netloc else []
 
 
-def database(url: str, pool_size: int, pool_timeout: int) -> dict[str, object]:
+def database(url: str, pool_size: int, pool_timeout: int, is_preparing: bool = True) -> dict[str, object]:
     """Django's DATABASES entry for a PostgreSQL URL; `?host=/dir` in the query names a unix socket."""
     parts = urlsplit(url)
     if parts.scheme.split("+")[0] not in ("postgres", "postgresql"):
@@ -275,6 +277,8 @@ def database(url: str, pool_size: int, pool_timeout: int) -> dict[str, object]:
     query = dict(parse_qsl(parts.query))
     options: dict[str, object] = {k: v for k, v in query.items() if k not in ("host", "port", "schema")}
     options["pool"] = {"min_size": 1, "max_size": pool_size, "timeout": pool_timeout, "max_idle": 120}
+    # Django's own cursors prepare nothing; those of `owui.lib.prepared` do, unless this is None.
+    options["prepare_threshold"] = 0 if is_preparing else None
     return {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": unquote(parts.path.lstrip("/")) or "owui",

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from django.db import connection, models
-from django.db.models.sql import InsertQuery
+from django.db.models.expressions import DatabaseDefault
+
+from owui.lib.prepared import prepared_cursor
 
 #: a statement with its parameters
 Statement = tuple[str, Sequence[Any]]
+_LEFT = object()  # to the database, which has a default for it
 
 
 def insert_together(rows: Sequence[models.Model], *, also: Sequence[Statement] = (), asking: Statement) -> Any:
@@ -18,17 +22,44 @@ def insert_together(rows: Sequence[models.Model], *, also: Sequence[Statement] =
     All of it happens or nothing. Every part sees the database as it was before, the SELECT too; foreign keys are looked
     at when the transaction ends, so rows may name one another. Keys must be known: nothing is read back.
     """
-    parts: list[Statement] = []
-    for model in dict.fromkeys(type(row) for row in rows):
-        of_model = [row for row in rows if type(row) is model]
-        query = InsertQuery(model)
-        query.insert_values(model._meta.concrete_fields, of_model)
-        parts += query.get_compiler(connection=connection).as_sql()
-    parts += also
-    sql = ", ".join(f"part{number} AS ({sql})" for number, (sql, _params) in enumerate(parts))
-    with connection.cursor() as cursor:
-        cursor.execute(f"WITH {sql} {asking[0]}", [*(p for _sql, params in parts for p in params), *asking[1]])
+    tables: list[tuple[str, ...]] = []
+    params: list[Any] = []
+    for row in rows:
+        of_row = [(str(field.column), _value(field, row)) for field in row._meta.concrete_fields]
+        of_row = [(column, value) for column, value in of_row if value is not _LEFT]
+        tables.append((row._meta.db_table, *(column for column, _ in of_row)))
+        params += (value for _, value in of_row)
+    statements = (*(sql for sql, _params in also), asking[0])
+    params += [*(p for _sql, some in also for p in some), *asking[1]]
+    with prepared_cursor() as cursor:
+        cursor.execute(_together(tuple(tables), statements), params)
         found = cursor.fetchone()
     for row in rows:
         row._state.adding, row._state.db = False, connection.alias
     return found
+
+
+def _value(field: Any, row: models.Model) -> Any:
+    value = field.pre_save(row, add=True)
+    if isinstance(value, DatabaseDefault):
+        return _LEFT
+    if hasattr(value, "resolve_expression"):
+        raise TypeError(f"{field} is an expression, which only a statement of its own can hold.")
+    return field.get_db_prep_save(value, connection)
+
+
+@lru_cache(maxsize=64)
+def _together(tables: Sequence[Sequence[str]], statements: Sequence[str]) -> str:
+    """The whole text; the same for each question of a kind.
+
+    :param tables: the name and the columns of each row
+    """
+    parts = [*(_insert(name, columns) for name, *columns in tables), *statements[:-1]]
+    return f"WITH {', '.join(f'part{n} AS ({sql})' for n, sql in enumerate(parts))} {statements[-1]}"
+
+
+def _insert(table: str, columns: Sequence[str]) -> str:
+    quote = connection.ops.quote_name
+    places = ", ".join(["%s"] * len(columns))
+    # Names of models' tables and columns, quoted.
+    return f"INSERT INTO {quote(table)} ({', '.join(map(quote, columns))}) VALUES ({places})"  # noqa: S608

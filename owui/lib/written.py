@@ -16,6 +16,8 @@ from typing import Any
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.models import QuerySet
 
+from owui.lib.prepared import prepared_cursor
+
 #: no value of anybody's: a fresh one each process
 _STAND_IN = uuid.uuid4().hex
 
@@ -39,8 +41,10 @@ class Written:
         rows, compiler, sql, params = self._built or self._build()
         asked = copy.copy(compiler)
         asked.connection = connections[DEFAULT_DB_ALIAS]
-        filled = tuple(self._filled(param, values) for param in params)
-        asked.as_sql = lambda *_a, **_k: (sql, filled)
+        with prepared_cursor() as cursor:
+            cursor.execute(sql, [self._filled(param, values) for param in params])
+            found = cursor.fetchall()
+        asked.execute_sql = lambda *_a, **_k: [found]
         # What an iterable of Django's reads of a queryset.
         shown: Any = SimpleNamespace(
             db=DEFAULT_DB_ALIAS,
