@@ -1,7 +1,7 @@
 """What a model does after an answer of the page: a title and tags for a new chat, questions that one might ask next.
 
 Detached, in the process that ran the turn, a moment after its last word was told; nobody waits for it, and whatever
-goes wrong is logged and shown to nobody. Switched off, it costs neither a statement nor a word to a model server.
+goes wrong is logged and shown to nobody. Switched off, it costs nothing.
 """
 
 from __future__ import annotations
@@ -111,16 +111,20 @@ async def _one(kind: str, work: _Work, ended: Ended) -> None:
 
 
 # ------------------------------------------------------------------------------------------------------ for a thread
-def _work_for(ended: Ended) -> _Work | None:
-    """What is wanted of the three, by the administrator and the person. Reads nothing where nothing is."""
-    started = ended.started
+def kinds_of(user: User, started: Started) -> list[str]:
+    """What the administrator and the person want of the three for a turn. Asks no table but that of the settings."""
     config, asked = TaskConfig.load(), [m for m in started.history if m["role"] == "user"]
     is_first = len(asked) == 1
-    kinds = [
+    return [
         kind
         for kind in _WISHES
-        if config.is_on(kind) and _wishes(ended.user, *_WISHES[kind]) and (is_first or kind == "follow_up")
+        if config.is_on(kind) and _wishes(user, *_WISHES[kind]) and (is_first or kind == "follow_up")
     ]
+
+
+def _work_for(ended: Ended) -> _Work | None:
+    """What is wanted of the three, as everything is now."""
+    started, kinds = ended.started, kinds_of(ended.user, ended.started)
     if not kinds:
         return None
     # As they are now: somebody may have been shut out, or the answer been written over, while it was being written.

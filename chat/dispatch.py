@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from django.conf import settings
 
 from accounts.models import User
-from chat.after import Ended, afterwards
+from chat.after import Ended, afterwards, kinds_of
 from chat.background import Background, background_of
 from chat.engine.events import Outcome, Status
 from chat.engine.prompt import Message
@@ -156,13 +156,13 @@ async def start(user: User, resolved: Resolved, service: Callable[..., Started],
     """Commits a turn by a service and runs it. One step: a person who goes away between the two does not leave a turn
     that nobody writes."""
 
-    def commit() -> tuple[Started, Background]:
+    def commit() -> tuple[Started, Background, bool]:
         started = service(by=user, runner_id=runner.id, **arguments)
-        return started, _behind(user, resolved, started, permitted_for(user))
+        return started, _behind(user, resolved, started, permitted_for(user)), bool(kinds_of(user, started))
 
     async def both() -> Started:
-        started, background = await in_thread(commit)()
-        await _begin(user, resolved, started, background, is_page=True)
+        started, background, goes_on = await in_thread(commit)()
+        await _begin(user, resolved, started, background, goes_on=goes_on)
         return started
 
     return await _as_one_step(both(), "start-turn")
@@ -183,14 +183,15 @@ async def start_with(
     :param known: given when the next right to the model ends, what was read of the person's rights just now
     """
 
-    def commit(resolved: Resolved) -> tuple[Started, Background, T]:
+    def commit(resolved: Resolved) -> tuple[Started, Background, bool, T]:
         names = {"model_id": resolved.model_id, "model_name": resolved.name}
         started = service(by=user, runner_id=runner.id, **names, **arguments)
-        return started, _behind(user, resolved, started, permitted_for(user)), show(started)
+        background = _behind(user, resolved, started, permitted_for(user))
+        return started, background, bool(kinds_of(user, started)), show(started)
 
     async def both() -> tuple[Started, T]:
-        resolved, (started, background, shown) = await resolve_with(user, model_id, commit, status=404)
-        await _begin(user, resolved, started, background, known(resolved.rights_end), is_page=True)
+        resolved, (started, background, goes_on, shown) = await resolve_with(user, model_id, commit, status=404)
+        await _begin(user, resolved, started, background, known(resolved.rights_end), goes_on=goes_on)
         return started, shown
 
     return await _as_one_step(both(), "start-turn")
@@ -239,13 +240,16 @@ async def _begin(
     background: Background,
     known: Known | None = None,
     *,
-    is_page: bool = False,
+    goes_on: bool = False,
 ) -> None:
-    """Runs a turn that is committed. Titles and the like follow those of the page; programs ask for them."""
+    """Runs a turn that is committed.
+
+    :param goes_on: titles and the like follow, which those of the page may have; programs ask for them
+    """
     about = about_turn(started, resolved)
     connection = await for_person(resolved.connection, user, about)
     history, refusal = await _history(started, resolved, background)
-    then = partial(afterwards.begin, Ended(user, resolved, about, started)) if is_page else None
+    then = partial(afterwards.begin, Ended(user, resolved, about, started)) if goes_on else None
     run_started(
         user,
         resolved,

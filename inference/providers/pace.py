@@ -3,7 +3,8 @@
 What all readers of tokens pay for each look (a wake-up, parsing, a frame, a system call) is paid for each token when
 tokens come one by one. So after its first words an answer is read again only some time after the last look, the longer
 the more answers are open in this process and the later its timers come. Until then the bytes wait in the transport,
-whose buffer is bounded: a server that is faster is held back. The end of an answer is never waited for.
+whose buffer is bounded: a server that is faster is held back. With many answers open they wait in the kernel, so that
+no token wakes this process for itself; the end of an answer is then seen with the next look, and else at once.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from typing import Self
 SHORTEST, EACH, LONGEST = 0.04, 0.001, 0.2
 #: seconds more for each second that a timer comes late: a process that cannot keep up looks more rarely, by itself
 FOR_LATE = 3.0
+#: open answers from which on the bytes wait in the kernel
+MANY = 12
 _open = 0
 _late = 0.0
 
@@ -35,10 +38,16 @@ class Pace:
     """The pace of one answer, open within a `with` block.
 
     :param on_end: takes a function to be called when all bytes are there; None when nobody can tell
+    :param transport: what the bytes come by; None when nobody can tell
     """
 
-    def __init__(self, on_end: Callable[[Callable[[], None]], None] | None) -> None:
+    def __init__(
+        self,
+        on_end: Callable[[Callable[[], None]], None] | None,
+        transport: asyncio.ReadTransport | None = None,
+    ) -> None:
         self._loop = asyncio.get_running_loop()
+        self._transport = transport
         self._looked_at = 0.0
         self._rest: asyncio.Future[None] | None = None
         self._is_over = False
@@ -51,11 +60,22 @@ class Pace:
         if left > 0 and not self._is_over:
             self._rest = self._loop.create_future()
             timer = self._loop.call_later(left, self._due, self._loop.time() + left)
+            held = self._hold() if _open >= MANY else None
             try:
                 await self._rest
             finally:
                 timer.cancel()
                 self._rest = None
+                if held is not None and not held.is_closing():
+                    held.resume_reading()
+
+    def _hold(self) -> asyncio.ReadTransport | None:
+        """The transport, which reads nothing now; None when it is at its end or held by somebody else."""
+        transport = self._transport
+        if transport is None or transport.is_closing() or not transport.is_reading():
+            return None
+        transport.pause_reading()
+        return transport
 
     def looked(self) -> None:
         self._looked_at = self._loop.time()

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Any, NoReturn
 from urllib.parse import unquote_to_bytes
 
@@ -61,7 +62,7 @@ class Answer:
         self._deadline = deadline
         self._idle = connection.idle_timeout
         self._now: Callable[[], float] = asyncio.get_running_loop().time
-        self.pace = Pace(http.end_of(response))
+        self.pace = Pace(http.end_of(response), http.transport_of(response))
 
     async def read(self) -> bytes:
         """Await the next bytes, `b""` at the end; raises `ServerTimeout` or `StreamCutOff`."""
@@ -123,20 +124,20 @@ async def open_answer(
     deadline = None if limit is None else asyncio.get_running_loop().time() + limit
     body = payload if payload is None or isinstance(payload, bytes) else _to_json(payload)
     connect = connection.connect_timeout
-    timeout = httpx.Timeout(connect=connect, pool=connect, read=connection.idle_timeout, write=connection.idle_timeout)
+    idle = connection.idle_timeout
+    timeout = {"connect": connect, "pool": connect, "read": idle, "write": idle}
     try:
-        client = http.client()
-        request = client.build_request(
-            method, url_of(connection, path), content=body, headers=headers_of(connection), timeout=timeout
+        send = partial(
+            http.send, method, url_of(connection, path), headers=headers_of(connection), content=body, timeout=timeout
         )
         began = asyncio.get_running_loop().time()
         async with asyncio.timeout_at(deadline):
             try:
-                response = await client.send(request, stream=True)
+                response = await send()
             except http.FAULTS as error:
                 if not http.was_closed_unasked(error) or asyncio.get_running_loop().time() > began + AT_ONCE:
                     raise
-                response = await client.send(request, stream=True)
+                response = await send()
     except http.FAULTS as error:
         raise_fault(connection, error, deadline)
     except ValueError:  # a header or address with characters that cannot be sent

@@ -13,7 +13,7 @@ import enum
 import functools
 import ssl
 import threading
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
@@ -42,6 +42,7 @@ class _Options:
 @dataclass(frozen=True, slots=True)
 class _Held:
     client: httpx.AsyncClient
+    transport: httpx.AsyncBaseTransport
     keeper: AsyncGenerator[httpx.AsyncClient, None]
 
 
@@ -89,10 +90,15 @@ def client() -> httpx.AsyncClient:
     Callers share it and must not close it. It closes itself when its loop shuts down.
     """
     loop = asyncio.get_running_loop()
+    return _of(loop).client
+
+
+def _of(loop: asyncio.AbstractEventLoop) -> _Held:
     held = _held.get(loop)
     if held is not None and not held.client.is_closed:
-        return held.client
-    made = _make_client()
+        return held
+    transport = _make_transport()
+    made = _make_client(transport)
     # A loop closes the async generators it has seen before it ends (`asyncio.run`, uvicorn, Celery's and pytest's
     # loops all do), which makes a started generator the only hook that may still await on that loop.
     keeper = _keep(loop, made)
@@ -102,8 +108,28 @@ def client() -> httpx.AsyncClient:
         # the values hold their loop alive, so an entry whose loop was closed abruptly must be dropped by hand
         for other in [other for other in _held if other.is_closed()]:
             del _held[other]
-        _held[loop] = _Held(made, keeper)
-    return made
+        _held[loop] = held = _Held(made, transport, keeper)
+    return held
+
+
+@functools.lru_cache(maxsize=256)
+def _url(text: str) -> httpx.URL:
+    return httpx.URL(text)
+
+
+async def send(
+    method: str, url: str, *, headers: Mapping[str, str], content: bytes | None, timeout: Mapping[str, float | None]
+) -> httpx.Response:
+    """Send a request over the running loop's connections and give the answer once its head is there.
+
+    What a client of httpx does besides (redirects, signing in, cookies, merging) is never wanted of a model server, and
+    costs as much again as the request itself. The caller closes the response.
+
+    :param timeout: seconds by `connect`, `pool`, `read` and `write`; None waits for ever
+    """
+    sent = {"Accept": "*/*", "User-Agent": _options.user_agent, **headers}
+    request = httpx.Request(method, _url(url), headers=sent, content=content, extensions={"timeout": timeout})
+    return await _of(asyncio.get_running_loop()).transport.handle_async_request(request)
 
 
 async def close_client() -> None:
@@ -122,7 +148,7 @@ async def _keep(loop: asyncio.AbstractEventLoop, held: httpx.AsyncClient) -> Asy
         await held.aclose()
 
 
-def _make_client() -> httpx.AsyncClient:
+def _make_transport() -> httpx.AsyncBaseTransport:
     options = _options
     context = _tls(options.ca_file, options.verify)
 
@@ -137,11 +163,15 @@ def _make_client() -> httpx.AsyncClient:
         )
         return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False)
 
+    return _Transport(verify=context, trust_env=False, client=session)
+
+
+def _make_client(transport: httpx.AsyncBaseTransport) -> httpx.AsyncClient:
     made = httpx.AsyncClient(
-        transport=_Transport(verify=context, trust_env=False, client=session),
+        transport=transport,
         follow_redirects=False,
         trust_env=False,
-        headers={"User-Agent": options.user_agent},
+        headers={"User-Agent": _options.user_agent},
         timeout=httpx.Timeout(60.0, connect=10.0, pool=10.0),
     )
     made.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
@@ -190,6 +220,13 @@ def end_of(response: httpx.Response) -> Callable[[Callable[[], None]], None] | N
     """A function that takes one to be called when all bytes of a body are at hand; None where nobody can tell."""
     raw = response.extensions.get("aiohttp_response")
     return raw.content.on_eof if isinstance(raw, aiohttp.ClientResponse) else None
+
+
+def transport_of(response: httpx.Response) -> asyncio.ReadTransport | None:
+    """What a body comes by while it comes; None where nobody can tell, or when all of it is here."""
+    raw = response.extensions.get("aiohttp_response")
+    connection = raw.connection if isinstance(raw, aiohttp.ClientResponse) else None
+    return connection.transport if connection is not None else None
 
 
 class Fault(enum.Enum):

@@ -7,9 +7,11 @@ import time
 from collections.abc import Callable
 
 import pytest
+from aiohttp.client_proto import ResponseHandler
 
 from inference.providers import pace as module
 from inference.providers.base import ChatRequest, ConnectionInfo
+from inference.providers.errors import ProviderError
 from inference.providers.events import Finished, TextDelta
 from inference.providers.openai import OpenAIProvider
 from inference.providers.pace import Pace, gap
@@ -94,3 +96,47 @@ async def test_a_rest_can_be_cancelled_and_is_as_long_as_it_should_be(monkeypatc
     resting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await resting
+
+
+@pytest.mark.parametrize("is_cut", [False, True])
+async def test_with_many_answers_the_bytes_wait_in_the_kernel(monkeypatch: pytest.MonkeyPatch, is_cut: bool) -> None:
+    """No token wakes the process for itself; what came before the server died is not lost with it."""
+    monkeypatch.setattr(module, "MANY", 1)
+    monkeypatch.setattr(module, "SHORTEST", 0.3)
+    monkeypatch.setattr(module, "LONGEST", 0.3)
+    first, woken = asyncio.Event(), list[int]()
+    received = ResponseHandler.data_received
+
+    def noted(protocol: ResponseHandler, data: bytes) -> None:
+        if data:
+            woken.append(len(data))
+        received(protocol, data)
+
+    monkeypatch.setattr(ResponseHandler, "data_received", noted)
+
+    async def answer(writer: asyncio.StreamWriter) -> None:
+        writer.write(token("a"))
+        await asyncio.wait_for(first.wait(), 20)
+        for text in "bcdefgh":
+            writer.write(token(text))
+            await writer.drain()
+            await asyncio.sleep(0.01)
+        if not is_cut:
+            writer.write(chunk(b"data: [DONE]\n\n") + b"0\r\n\r\n")
+        await writer.drain()
+
+    server, connection = await serve(answer)
+    texts, fault = [], None
+    async with server, asyncio.timeout(30):
+        try:
+            async for event in OpenAIProvider().stream_chat(
+                connection, ChatRequest("m", [{"role": "user", "content": "?"}])
+            ):
+                if isinstance(event, TextDelta):
+                    texts.append(event.text)
+                    first.set()
+        except ProviderError as error:
+            fault = error
+    assert "".join(texts) == "abcdefgh"
+    assert len(woken) <= 5, "the head, the first word, and the rest in one or two pieces"
+    assert (fault is not None) == is_cut
