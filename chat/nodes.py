@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from channels.layers import get_channel_layer
 
+from chat import news
 from owui.lib.aio import end
 from owui.lib.bus import BROKER_ERRORS, publish, publish_sync
 from rbac.watch import watch
@@ -47,6 +48,8 @@ class Nodes:
         self._tasks: list[asyncio.Task[None]] = []
         self._heard_at = 0.0
         self._told: set[asyncio.Task[None]] = set()
+        self._news = news.Gathered()
+        self.on(news.GATHERED, self._spread)
 
     def on(self, kind: str, handler: Callable[[Message], None]) -> None:
         """Registers a process-wide handler for one kind of message."""
@@ -80,12 +83,16 @@ class Nodes:
         ]
 
     async def stop(self) -> None:
+        self._news.take()  # the timer that would tell it goes with the loop
         await end(self._tasks)
         self._tasks = []
         self._loop = None
 
     async def announce(self, message: Message) -> None:
-        """Tells this process at once and the others through the broker."""
+        """Tells this process at once and the others through the broker. News of pages are gathered for a moment."""
+        if message["kind"] == news.KIND and self._loop is not None:
+            self._gather(message)
+            return
         self._dispatch(message)
         await publish(GROUP, {**message, "type": "node.message", "kind": message["kind"], "origin": self.id})
 
@@ -96,8 +103,31 @@ class Nodes:
     def announce_sync(self, message: Message) -> None:
         """The same from a thread or a worker."""
         if self._loop is not None:
+            if message["kind"] == news.KIND:
+                self._loop.call_soon_threadsafe(self._gather, message)
+                return
             self._loop.call_soon_threadsafe(self._dispatch, message)
         publish_sync(GROUP, {**message, "type": "node.message", "kind": message["kind"], "origin": self.id})
+
+    def _gather(self, message: Message) -> None:
+        if not self._news and self._loop is not None:
+            self._loop.call_later(news.EVERY, self._tell_news)
+        self._news.add(message["user_ids"], message["ops"])
+
+    def _tell_news(self) -> None:
+        if not self._news:
+            return
+        message = {"kind": news.GATHERED, "user_ids": [], "news": dict(self._news.take())}
+        self._spread(message)
+        self._tell(self._publish(message))
+
+    async def _publish(self, message: Message) -> None:
+        await publish(GROUP, {**message, "type": "node.message", "origin": self.id})
+
+    def _spread(self, message: Message) -> None:
+        for person, ops in message["news"].items():
+            if person in self._listeners:
+                self._dispatch(news.of_person(person, ops))
 
     def _hear(self, message: Message) -> None:
         """What another process says; one bad message must not end the subscription."""

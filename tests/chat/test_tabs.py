@@ -116,11 +116,14 @@ async def test_what_one_tab_does_the_others_are_told(process: Any, alice: Any, b
     token = await in_thread(token_for)(alice)
     page = browser(token)
     async with opened(token) as tab, opened(await in_thread(token_for)(bob)) as stranger:
+        waiting: list[Any] = []
 
-        async def told() -> list[Any]:
-            while (found := await frame(tab)).get("type") != "chat":
-                pass
-            return found["ops"][0]  # type: ignore[no-any-return]
+        async def told() -> Any:
+            while not waiting:
+                found = await frame(tab)
+                if found.get("type") == "chat":
+                    waiting.extend(found["ops"])
+            return waiting.pop(0)
 
         await page.post("/c/new/messages", {"text": "Hello [[n=2]]", "model": "fake-small"})
         chat = await in_thread(Chat.objects.get)()
