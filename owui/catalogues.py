@@ -119,7 +119,7 @@ def merged(locale: str, source: Catalog) -> Catalog:
 
 
 def _key(message: Message) -> str:
-    return message.id[0] if isinstance(message.id, (list, tuple)) else message.id
+    return str(message.id[0] if isinstance(message.id, (list, tuple)) else message.id)
 
 
 def _is_whole(former: Message, message: Message) -> bool:
