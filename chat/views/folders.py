@@ -15,7 +15,7 @@ from accounts.web import go, me, signed_in
 from chat import folder_tree, folders, rendering, selectors, services
 from chat.forms import FolderForm
 from chat.models import Chat, Folder
-from chat.reading import mark_all_read
+from chat.reading import UNREAD, is_running, mark_all_read, state_of
 from chat.views.search import shown_list
 from knowledge.models import KnowledgeBase
 from owui.lib.errors import UserError
@@ -45,9 +45,11 @@ def folder_page(request: HttpRequest, folder_id: uuid.UUID) -> HttpResponse:
     folder = _readable(request, folder_id)
     chats: Any = Chat.objects.readable_by(user).filter(folder=folder, archived=False)
     last = selectors.place_of(request.GET.get("after", ""))
-    rows = list(
-        selectors.beyond(chats, last).values("id", "title", "updated_at", "owner_id", "owner__name")[: PAGE + 1]
-    )
+    shown = ("id", "title", "updated_at", "read_at", "owner_id", "owner__name", "running")
+    rows = list(selectors.beyond(chats, last).annotate(running=is_running()).values(*shown)[: PAGE + 1])
+    for row in rows:
+        state = state_of(row)
+        row["state"] = "" if state == UNREAD and row["owner_id"] != user.pk else state
     next_url = f"{request.path}?after={selectors.place_text(rows[PAGE - 1])}" if len(rows) > PAGE else ""
     context = {"row_list": rows[:PAGE], "next_url": next_url, "is_further": last is not None, "folder": folder}
     if last is not None:
@@ -59,6 +61,7 @@ def folder_page(request: HttpRequest, folder_id: uuid.UUID) -> HttpResponse:
         "above": above,
         "may_write": Folder.objects.writable_by(user).filter(pk=folder.pk).exists(),
         "is_own": folder.owner_id == user.pk,
+        **folder_tree.look_of(folder.meta),
         "prompt": str((folder.data or {}).get("system_prompt") or ""),
         "knowledge_list": [item for item in _items(folder) if item.get("type") == "collection"],
         "sidebar": selectors.sidebar_of(user, folder=folder.pk),

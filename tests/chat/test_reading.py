@@ -90,6 +90,9 @@ def test_folders_count_what_is_new_in_them(alice: Any, bob: Any, share: Any, pag
     Chat.objects.create(owner=alice, title="Old", folder=folder)
     html = page.get("/c/search").content.decode()
     assert "2 chats are new" in html, "bob's are bob's to read"
+    assert (
+        page.get(f"/folders/{folder.pk}").content.decode().count('class="chat-state unread"') == 2 + 1
+    )  # and a template
     folder.is_expanded = True
     folder.save()
     html = page.get("/c/search").content.decode()
