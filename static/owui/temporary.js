@@ -72,7 +72,8 @@
       else owui.toast("toast-unreachable");
     } finally {
       coming = null;
-      if (text) said.push({ role: "assistant", content: text, model: body.get("model") });
+      // Stopped before its first word it is an answer all the same: what is saved is what is shown.
+      if (said.at(-1)?.role === "user") said.push({ role: "assistant", content: text, model: body.get("model") });
       if (save) save.hidden = !said.length;
       area.dispatchEvent(new Event("input", { bubbles: true }));
       area.focus({ preventScroll: true });

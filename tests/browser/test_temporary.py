@@ -29,6 +29,7 @@ def test_nothing_is_stored_until_it_is_saved(browsing: Browsing, tess: Person) -
     expect(answer(page)).to_contain_text("t6")
     expect(page).to_have_url(re.compile("temporary-chat=true"))
     ask(page, "Slowly [[n=200 tps=20]]")
+    expect(page.locator(".message")).to_have_count(4)
     expect(answer(page)).to_contain_text("t3 ")
     page.get_by_role("button", name="Stop the answer").click()
     expect(page.get_by_text("You stopped this answer.")).to_be_visible()
@@ -39,6 +40,7 @@ def test_nothing_is_stored_until_it_is_saved(browsing: Browsing, tess: Person) -
     page.get_by_role("button", name="Save this chat").click()
     expect(page).to_have_url(re.compile("/c/[0-9a-f-]{36}$"))
     expect(page.locator(".message")).to_have_count(4)
+    expect(answer(page)).to_contain_text("t3 ")  # what had come of the stopped one
     assert len(call(site, "/api/v1/chats/", token=tess.token)) == 1
     ask(page, "And on [[n=2]]")
     expect(page.locator(".message")).to_have_count(6)

@@ -214,3 +214,21 @@ def test_a_chat_shows_its_pictures_again(client_for: Callable[..., Any], alice: 
     end(started)
     html = client_for(alice).get(f"/c/{started.chat.pk}").content.decode()
     assert 'alt="a &lt;b&gt;.png"' in html and PIXEL not in html
+
+
+# --------------------------------------------------------------------------------------------------------------- models
+@live
+def test_models_are_told_apart_by_where_they_run(
+    client_for: Callable[..., Any], people: Any, small: Any, server: Any, share: Callable[..., None], set_config: Any
+) -> None:
+    own = client_for(people.alice).get("/").content.decode()
+    assert 'data-place="external"' in own and 'name="model-place"' not in own, "no choice where there is none"
+    set_config("openai.api_base_urls", [server.openai_url, server.openai_url])
+    set_config("openai.api_configs", {"1": {"prefix_id": "house", "connection_type": "local"}})
+    share(AIModel.objects.create(model_id="house.fake-small", name="House"), "*")
+    own = client_for(people.alice).get("/").content.decode()
+    assert all(f'data-place="{place}"' in own for place in ("local", "external")) and 'name="model-place"' in own
+    # Only administrators may pull what nobody offers yet.
+    assert 'id="model-pull"' not in own and 'id="model-pull"' in client_for(people.dana).get("/").content.decode()
+    set_config("ollama.enable", False)
+    assert 'id="model-pull"' not in client_for(people.dana).get("/").content.decode()
