@@ -64,6 +64,12 @@ TOGGLES = (
         gettext_lazy("Follow the answer while it is written"),
         default=True,
     ),
+    Toggle(
+        "detectArtifacts",
+        gettext_lazy("Open pages and drawings beside the chat"),
+        gettext_lazy("When an answer that holds one is written; the Preview button is there either way."),
+        default=True,
+    ),
     Toggle("title.auto", gettext_lazy("Give my chats a title after the first answer"), default=True),
     Toggle("autoTags", gettext_lazy("Give my chats tags"), default=True),
     Toggle("autoFollowUps", gettext_lazy("Suggest questions that could follow"), default=True),

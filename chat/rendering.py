@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.template.loader import render_to_string
-from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from accounts.models import User
 from accounts.preferences import interface_of
@@ -17,12 +17,13 @@ from chat.engine.events import FINISH, SOURCES, STATUS, TEXT, Logged, Numbered, 
 from chat.history import attached_views
 from chat.models import Citation, Message, State
 from chat.pictures import is_picture
+from chat.prose import answer_html, labels, safe
 from chat.selectors import Branch
 from chat.services import may_rate
 from chat.several import grouped
 from chat.tree import children_of, versions_of
 from owui.lib.languages import number
-from owui.lib.markdown import Fold, IncrementalRenderer, render, render_code, render_plain, split
+from owui.lib.markdown import IncrementalRenderer, render, render_plain
 from rbac.permissions import is_bound, may
 from rbac.sharing import Person
 
@@ -82,11 +83,6 @@ def _wishes(user: Person) -> dict[str, bool]:
     return {name: chosen.get(key) is True for name, key in names.items()}
 
 
-def _safe(html: str) -> SafeString:
-    # Only what owui.lib.markdown returns comes here; it has been through the sanitiser.
-    return mark_safe(html)  # noqa: S308
-
-
 def message_view(
     message: Message,
     *,
@@ -122,13 +118,13 @@ def message_view(
     }
     view["is_edited"] = "edited_at" in message.meta
     if message.author == "user":
-        return view | {"html": _safe(render_plain(message.content))}
+        return view | {"html": safe(render_plain(message.content, labels=labels()))}
     if running is not None:
         transcript, seq = running
         body = _Body(source_count(transcript.sources), message.content[:prefix_length] + transcript.text)
         view |= {
-            "html": _safe("".join(body.blocks)),
-            "tail_html": _safe(body.tail),
+            "html": safe("".join(body.blocks)),
+            "tail_html": safe(body.tail),
             "sequence": seq,
             "turn_id": turn_id,
         }
@@ -136,30 +132,13 @@ def message_view(
     count = max((c.number for c in citations), default=0)
     view |= {"html": answer_html(message.content, count), "tail_html": ""}
     view |= extras(message.status_history, message.reasoning) | {"source_list": source_list(citations)}
+    view["reasoning_label"] = _thought_for(message.usage)
     searched = any(s.get("action") == "knowledge_search" for s in message.status_history or [])
     view["usage_text"] = usage_text(message.usage)
     view["rating"] = (message.meta.get("annotation") or {}).get("rating")
     view["summary"] = message.meta.get("summary") or ""
     view["follow_up_list"] = message.meta.get("follow_ups") or []
     return view | {"no_evidence": searched and not citations and message.state == State.DONE}
-
-
-def answer_html(content: str, citations: int = 0) -> SafeString:
-    """A stored answer. Chats that were imported may hold folds inside it."""
-    parts = split(content)
-    if len(parts) == 1 and isinstance(parts[0], str):
-        return _safe(render(content, citations=citations))
-    return _safe("".join(_fold(p) if isinstance(p, Fold) else render(p, citations=citations) for p in parts))
-
-
-def _fold(fold: Fold) -> str:
-    view: dict[str, Any] = {"kind": fold.kind, "summary": fold.summary, "name": fold.name, "seconds": fold.seconds}
-    view["html"] = _safe(render(fold.text)) if fold.text else ""
-    view |= {
-        f"{name}_html": _safe(render_code(value, "json" if value[0] in "{[" else ""))
-        for name, value in fold.values.items()
-    }
-    return render_to_string("chat/_stored_fold.html", {"fold": view})
 
 
 def usage_text(usage: dict[str, Any] | None) -> str:
@@ -178,11 +157,20 @@ def usage_text(usage: dict[str, Any] | None) -> str:
     return ", ".join(parts)
 
 
+def _thought_for(usage: dict[str, Any] | None) -> str:
+    taken = (usage or {}).get("reasoning_ms")
+    if not isinstance(taken, int):
+        return ""
+    seconds = max(1, round(taken / 1000))
+    text = ngettext("Thought for %(seconds)s second", "Thought for %(seconds)s seconds", seconds)
+    return text % {"seconds": seconds}
+
+
 class _Body:
     """Finished blocks and the open tail of a text."""
 
     def __init__(self, citations: int, text: str = "") -> None:
-        self.renderer = IncrementalRenderer(citations)
+        self.renderer = IncrementalRenderer(citations, labels=labels())
         self.blocks: list[str] = []
         #: what the last piece put at the end of the tail, where nothing else changed
         self.grown: str | None = None
@@ -204,7 +192,7 @@ class _Body:
 def extras(statuses: list[dict[str, Any]] | None, reasoning: str) -> dict[str, Any]:
     """Status lines and thoughts."""
     texts = [str(s.get("description", "")) for s in statuses or [] if s.get("description")]
-    return {"status_list": texts, "reasoning_html": _safe(render(reasoning)) if reasoning else ""}
+    return {"status_list": texts, "reasoning_html": safe(render(reasoning, labels=labels())) if reasoning else ""}
 
 
 def source_count(sources: list[dict[str, Any]]) -> int:

@@ -118,6 +118,8 @@ async def run_turn(plan: TurnPlan) -> AsyncGenerator[Event, None]:
                     empty = False
                     meter.token()
                     for part in deltas.feed(event):
+                        if isinstance(part, ReasoningDelta):
+                            meter.thinking()
                         yield part
                 elif isinstance(event, Usage):
                     window.counted(event.prompt_tokens)

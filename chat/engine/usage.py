@@ -21,6 +21,11 @@ class Meter:
     digest: str = ""
     started: float = field(default_factory=time.perf_counter)
     first: float = 0.0
+    thought: float = 0.0
+
+    def thinking(self) -> None:
+        """More of what the model thinks aloud came."""
+        self.thought = time.perf_counter()
 
     def token(self) -> None:
         """Something of the answer came."""
@@ -34,6 +39,8 @@ class Meter:
             more["first_token_ms"] = round((self.first - self.started) * 1000)
             if speed := _speed(usage, time.perf_counter() - self.first):
                 more["tokens_per_second"] = round(speed, 2)
+        if self.thought and self.first:
+            more["reasoning_ms"] = round((self.thought - self.first) * 1000)
         if self.digest:
             more["model_digest"] = self.digest
         return replace(usage, raw={**usage.raw, **more})

@@ -14,6 +14,8 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import MARKS, Browsing, Person, account, answer, ask, call, wait_finished
 from tests.browser.test_ask import RICH
 from tests.browser.test_knowledge import new_base
+from tests.browser.test_rendering import FOLDS, MERMAID, PAGE, TABLE, keep_chat
+from tests.browser.test_rendering import RICH as MARKED
 
 pytestmark = MARKS
 
@@ -81,6 +83,74 @@ def test_axe_finds_nothing(
     expect(page.get_by_role("dialog")).to_be_visible()
     found += faults(page)
     assert found == []
+
+
+@pytest.fixture(scope="module")
+def more(site: Any, dana: Person, pages: dict[str, str]) -> dict[str, str]:
+    """A folder with a chat, a chat with a page in it, and a shared one."""
+    folder = call(site, "/api/v1/folders/", {"name": "Trials"}, dana.token)
+    drawn = f"{RICH}\n\n{MARKED}\n\n{TABLE}\n\n{MERMAID}"
+    path = keep_chat(site, dana, ("Draw", drawn), ("A page", PAGE), ("Old", FOLDS))
+    call(site, f"/api/v1/chats{path.removeprefix('/c')}/folder", {"folder_id": folder["id"]}, dana.token)
+    shared = call(site, f"/api/v1/chats{path.removeprefix('/c')}/share", {}, dana.token)
+    archived = keep_chat(site, dana, ("Old", "Long ago"), title="Archived")
+    call(site, f"/api/v1/chats{archived.removeprefix('/c')}/archive", {}, dana.token)
+    return {"folder": f"/folders/{folder['id']}", "rich": path, "shared": f"/s/{shared['share_id']}"}
+
+
+def opened(page: Page, button: Any) -> None:
+    """What floats above the page or stands beside it, after its button."""
+    button.click()
+    expect(page.locator("dialog[open], [popover]:popover-open, #panel > *").first).to_be_visible()
+    page.wait_for_timeout(300)  # what it asks for itself
+
+
+@pytest.mark.parametrize(
+    ("size", "look"),
+    [(DESK, "light"), (DESK, "dark"), (PHONE, "light"), (PHONE, "dark")],
+    ids=["desk-light", "desk-dark", "phone-light", "phone-dark"],
+)
+def test_axe_finds_nothing_in_what_opens(
+    browsing: Browsing, dana: Person, more: dict[str, str], size: dict[str, Any], look: Any
+) -> None:
+    browsing.allow("40[34]|Content Security Policy|Refused to|Blocked a frame|sandboxed")
+    page = browsing.open(dana, **size, color_scheme=look, reduced_motion="reduce")
+    found: list[str] = []
+
+    def look_at(path: str, *buttons: Any) -> None:
+        for button in (None, *buttons):
+            page.goto(browsing.site.url + path)
+            if button is not None:
+                opened(page, button(page))
+            found.extend(faults(page))
+
+    def named(name: str, kind: str = "button") -> Any:
+        return lambda page: page.get_by_role(kind, name=name, exact=True).first
+
+    def place(selector: str) -> Any:
+        return lambda page: page.locator(selector).first
+
+    look_at("/", place("#models [data-model-open]"), place("[data-controls]"))
+    look_at(more["rich"], named("Preview"), place("img[data-zoomable]"), place('[hx-target="#message-menu"]'))
+    for path in (more["folder"], more["shared"], "/offline", "/workspace/groups/new"):
+        look_at(path)
+    for address in ("/c/find", "/c/archived", "/c/import", f"{more['rich']}/share", f"{more['rich']}/tags"):
+        page.goto(browsing.site.url + "/")
+        page.evaluate("(url) => htmx.ajax('GET', url, '#dialogs')", address)
+        expect(page.locator("dialog[open]")).to_be_visible()
+        found.extend(faults(page))
+    page.goto(browsing.site.url + "/settings")
+    for tab in page.locator("main a[href^='/settings'], main a[href^='#']").all():
+        look_at(str(tab.get_attribute("href")) if str(tab.get_attribute("href"))[0] == "/" else "/settings")
+    page.goto(browsing.site.url + "/admin/")
+    addresses = page.locator("main a[href^='/admin/'], #content a[href^='/admin/']").evaluate_all(
+        "(links) => [...new Set(links.map((link) => link.getAttribute('href')))]"
+    )
+    share = [(DESK, "light"), (DESK, "dark"), (PHONE, "light"), (PHONE, "dark")].index((size, look))
+    for address in addresses[share % 2 :: 2]:  # each of them in light or dark, on a desk and on a phone
+        if "logout" not in address:
+            look_at(address)
+    assert sorted(set(found)) == []
 
 
 def test_axe_finds_nothing_on_the_waiting_page(browsing: Browsing, dana: Person) -> None:

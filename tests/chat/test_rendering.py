@@ -7,6 +7,7 @@ import uuid
 from typing import Any
 
 import pytest
+from django.utils import translation
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -223,3 +224,30 @@ def test_number_of_statements_does_not_grow_with_the_chat(alice: Any, django_ass
         branch = selectors.load_branch(started.chat, reader=alice)
         rendering.branch_views(branch.messages, branch.everything, branch.citations, branch.running)
     assert len(branch.messages) == 40
+
+
+def test_what_a_text_refers_to_may_stand_behind_a_fold() -> None:
+    fold = '<details type="reasoning" duration="4">\n<summary>x</summary>\n> hm\n</details>'
+    html = rendering.answer_html(
+        f"It boils[^1] at [100][r].\n\n{fold}\nAll of it.\n\n[^1]: Water.\n\n[r]: https://example.org\n"
+    )
+    assert "Water." in html and 'href="https://example.org"' in html and "[^1]" not in html
+    assert html.index("It boils") < html.index("Thought for 4 seconds") < html.index("All of it.")
+    assert rendering.answer_html(fold).count("<details") == 1
+
+
+def test_an_answer_says_how_long_was_thought(alice: Any) -> None:
+    started = ask(alice)
+    message = started.message
+    message.reasoning, message.usage = "Let me see.", {"reasoning_ms": 4400}
+    assert rendering.message_view(message)["reasoning_label"] == "Thought for 4 seconds"
+    message.usage = {"reasoning_ms": 300}
+    assert rendering.message_view(message)["reasoning_label"] == "Thought for 1 second"
+
+
+def test_the_renderers_own_words_are_in_the_readers_language() -> None:
+    text = "```python\nx\n```"
+    with translation.override("de"):
+        assert ">Kopieren</button>" in rendering.answer_html(text)
+        assert ">Kopieren</button>" in rendering.extras(None, text)["reasoning_html"]
+    assert ">Copy</button>" in rendering.answer_html(text)
