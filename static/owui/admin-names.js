@@ -1,4 +1,4 @@
-// What Django's own widgets leave without a name: the boxes of its searching selects, and an empty heading of its tables.
+// What Django's own widgets leave without a name: the boxes of its searching selects, its search, and an empty heading of its tables.
 (() => {
   function name(root) {
     for (const select of root.querySelectorAll("select.admin-autocomplete, select.select2-hidden-accessible")) {
@@ -13,6 +13,8 @@
         part.setAttribute("aria-label", text);
       }
     }
+    const search = root.querySelector("#searchbar");
+    search?.setAttribute("aria-label", search.form.querySelector("[type=submit]").value);
     for (const cell of root.querySelectorAll("th.original:empty")) {
       const plain = document.createElement("td");
       plain.className = cell.className;
@@ -20,6 +22,9 @@
     }
   }
 
-  addEventListener("load", () => name(document));
-  document.addEventListener("formset:added", ({ target }) => setTimeout(() => name(target)));
+  // Whenever they are made: with the page, or with a row that is added.
+  name(document);
+  new MutationObserver((records) => {
+    if (records.some(({ addedNodes }) => [...addedNodes].some((node) => node.matches?.(".select2, tr, tr *")))) name(document);
+  }).observe(document.body, { childList: true, subtree: true });
 })();
