@@ -1,0 +1,34 @@
+"""The installed application without a network: a page that says so, and nothing of a person left in the browser."""
+
+from __future__ import annotations
+
+from playwright.sync_api import expect
+
+from tests.browser.conftest import MARKS, Browsing, Person, ask, wait_finished
+
+pytestmark = MARKS
+KEPT = """async () => {
+  const caches_ = await Promise.all((await caches.keys()).map((name) => caches.open(name)));
+  return (await Promise.all(caches_.map((cache) => cache.keys()))).flat().map(({ url }) => new URL(url).pathname);
+}"""
+
+
+def test_a_page_says_that_the_server_is_away_and_comes_back(browsing: Browsing, alice: Person) -> None:
+    browsing.allow("WebSocket|ERR_INTERNET_DISCONNECTED|Failed to load")
+    context = browsing.window(alice, service_workers="allow")
+    page = context.new_page()
+    page.goto(browsing.site.url)
+    ask(page, "Something private [[n=3]]")
+    wait_finished(page)
+    page.evaluate("() => navigator.serviceWorker.ready.then(() => true)")
+    page.reload()
+    kept = page.evaluate(KEPT)
+    assert "/offline" in kept and all(path == "/offline" or path.startswith("/static/owui/") for path in kept)
+    address = page.url
+    context.set_offline(True)
+    page.reload(wait_until="domcontentloaded")
+    expect(page.get_by_role("heading", name="The server cannot be reached")).to_be_visible()
+    assert page.url == address
+    expect(page.get_by_role("link", name="Try again")).to_be_visible()
+    context.set_offline(False)  # and without anybody's doing
+    expect(page.locator(".message.user")).to_contain_text("Something private")
