@@ -1,10 +1,11 @@
-"""The installed application without a network: a page that says so, and nothing of a person left in the browser."""
+"""The installed application: a finger moves the sidebar; without a network a page says so and keeps nothing private."""
 
 from __future__ import annotations
 
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import MARKS, Browsing, Person, ask, wait_finished
+from tests.browser.test_accessible import PHONE
 
 pytestmark = MARKS
 KEPT = """async () => {
@@ -32,3 +33,24 @@ def test_a_page_says_that_the_server_is_away_and_comes_back(browsing: Browsing, 
     expect(page.get_by_role("link", name="Try again")).to_be_visible()
     context.set_offline(False)  # and without anybody's doing
     expect(page.locator(".message.user")).to_contain_text("Something private")
+
+
+def drag(page: Page, start: int, end: int) -> None:
+    """A finger that goes from one place to another, at half height."""
+    session = page.context.new_cdp_session(page)
+    for kind, x in (("touchStart", start), ("touchMove", (start + end) // 2), ("touchMove", end), ("touchEnd", end)):
+        points = [] if kind == "touchEnd" else [{"x": x, "y": 400}]
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+
+def test_a_finger_opens_and_closes_the_sidebar(browsing: Browsing, alice: Person) -> None:
+    page = browsing.open(alice, **PHONE, reduced_motion="reduce")
+    page.wait_for_load_state()
+    sidebar = page.locator("#sidebar .brand")
+    expect(sidebar).not_to_be_in_viewport()
+    drag(page, 150, 330)  # not from the edge
+    expect(sidebar).not_to_be_in_viewport()
+    drag(page, 8, 220)
+    expect(sidebar).to_be_in_viewport()
+    drag(page, 220, 20)
+    expect(sidebar).not_to_be_in_viewport()
