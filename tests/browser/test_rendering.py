@@ -101,6 +101,7 @@ def test_a_table_leaves_the_page(visit: Visit, site: BrowserSite, alice: Person)
         "| 42 | 7.5 | =SUM(A1) |",
     ]
     page.get_by_role("button", name="Copy cells").click()
+    expect(page.locator("[data-table=tsv]")).to_have_text("Copied")
     assert page.evaluate("() => navigator.clipboard.readText()").splitlines()[1] == "41\t-7.0\ta | b"
     with page.expect_download() as download:
         page.get_by_role("button", name="Download CSV").click()
