@@ -31,7 +31,7 @@ from inference.models import AIModel, Skill
 from inference.variables import UNKNOWN, values_for
 from knowledge.config import RagConfig
 from knowledge.models import Document, DocumentState, KnowledgeBase
-from owui.config.sections import UiConfig
+from owui.config.sections import SUGGESTIONS, UiConfig
 from owui.lib.errors import Missing
 from rbac.permissions import is_bound, may
 from rbac.shortcuts import get_readable
@@ -156,7 +156,9 @@ def suggestions_for(user: Any, model_id: str) -> list[dict[str, str]]:
 def _suggestion(item: dict[str, Any]) -> dict[str, str]:
     text, title = str(item["content"]), item.get("title") or item["content"]
     first, *rest = title if isinstance(title, list) else [title]
-    return {"title": str(first), "subtitle": str(rest[0]) if rest else "", "text": text}
+    found = {"title": str(first), "subtitle": str(rest[0]) if rest else "", "text": text}
+    # Our own suggestions are said in the reader's language; those that somebody wrote stay as they were written.
+    return {key: _(value) for key, value in found.items()} if item in SUGGESTIONS else found
 
 
 # -------------------------------------------------------------------------------------------------------- what there is

@@ -5,19 +5,27 @@ from __future__ import annotations
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext_noop
 
 from owui.config.registry import Section, setting
 
-_SUGGESTIONS = [
-    {"title": ["Summarise", "a text I paste"], "content": "Summarise the following text in five points:\n\n"},
+#: Marked only: kept and handed to programs in English, shown in the reader's language.
+SUGGESTIONS = [
     {
-        "title": ["Draft a message", "to a colleague"],
-        "content": "Draft a short, friendly message to a colleague about: ",
+        "title": [gettext_noop("Summarise"), gettext_noop("a text I paste")],
+        "content": gettext_noop("Summarise the following text in five points:\n\n"),
     },
-    {"title": ["Explain", "a term to a newcomer"], "content": "Explain to someone new in our field what this means: "},
     {
-        "title": ["Find weak spots", "in my plan"],
-        "content": "Here is my plan. Which weak spots do you see, and why?\n\n",
+        "title": [gettext_noop("Draft a message"), gettext_noop("to a colleague")],
+        "content": gettext_noop("Draft a short, friendly message to a colleague about: "),
+    },
+    {
+        "title": [gettext_noop("Explain"), gettext_noop("a term to a newcomer")],
+        "content": gettext_noop("Explain to someone new in our field what this means: "),
+    },
+    {
+        "title": [gettext_noop("Find weak spots"), gettext_noop("in my plan")],
+        "content": gettext_noop("Here is my plan. Which weak spots do you see, and why?\n\n"),
     },
 ]
 
@@ -56,8 +64,8 @@ class UiConfig(Section, prefix="ui", label=_("Interface and features")):
         {}, env="DEFAULT_MODEL_PARAMS", label=_("Parameters of new models"), help=_("JSON, such as temperature.")
     )
     default_prompt_suggestions: list[dict[str, Any]] = setting(
-        _SUGGESTIONS,
-        env="DEFAULT_PROMPT_SUGGESTIONS",
+        SUGGESTIONS,
+        env="DEFAULT_PROMPTSUGGESTIONS",
         label=_("Prompt suggestions"),
         help=_('Shown in an empty chat: [{"title": ["first line", "second line"], "content": "the prompt"}]'),
     )

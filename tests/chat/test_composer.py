@@ -232,3 +232,15 @@ def test_models_are_told_apart_by_where_they_run(
     assert 'id="model-pull"' not in own and 'id="model-pull"' in client_for(people.dana).get("/").content.decode()
     set_config("ollama.enable", False)
     assert 'id="model-pull"' not in client_for(people.dana).get("/").content.decode()
+
+
+@pytest.mark.django_db
+def test_our_own_suggestions_are_said_in_the_readers_language() -> None:
+    from django.utils.translation import override
+
+    from chat.views.composer import _suggestion
+    from owui.config.sections import SUGGESTIONS
+
+    with override("de"):
+        assert _suggestion(SUGGESTIONS[0])["title"] == "Zusammenfassen"
+        assert _suggestion({"title": ["Explain"], "content": "Mine"})["title"] == "Explain"
