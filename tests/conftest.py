@@ -40,12 +40,11 @@ def _clean_start(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
     }
     environment_defaults.cache_clear()
     cache.clear()
-    store._invalidate()
-    store._from_env.clear()
+    # Also that settings were written: the transaction that did it was rolled back with its test.
+    store.clear_cache()
     yield
     environment_defaults.cache_clear()
-    store._invalidate()
-    store._from_env.clear()
+    store.clear_cache()
 
 
 @pytest.fixture(scope="session")

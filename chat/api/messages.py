@@ -83,4 +83,6 @@ def _in_chat(user: Any, chat_id: uuid.UUID, message_id: uuid.UUID) -> None:
 
 
 def _json(chat: Chat, reader: Any) -> dict[str, Any]:
-    return chat_json(chat, list(Message.objects.filter(chat=chat).order_by("created_at")), reader=reader)
+    return chat_json(
+        chat, list(Message.objects.readable_by(reader).filter(chat=chat).order_by("created_at")), reader=reader
+    )

@@ -282,7 +282,7 @@ def test_every_page_that_changes_something_of_oneself_is_shut_for_keys(
     assert len(found) > 10
     # The picture and the name, which REST lets a key change as well, and how the pages look.
     assert {path for path, answers in found.items() if not answers <= {403, 405}} == {
-        "settings", "settings/theme", "settings/interface", "settings/keyboard",
+        "settings", "settings/theme", "settings/interface", "settings/keyboard", "settings/language",
     }  # fmt: skip
 
 

@@ -26,6 +26,8 @@ PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "has_touch":
 
 def faults(page: Page) -> list[str]:
     """What axe finds, one line a fault, and whether the page is wider than its window."""
+    # What fades in while axe looks has too little contrast for a moment.
+    page.emulate_media(reduced_motion="reduce")
     found = Axe().run(page).response["violations"]
     lines = [f"{page.url} {v['id']}: {node['html'][:160]} {node['target']}" for v in found for node in v["nodes"]]
     # Not `evaluate(text)`: the pages refuse eval.

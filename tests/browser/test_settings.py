@@ -86,7 +86,7 @@ def test_an_administrator_tries_a_model_in_the_playground(browsing: Browsing, da
     page.get_by_label("Model").select_option("fake-small")
     page.get_by_role("listitem").get_by_label("Text").last.fill("Say hello [[n=5]]")
     page.locator("summary", has_text="Parameters").click()
-    page.get_by_label("Temperature").fill("0.3")
+    page.get_by_role("spinbutton", name="Temperature").fill("0.3")
     page.get_by_role("button", name="Run").click()
     expect(page.locator("#playground-answer")).to_contain_text("t5")
     expect(page.locator("#playground-sent")).to_contain_text('"temperature": 0.3')
