@@ -269,7 +269,7 @@ def origin_of(url: str) -> list[str]:
     return [f"{parts.scheme}://{parts.netloc}"] if parts.netloc else []
 
 
-def database(url: str, pool_size: int, pool_timeout: int, is_preparing: bool = True) -> dict[str, object]:
+def database(url: str, pool_size: int, pool_timeout: int) -> dict[str, object]:
     """Django's DATABASES entry for a PostgreSQL URL; `?host=/dir` in the query names a unix socket."""
     parts = urlsplit(url)
     if parts.scheme.split("+")[0] not in ("postgres", "postgresql"):
@@ -277,8 +277,6 @@ def database(url: str, pool_size: int, pool_timeout: int, is_preparing: bool = T
     query = dict(parse_qsl(parts.query))
     options: dict[str, object] = {k: v for k, v in query.items() if k not in ("host", "port", "schema")}
     options["pool"] = {"min_size": 1, "max_size": pool_size, "timeout": pool_timeout, "max_idle": 120}
-    # Django's own cursors prepare nothing; those of `owui.lib.prepared` do, unless this is None.
-    options["prepare_threshold"] = 0 if is_preparing else None
     return {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": unquote(parts.path.lstrip("/")) or "owui",

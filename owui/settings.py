@@ -101,9 +101,9 @@ DATABASES = {
         BOOT.database_url or "postgresql://unconfigured@127.0.0.1:1/owui",
         BOOT.database_pool_size,
         BOOT.database_pool_timeout,
-        BOOT.database_prepared_statements,
     )
 }
+DATABASE_PREPARED_STATEMENTS = BOOT.database_prepared_statements
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_USER_MODEL = "accounts.User"

@@ -9,13 +9,21 @@ from __future__ import annotations
 from typing import Any
 
 import psycopg
+from django.conf import settings
 from django.db import connection
 from django.db.backends.utils import CursorWrapper
 
 
 class _Prepared(psycopg.Cursor[Any]):
+    """Prepares its own statements and no others: a connection that may prepare counts the text of every statement, and
+    those of Django's cursors hold whole messages."""
+
     def execute(self, query: Any, params: Any = None, **_more: Any) -> Any:
-        return super().execute(query, params, prepare=True)
+        self.connection.prepare_threshold = 0
+        try:
+            return super().execute(query, params, prepare=True)
+        finally:
+            self.connection.prepare_threshold = None
 
 
 def prepared_cursor() -> CursorWrapper:
@@ -24,10 +32,10 @@ def prepared_cursor() -> CursorWrapper:
     An ordinary one where DATABASE_PREPARED_STATEMENTS is off, for poolers in front of the database that mix up the
     sessions (PgBouncer before 1.21).
     """
+    if not settings.DATABASE_PREPARED_STATEMENTS:
+        return connection.cursor()
     connection.ensure_connection()
     of_driver: Any = connection.connection
-    if of_driver.prepare_threshold is None:
-        return connection.cursor()
     # Through Django's wrapper: errors are its own, tests count the statement.
     with connection.wrap_database_errors:
         return connection._prepare_cursor(_Prepared(of_driver))  # type: ignore[attr-defined, no-any-return]

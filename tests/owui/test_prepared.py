@@ -10,7 +10,6 @@ from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 
 from chat.models import Chat, Message, Turn
-from owui.env import database
 from owui.lib.prepared import prepared_cursor
 from owui.lib.together import insert_together
 
@@ -38,11 +37,19 @@ def test_errors_are_those_of_django(db: None) -> None:
         cursor.execute("INSERT INTO chat_chat (id) VALUES (gen_random_uuid())")
 
 
-def test_nothing_is_prepared_where_a_pooler_would_mix_it_up(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    options: Any = database("postgresql://x@db/x", 1, 1, is_preparing=False)["OPTIONS"]
-    assert options["prepare_threshold"] is None
-    connection.ensure_connection()
-    monkeypatch.setattr(connection.connection, "prepare_threshold", None)
+def test_the_texts_of_other_statements_are_not_kept(db: None) -> None:
+    """They hold what people write: a hundred of the largest messages a connection would be gigabytes."""
+    with prepared_cursor() as cursor:
+        cursor.execute("SELECT %s::int AS kept_once", [1])
+    kept: Any = connection.connection._prepared
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT %s AS written", ["a long message"])
+    assert not any(b"long message" in query for query, _types in [*kept._counts, *kept._names])
+    assert any(b"kept_once" in query for query, _types in kept._names)
+
+
+def test_nothing_is_prepared_where_a_pooler_would_mix_it_up(db: None, settings: Any) -> None:
+    settings.DATABASE_PREPARED_STATEMENTS = False
     with prepared_cursor() as cursor:
         cursor.execute("SELECT 'not kept' AS never_kept")
     assert known("never_kept") == 0
