@@ -99,6 +99,7 @@ def account(site: BrowserSite, name: str, *, by: Person | None = None) -> Person
             found = call(site, "/api/v1/auths/signup", body)
         else:
             found = call(site, "/api/v1/auths/add", {**body, "role": "user"}, by.token)
+    assert found["name"] == name, f"another story calls {email} {found['name']}: take another first name"
     return Person(name, email, found["token"], found["id"])
 
 
