@@ -25,6 +25,7 @@ from owui.lib.errors import Missing, UserError
 from rbac.permissions import require
 
 MOST_CHATS, MOST_MESSAGES = 1_000, 20_000
+_LONGEST_TITLE = 500
 _ROLES = ("user", "assistant", "system")
 
 
@@ -50,10 +51,10 @@ def clone_chat(source: Chat, *, by: User, title: str = "", leaf: uuid.UUID | Non
         if not everything or everything[-1].pk != leaf:
             raise Missing(_("This message does not exist."))
     ids = {m.pk: uuid.uuid4() for m in everything}
-    default = _("Fork of %(title)s") if leaf else _("Clone of %(title)s")
+    default = _title_of_copy(source, is_fork=leaf is not None)
     copy = Chat.objects.create(
         owner=by,
-        title=(" ".join(title.replace("\x00", "").split()) or default % {"title": source.title})[:500],
+        title=(" ".join(title.replace("\x00", "").split()) or default)[:_LONGEST_TITLE],
         model_ids=source.model_ids,
         params=source.params if source.owner_id == by.pk else {},
         folder=source.folder if source.owner_id == by.pk else None,
@@ -65,6 +66,12 @@ def clone_chat(source: Chat, *, by: User, title: str = "", leaf: uuid.UUID | Non
     copy.current_id = current
     record("chat.clone", by=by, object_type="chat", object_id=str(copy.pk), detail={"from": str(source.pk)})
     return copy
+
+
+def _title_of_copy(source: Chat, *, is_fork: bool) -> str:
+    """In the language of who copies. Of a long title the end goes, not what tells the two apart."""
+    pattern = _("%(title)s (fork)") if is_fork else _("Clone of %(title)s")
+    return pattern % {"title": source.title[: _LONGEST_TITLE - len(pattern % {"title": ""})]}
 
 
 def _insert_copies(copy: Chat, everything: Sequence[Message], ids: Mapping[uuid.UUID, uuid.UUID]) -> None:

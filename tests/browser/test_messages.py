@@ -98,10 +98,12 @@ def test_deleted_forked_and_asked_again(visit: Visit, alice: Person) -> None:
     expect(page.locator(".message")).to_have_count(4)
     wait_finished(page)
     address = page.url
+    page.reload()
+    title = page.get_by_role("heading", level=1).inner_text()
     more(page, page.locator(".message.assistant").first, "New chat from here")
     expect(page).not_to_have_url(address)
     expect(page.locator(".message")).to_have_count(2)
-    expect(page.get_by_role("heading", level=1)).to_contain_text("Fork of")
+    expect(page.get_by_role("heading", level=1)).to_have_text(f"{title} (fork)")
 
     page.goto(address)
     more(page, page.locator(".message.assistant").first, "Delete")

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.utils.translation import override
 
 from chat import copies, organising
 from chat.models import Chat, Citation, Message, State
@@ -167,8 +168,21 @@ def test_a_fork_is_the_one_branch_up_to_a_message(alice, api_for):
     body = {"message_id": str(two.pk)}
     made = api_for(alice).post(f"{API}/{source.pk}/fork", body).json()
     assert told(Chat.objects.get(pk=made["id"])) == ["One", "Two"]
+    assert made["title"] == f"{source.title} (fork)"
     missing = {"message_id": str(uuid.uuid4())}
     assert api_for(alice).post(f"{API}/{source.pk}/fork", missing).status_code == 404
+
+
+def test_a_copy_says_what_it_is_in_the_readers_language_however_long_the_title(alice):
+    source = talk(alice, "One", "Two")
+    source.title = "Cleaning"
+    with override("de"):
+        assert copies.clone_chat(source, by=alice, leaf=source.current_id).title == "Cleaning (Abzweig)"
+        assert copies.clone_chat(source, by=alice).title == "Kopie von Cleaning"
+    source.title = "long " * 100
+    fork = copies.clone_chat(source, by=alice, leaf=source.current_id)
+    assert fork.title.endswith(" (fork)") and len(fork.title) <= 500
+    assert copies.clone_chat(source, by=alice, leaf=source.current_id, title="Mine").title == "Mine"
 
 
 def test_an_answer_that_is_being_written_is_copied_as_it_is(alice):
