@@ -70,6 +70,13 @@ TOGGLES = (
         gettext_lazy("When an answer that holds one is written; the Preview button is there either way."),
         default=True,
     ),
+    Toggle(
+        "regenerateMenu",
+        gettext_lazy("Ask how an answer shall be written again"),
+        gettext_lazy("With more details, more concise, or as I say. Otherwise the button asks again at once."),
+        default=True,
+        key="chat.regenerate_response",
+    ),
     Toggle("title.auto", gettext_lazy("Give my chats a title after the first answer"), default=True),
     Toggle("autoTags", gettext_lazy("Give my chats tags"), default=True),
     Toggle("autoFollowUps", gettext_lazy("Suggest questions that could follow"), default=True),

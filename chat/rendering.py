@@ -73,14 +73,15 @@ def can_of(user: Person, *, is_own: bool = True) -> dict[str, bool]:
 
 
 def _wishes(user: Person) -> dict[str, bool]:
-    """How the person wants answers to be copied and followed up."""
+    """How the person wants answers to be copied, asked for again and followed up."""
     chosen = interface_of(user) if isinstance(user, User) else {}
     names = {
         "copy_formatted": "copyFormatted",
         "keep_follow_ups": "keepFollowUpPrompts",
         "insert_follow_up": "insertFollowUpPrompt",
     }
-    return {name: chosen.get(key) is True for name, key in names.items()}
+    wishes = {name: chosen.get(key) is True for name, key in names.items()}
+    return wishes | {"regenerate_menu": chosen.get("regenerateMenu") is not False}
 
 
 def message_view(

@@ -172,10 +172,11 @@ def message_select(request: HttpRequest, chat_id: uuid.UUID, message_id: uuid.UU
 @require_GET
 @signed_in
 def message_menu(request: HttpRequest, chat_id: uuid.UUID, message_id: uuid.UUID) -> HttpResponse:
-    """What else can be done with a message, made when somebody asks for it."""
+    """What else can be done with a message, made when somebody asks for it; with `?again` how it may be asked again."""
     found = _readable(request.user, message_id)
     context = {"message": rendering.message_view(found), "can": can_in(request.user, found.chat)}
-    return render(request, "chat/_message_menu.html", context)
+    is_again = "again" in request.GET and found.author == "assistant" and context["can"]["regenerate"]
+    return render(request, f"chat/_message_{'again' if is_again else 'menu'}.html", context)
 
 
 @require_GET

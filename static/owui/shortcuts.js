@@ -26,7 +26,11 @@
     write: () => $("#prompt")?.focus(),
     copy: () => last(".message.assistant [data-copy-message]")?.click(),
     code: () => last(".message.assistant .code-copy")?.click(),
-    regenerate: () => last('.message.assistant [hx-post$="/regenerate"]')?.click(),
+    regenerate: () => {
+      // At once, where the button has a menu too.
+      const button = last(".message.assistant [data-regenerate]");
+      if (button) htmx.ajax("POST", button.dataset.regenerate, { source: button, target: "#messages" });
+    },
     delete: () => chat() && htmx.ajax("GET", `${chat()}/delete`, { target: "#dialogs", swap: "innerHTML" }),
     settings: () => location.assign(list.dataset.settings),
   };

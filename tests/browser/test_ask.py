@@ -78,6 +78,7 @@ def test_stop_continue_again_and_in_other_words(visit: Visit, alice: Person) -> 
 
     last = page.locator(".message.assistant").last
     last.get_by_role("button", name="Regenerate").click()
+    page.locator("#message-menu").get_by_role("button", name="Try again").click()
     expect(page.get_by_role("button", name="Stop the answer")).to_be_visible()
     expect(answer(page)).to_contain_text("t2 ")
     page.keyboard.press("Escape")

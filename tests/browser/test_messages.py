@@ -33,6 +33,13 @@ def more(page: Page, message: Any, name: str) -> None:
     page.locator("#message-menu").get_by_role("button", name=name).click()
 
 
+def once_more(page: Page, message: Any, name: str) -> None:
+    """A way to ask for an answer again."""
+    message.hover()
+    message.get_by_role("button", name="Regenerate").click()
+    page.locator("#message-menu").get_by_role("button", name=name).click()
+
+
 def begun(visit: Visit, person: Person, text: str = "How is it cleaned? [[text=With **water**.]]", **look: Any) -> Page:
     page = visit(person, **look)
     ask(page, text)
@@ -114,17 +121,49 @@ def test_deleted_forked_and_asked_again(visit: Visit, alice: Person) -> None:
     expect(page.get_by_role("dialog")).to_have_count(0)
 
     last = page.locator(".message.assistant").last
-    more(page, last, "Again, more concise")
+    once_more(page, last, "Again, more concise")
     expect(last.get_by_role("group", name="Versions")).to_contain_text("2/2")
     wait_finished(page)
     last.hover()
-    last.get_by_role("button", name="More actions").click()
+    last.get_by_role("button", name="Regenerate").click()
     field = page.locator("#message-menu").get_by_role("textbox", name="Again, but…")
     field.fill("as a poem [[text=Air, dear air]]")
     field.press("Enter")
     expect(answer(page)).to_contain_text("dear air")
     expect(page.locator("#message-menu")).to_be_hidden()
     wait_finished(page)
+
+
+def test_an_answer_is_asked_for_again_by_a_menu_or_at_once(visit: Visit, alice: Person) -> None:
+    page = begun(visit, alice)
+    address, menu = page.url, page.locator("#message-menu")
+    last, versions = page.locator(".message.assistant").last, page.get_by_role("group", name="Versions")
+    last.get_by_role("button", name="Regenerate").focus()
+    page.keyboard.press("Enter")
+    expect(menu.get_by_role("button", name="Try again")).to_be_focused()
+    expect(last.get_by_role("button", name="Regenerate")).to_have_attribute("aria-expanded", "true")
+    assert faults(page) == []
+    page.keyboard.press("Enter")
+    expect(versions).to_contain_text("2/2")
+    wait_finished(page)
+    page.keyboard.press("Control+Alt+r")
+    expect(versions).to_contain_text("3/3")
+    wait_finished(page)
+
+    settings = visit(alice, "/settings")
+    switch = settings.get_by_role("switch", name="Ask how an answer shall be written again")
+    with settings.expect_response("**/settings/interface"):
+        switch.uncheck()
+    page.goto(address)
+    last.get_by_role("button", name="Regenerate").click()
+    expect(versions).to_contain_text("4/4")
+    expect(menu).to_be_hidden()
+    wait_finished(page)
+    more(page, last, "Again, with more details")
+    expect(versions).to_contain_text("5/5")
+    wait_finished(page)
+    with settings.expect_response("**/settings/interface"):
+        switch.check()
 
 
 def test_copied_as_markdown_or_formatted_with_the_note(
@@ -172,7 +211,7 @@ def test_the_keyboard_and_a_phone_are_enough(visit: Visit, alice: Person) -> Non
     page.keyboard.press("Enter")
     menu = page.locator("#message-menu")
     expect(menu).to_be_visible()
-    expect(menu.get_by_role("button", name="Again, with more details")).to_be_focused()
+    expect(menu.get_by_role("button", name="Edit")).to_be_focused()
     assert faults(page) == []
     page.keyboard.press("Escape")
     expect(menu).to_be_hidden()

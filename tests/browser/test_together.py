@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import MARKS, Browsing, Person, account, answer, ask, call, wait_finished
 from tests.browser.test_accessible import faults
-from tests.browser.test_messages import more
+from tests.browser.test_messages import more, once_more
 
 pytestmark = MARKS
 Visit = Callable[..., Page]
@@ -27,7 +27,7 @@ def test_two_windows_show_the_same_and_the_later_words_are_kept(browsing: Browsi
     second.locator("#chat-list").get_by_role("link", name=re.compile("How is it cleaned")).click()
     expect(second.locator(".message")).to_have_count(2)
     last, seen = page.locator(".message.assistant").last, second.locator(".message.assistant").last
-    more(page, last, "Again, more concise")
+    once_more(page, last, "Again, more concise")
     expect(seen.get_by_role("group", name="Versions")).to_contain_text("2/2")
     wait_finished(page)
     seen.get_by_role("button", name="Previous version").click()

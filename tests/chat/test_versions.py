@@ -158,7 +158,9 @@ def test_the_pages_of_a_message(alice, client_for, set_config):
     assert page.get(f"{answer}/text").content.decode() == "It is so.\n\nWritten by AI. Check it."
     assert page.get(f"{question}/text").content.decode() == "What is it?"
     menu = page.get(f"{answer}/menu").content.decode()
-    assert all(f'{answer}/{verb}"' in menu for verb in ("regenerate", "edit", "fork", "delete"))
+    assert all(f'{answer}/{verb}"' in menu for verb in ("edit", "fork", "delete"))
+    assert "/regenerate" not in menu and f'{answer}/regenerate"' in page.get(f"{answer}/menu?again").content.decode()
+    assert "/regenerate" not in page.get(f"{question}/menu?again").content.decode()
     saved = page.post(f"{answer}/save", {"text": "<b>No</b>."}).content.decode()
     assert "edited" in saved and "No" in saved and "<b>" not in saved
     branch = page.post(f"{answer}/copy", {"text": "Mine."})
@@ -168,6 +170,17 @@ def test_the_pages_of_a_message(alice, client_for, set_config):
     assert "Delete this question?" in page.get(f"{question}/delete").content.decode()
     gone = page.post(f"{question}/delete")
     assert "What is it?" not in gone.content.decode() and not Message.objects.filter(pk=started.question.pk).exists()
+
+
+def test_without_the_menu_the_button_asks_again_at_once(alice, client_for):
+    started = answered(alice)
+    path = f"/c/{started.chat.pk}/messages/{started.message.pk}"
+    page = client_for(alice, htmx=True)
+    assert f'hx-get="{path}/menu?again"' in page.get(path).content.decode()
+    page.post("/settings/interface", {"on": []})
+    html = page.get(path).content.decode()
+    assert "?again" not in html and f'hx-post="{path}/regenerate"' in html
+    assert f'{path}/regenerate"' in page.get(f"{path}/menu").content.decode(), "the other ways stay in the menu"
 
 
 def test_former_words_are_for_administrators_who_may_read_chats(alice, dana, client_for, settings):

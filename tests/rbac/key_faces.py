@@ -352,9 +352,15 @@ FACES = [
             ("edit", '/edit"'),
             ("delete_message", '/delete"'),
             ("import", '/fork"'),
-            ("regenerate_response", '/regenerate"'),
             ("tts", "data-speak"),
         )
+    ),
+    Face(
+        "chat.regenerate_response",
+        f"{_PAGE}/menu",
+        lambda t: t.shows(f"{t.chat()[2]}/menu?again", '/regenerate"'),
+        False,
+        True,
     ),
     Face("chat.rate_response", "PAGE /c/{chat_id}", lambda t: t.shows(t.chat()[0], '/rate"'), False, True),
     Face(
