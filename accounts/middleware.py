@@ -67,7 +67,14 @@ def _raw_path(request: HttpRequest) -> str:
     return raw_path(request.scope) if isinstance(request, ASGIRequest) else request.path
 
 
-def _user(request: HttpRequest) -> User | AnonymousUser:
+def await_person(request: HttpRequest) -> None:
+    """Before somebody asks who it is: rights are known from here on (`known_of`)."""
+    if not hasattr(request, "rights_mark"):
+        request.rights_mark = watch.mark()  # type: ignore[attr-defined]
+
+
+def person_of(request: HttpRequest) -> User | AnonymousUser:
+    """Who is asking, for a thread."""
     identity = identity_of(request)
     return identity.user if identity else AnonymousUser()
 
@@ -83,12 +90,11 @@ class TokenAuthenticationMiddleware(AuthenticationMiddleware):
         self.is_async = iscoroutinefunction(get_response)
 
     def __call__(self, request: HttpRequest) -> Any:
-        request.user = SimpleLazyObject(lambda: _user(request))  # type: ignore[assignment]
+        request.user = SimpleLazyObject(lambda: person_of(request))  # type: ignore[assignment]
 
         async def auser() -> User | AnonymousUser:
-            if not hasattr(request, "rights_mark"):
-                request.rights_mark = watch.mark()  # type: ignore[attr-defined]
-            return await in_thread(_user)(request)
+            await_person(request)
+            return await in_thread(person_of)(request)
 
         request.auser = auser
         if self.is_async:

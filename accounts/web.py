@@ -18,6 +18,7 @@ from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 from django.utils.translation import gettext as _
 
 from accounts.backends.passkeys import Place
+from accounts.middleware import await_person, person_of
 from accounts.models import Session, User
 from accounts.services import PATIENCE, Entered, Pending
 from accounts.tokens import COOKIE
@@ -189,11 +190,50 @@ def asigned_in(view: _AsyncView) -> _AsyncView:
 
     @wraps(view)
     async def page(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        user = await request.auser()
-        if not user.is_authenticated:
-            return go(request, reverse("accounts:sign-in"))
-        if user.role not in ("user", "admin"):
-            return go(request, reverse("accounts:pending"))
-        return await view(request, *args, **kwargs)
+        away = _elsewhere(request, await request.auser())
+        return away or await view(request, *args, **kwargs)
 
     return page
+
+
+class TurnedAway(Exception):
+    """Somebody met the door inside; `answer` leads to where they have to go first."""
+
+    def __init__(self, answer: HttpResponse) -> None:
+        super().__init__()
+        self.answer = answer
+
+
+def door_inside(view: _AsyncView) -> _AsyncView:
+    """For async views that ask who is there themselves, by `insider`, inside the hop to the database that they take
+    anyway: the door above is a hop of its own. Nothing is done before it is asked."""
+
+    @wraps(view)
+    async def page(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        await_person(request)
+        try:
+            return await view(request, *args, **kwargs)
+        except TurnedAway as away:
+            return away.answer
+
+    return page
+
+
+def insider(request: HttpRequest) -> User:
+    """The person on the request, behind the same door. For a thread.
+
+    :raises TurnedAway: for strangers and those who wait for approval; `door_inside` answers it
+    """
+    user: Any = person_of(request)
+    if (away := _elsewhere(request, user)) is not None:
+        raise TurnedAway(away)
+    return user  # type: ignore[no-any-return]
+
+
+def _elsewhere(request: HttpRequest, user: Any) -> HttpResponse | None:
+    """Where somebody has to go first."""
+    if not user.is_authenticated:
+        return go(request, reverse("accounts:sign-in"))
+    if user.role not in ("user", "admin"):
+        return go(request, reverse("accounts:pending"))
+    return None

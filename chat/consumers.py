@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import copy
 import logging
 import uuid
 from collections.abc import Coroutine, Sequence
@@ -12,6 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 import orjson
+from channels.consumer import get_handler_name
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.utils import timezone
 
@@ -22,11 +24,12 @@ from chat.follow import follow
 from chat.models import State
 from chat.nodes import Message, nodes
 from chat.rendering import TurnView
-from chat.runner import AWAY
+from chat.runner import AWAY, runner
 from chat.tree import versions_of
 from chat.turnlog import set_end
 from owui.lib.aio import in_thread
 from owui.sockets import TOO_MANY, UNAUTHORISED
+from rbac.sharing import is_verified
 from rbac.watch import Hold, Known, watch
 
 log = logging.getLogger(__name__)
@@ -73,6 +76,14 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         finally:
             # However it ends: a peer that is gone while something is sent to it is told by no disconnect.
             await self._leave()
+
+    async def dispatch(self, message: dict[str, Any]) -> None:
+        """As Channels', which goes through a thread before each frame to close connections of the loop's own thread:
+        nothing here has any."""
+        handler = getattr(self, get_handler_name(message), None)
+        if handler is None:
+            raise ValueError(f"No handler for message type {message['type']}")
+        await handler(message)
 
     async def connect(self) -> None:
         self.identity: Identity = self.scope["identity"]
@@ -158,9 +169,11 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
 
     async def _show(self, turn_id: uuid.UUID, shown: list[int]) -> None:
         """One try. `shown` holds the number the page is at, for the next."""
-        # One after the other: a page that attaches without end must not take every connection to the database.
-        async with self.looking:
-            turn = await in_thread(selectors.attachable_turn)(self.identity.user, turn_id)
+        turn = self._own(turn_id)
+        if turn is None:
+            # One after the other: a page that attaches without end must not take every connection to the database.
+            async with self.looking:
+                turn = await in_thread(selectors.attachable_turn)(self.identity.user, turn_id)
         if turn is None:
             await self._send({"turn": str(turn_id), "seq": shown[0], "error": "missing", "ops": []})
             return
@@ -197,6 +210,15 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         ops, is_rest = await in_thread(self._final)(turn, view, blocks)
         last: dict[str, Any] = {"turn": str(turn_id), "seq": max(view.seq, shown[0]) + 1, "ops": ops}
         await self._send(last | ({"after": shown[0]} if is_rest else {}))
+
+    def _own(self, turn_id: uuid.UUID) -> selectors.Attached | None:
+        """A turn that this person began in an own chat, and that this process writes: what is known of both answers
+        whether it may be read. Rights that are lost later are told by `watch`; the end is shown by those of its moment.
+        """
+        live = runner.turns.get(turn_id)
+        if live is None or live.own is None or live.user_id != self.user_id or not is_verified(self.identity.user):
+            return None
+        return replace(live.own, message=copy.copy(live.own.message))
 
     def _final(self, turn: selectors.Attached, view: TurnView, blocks: int | None) -> tuple[list[Any], bool]:
         """The end, by the right of this moment. What was read is all there is, unless somebody else ended the turn.

@@ -19,6 +19,7 @@ from chat.engine.prompt import Message
 from chat.engine.turn import Found, TurnPlan
 from chat.pictures import with_pictures
 from chat.runner import runner
+from chat.selectors import Attached
 from chat.services import Started
 from chat.standing import Standing
 from inference.catalogue import Resolved, bases_of, resolve_with
@@ -169,28 +170,30 @@ async def start(user: User, resolved: Resolved, service: Callable[..., Started],
 
 
 async def start_with(
-    user: User,
+    asker: Callable[[], User],
     model_id: str,
     service: Callable[..., Started],
     *,
-    show: Callable[[Started], T],
+    show: Callable[[User, Started], T],
     known: Callable[[float | None], Known | None],
     **arguments: Any,
 ) -> tuple[Started, T]:
-    """The same with a model still to be found, 404 without one, and with what is to be shown of the turn: one hop to
-    the database for all of it.
+    """The same for somebody still to be known and with a model still to be found, 404 without one, and with what is to
+    be shown of the turn: one hop to the database for all of it.
 
+    :param asker: who asks; called more than once
     :param known: given when the next right to the model ends, what was read of the person's rights just now
     """
 
-    def commit(resolved: Resolved) -> tuple[Started, Background, bool, T]:
-        names = {"model_id": resolved.model_id, "model_name": resolved.name}
+    def commit(resolved: Resolved) -> tuple[User, Started, Background, bool, T]:
+        user, names = asker(), {"model_id": resolved.model_id, "model_name": resolved.name}
         started = service(by=user, runner_id=runner.id, **names, **arguments)
         background = _behind(user, resolved, started, permitted_for(user))
-        return started, background, bool(kinds_of(user, started)), show(started)
+        return user, started, background, bool(kinds_of(user, started)), show(user, started)
 
     async def both() -> tuple[Started, T]:
-        resolved, (started, background, goes_on, shown) = await resolve_with(user, model_id, commit, status=404)
+        resolved, committed = await resolve_with(asker, model_id, commit, status=404)
+        user, started, background, goes_on, shown = committed
         await _begin(user, resolved, started, background, known(resolved.rights_end), goes_on=goes_on)
         return started, shown
 
@@ -292,6 +295,14 @@ def about_turn(started: Started, resolved: Resolved) -> About:
     )
 
 
+def _own(user: User, started: Started) -> Attached | None:
+    """What the person's own pages need to show the turn, which is at hand here."""
+    message, turn = started.message, started.turn
+    if started.chat.owner_id != user.pk:
+        return None
+    return Attached(message, message.content[: turn.prefix_length], True, user.pk, True, runner.id)
+
+
 def run_started(
     user: User,
     resolved: Resolved,
@@ -327,6 +338,7 @@ def run_started(
         standing=replace(
             standing_of(user, resolved, [*started.items, *background.items]), session_stamp=user.session_stamp
         ),
+        own=_own(user, started),
         then=then,
     )
     return started.turn.pk

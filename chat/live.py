@@ -7,11 +7,13 @@ import uuid
 from collections.abc import Callable
 
 from chat.engine.events import Logged, Outcome
+from chat.selectors import Attached
 
 
 class LiveTurn:
     """The growing log of one running turn. Sequence numbers count from 1 and never repeat.
 
+    :param own: what a page of the turn's person needs to show it; None where the chat is somebody else's
     :param told: called with news while processes elsewhere read it
     """
 
@@ -22,9 +24,11 @@ class LiveTurn:
         message_id: uuid.UUID,
         user_id: uuid.UUID,
         *,
+        own: Attached | None = None,
         told: Callable[[LiveTurn], None] = lambda turn: None,
     ) -> None:
         self.turn_id, self.chat_id, self.message_id, self.user_id = turn_id, chat_id, message_id, user_id
+        self.own = own
         self.log: list[Logged] = []
         self.saved = 0
         self.finished = False

@@ -16,6 +16,7 @@ from accounts.preferences import interface_of
 from chat.engine.events import FINISH, SOURCES, STATUS, TEXT, Logged, Numbered, Transcript
 from chat.history import attached_views
 from chat.models import Citation, Message, State
+from chat.moulds import rendered
 from chat.pictures import is_picture
 from chat.prose import answer_html, labels, safe
 from chat.selectors import Branch
@@ -359,7 +360,7 @@ def final_ops(view: dict[str, Any], can: dict[str, bool], shown: str | None = No
 
     :param shown: the blocks of a page that followed the answer from its beginning; then only what is new is sent
     """
-    name, context, html = f"message-{view['id']}", {"message": view, "can": can}, view["html"]
+    name, html = f"message-{view['id']}", view["html"]
     parts = {
         "status": ("chat/_status.html", view["status_list"]),
         "reasoning": ("chat/_reasoning.html", view["reasoning_html"]),
@@ -374,7 +375,7 @@ def final_ops(view: dict[str, Any], can: dict[str, bool], shown: str | None = No
         ops = [["replace", f"{name}-blocks", html]]
     ops.append(["replace", f"{name}-tail", ""])
     ops += [
-        ["replace", f"{name}-{part}", render_to_string(template, context)]
+        ["replace", f"{name}-{part}", rendered(template, view, can)]
         for part, (template, has_any) in parts.items()
         if shown is None or has_any
     ]

@@ -39,6 +39,7 @@ from chat.engine.turn import TurnPlan, run_turn
 from chat.live import LiveTurn
 from chat.nodes import nodes
 from chat.pulse import Pulse
+from chat.selectors import Attached
 from chat.standing import TYPES, Standing, used_in
 from chat.wire import Wire
 from inference.providers.events import ReasoningDelta, TextDelta, Usage
@@ -112,15 +113,17 @@ class Runner:
         user_id: uuid.UUID,
         standing: Standing | None = None,
         known: Known | None = None,
+        own: Attached | None = None,
         then: Callable[[Outcome], None] | None = None,
     ) -> LiveTurn:
         """Starts a turn whose row names this runner. It goes on when every reader has left, but not when its person
         loses a right that it stands on.
 
         :param known: what of these rights was read just now
+        :param own: what pages of the person need to show it, when the chat is the person's own
         :param then: called when the end is saved and told, unless the answer is somebody else's by then
         """
-        turn = LiveTurn(turn_id, chat_id, message_id, user_id, told=self.wire.told)
+        turn = LiveTurn(turn_id, chat_id, message_id, user_id, own=own, told=self.wire.told)
         self.turns[turn_id] = turn
         turn.work = asyncio.create_task(self._drive(turn, plan), name=f"work-{turn_id}")
         turn.task = asyncio.create_task(self._run(turn, standing, known, then), name=f"turn-{turn_id}")

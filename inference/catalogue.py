@@ -73,15 +73,17 @@ async def resolve_for(user: Person, model_id: str, *, status: int = 400) -> Reso
 
 
 async def resolve_with(
-    user: Person, model_id: str, work: Callable[[Resolved], T], *, status: int = 400
+    user: Person | Callable[[], Person], model_id: str, work: Callable[[Resolved], T], *, status: int = 400
 ) -> tuple[Resolved, T]:
     """The same, and what a sync function makes of it: in the one hop to the database that the question takes anyway.
 
     Only when no server is known to offer the model, the work waits for their lists and is a hop of its own.
+
+    :param user: the person, or how to learn in that hop who it is
     """
 
     def ask() -> tuple[Setup, AIModel | None, tuple[Resolved, T] | None]:
-        setup, row, is_open = _look_up(user, model_id)
+        setup, row, is_open = _look_up(user() if callable(user) else user, model_id)
         if row is None and not is_open:
             raise UserError(NOT_FOUND, status=status, code="model")
         live = at_hand(setup, _base_id(row, model_id))

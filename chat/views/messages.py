@@ -14,11 +14,13 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from accounts.middleware import known_of
-from accounts.web import asigned_in, go, signed_in
+from accounts.models import User
+from accounts.web import asigned_in, door_inside, go, insider, signed_in
 from chat import copies, rendering, selectors, services, versions
 from chat.dispatch import start, start_with
 from chat.engine.events import Transcript
 from chat.models import Chat, Message
+from chat.moulds import rendered
 from chat.nodes import nodes
 from chat.oversight import looked_at
 from chat.services import Started
@@ -36,16 +38,16 @@ AGAIN = {
 
 
 @require_http_methods(["GET", "POST"])
-@asigned_in
+@door_inside
 async def message_list(request: HttpRequest, chat_id: uuid.UUID) -> HttpResponse:
     """GET: the shown branch anew, for a page that has missed something. POST: a question."""
     if request.method == "GET":
-        return await in_thread(_shown)(request, await request.auser(), chat_id)
+        return await in_thread(_shown)(request, chat_id)
     return await _create(request, chat_id)
 
 
 @require_POST
-@asigned_in
+@door_inside
 async def message_create(request: HttpRequest) -> HttpResponse:
     """The first question of a chat, which gets its address."""
     return await _create(request, None)
@@ -53,17 +55,21 @@ async def message_create(request: HttpRequest) -> HttpResponse:
 
 async def _create(request: HttpRequest, chat_id: uuid.UUID | None) -> HttpResponse:
     """A question from the composer. Answers with the question and the running answer."""
-    user: Any = await request.auser()
     form = request.POST  # read by now, for the CSRF check
     models = list(dict.fromkeys(model for model in form.getlist("model") if model))
     if len(models) > 1:
-        return await several.ask(request, user, models, chat_id, told=_tell_tabs)
+        return await several.ask(request, await in_thread(insider)(request), models, chat_id, told=_tell_tabs)
+
+    def begin(*, by: User, **more: Any) -> Started:
+        params = None if chat_id else controls.sent_with(by, form)
+        return services.start_turn(by=by, params=params, **more)
+
     try:
         started, html = await start_with(
-            user,
+            partial(insider, request),
             models[0] if models else "",
-            services.start_turn,
-            show=partial(_asked_html, user),
+            begin,
+            show=_asked_html,
             known=partial(known_of, request),
             text=form.get("text", ""),
             chat_id=chat_id,
@@ -72,13 +78,12 @@ async def _create(request: HttpRequest, chat_id: uuid.UUID | None) -> HttpRespon
             whole_ids=form.getlist("whole"),
             pictures=request.FILES.getlist("picture"),
             folder_id=form.get("folder", ""),
-            params=None if chat_id else await in_thread(controls.sent_with)(user, form),
         )
     except UserError as error:
         if error.code != "model":
             raise
         return await in_thread(several.model_lost)(request, error)
-    await _tell_tabs(user, started, html)
+    await _tell_tabs(started.turn.user, started, html)
     return several.asked(request, started, html)
 
 
@@ -279,7 +284,7 @@ def _asked_html(user: Any, started: Started) -> str:
     answer = rendering.message_view(started.message, turn_id=started.turn.pk, running=(Transcript(), 0))
     can = rendering.can_of(user)
     views = [rendering.message_view(started.question), answer]
-    return "".join(render_to_string("chat/_message.html", {"message": view, "can": can}) for view in views)
+    return "".join(rendered("chat/_message.html", view, can) for view in views)
 
 
 def branch_response(request: HttpRequest, user: Any, chat: Chat, since: uuid.UUID | None) -> HttpResponse:
@@ -290,7 +295,8 @@ def branch_response(request: HttpRequest, user: Any, chat: Chat, since: uuid.UUI
     return response
 
 
-def _shown(request: HttpRequest, user: Any, chat_id: uuid.UUID) -> HttpResponse:
+def _shown(request: HttpRequest, chat_id: uuid.UUID) -> HttpResponse:
+    user: Any = insider(request)
     chat = Chat.objects.readable_by(user).filter(pk=chat_id).first()
     if chat is None:
         raise Missing(_("This chat does not exist, or it is not yours."))

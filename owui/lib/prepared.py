@@ -6,6 +6,8 @@ reading and planning it again costs the server more than answering it. Values go
 
 from __future__ import annotations
 
+import re
+from functools import lru_cache
 from typing import Any
 
 import psycopg
@@ -14,14 +16,21 @@ from django.db import connection
 from django.db.backends.utils import CursorWrapper
 
 
-class _Prepared(psycopg.Cursor[Any]):
+@lru_cache(maxsize=512)
+def _numbered(query: str) -> str:
+    """PostgreSQL's own places for values instead of `%s`, for which psycopg searches long statements anew each time."""
+    places = iter(range(1, query.count("%s") + 1))
+    return re.sub("%[s%]", lambda found: f"${next(places)}" if found[0] == "%s" else "%", query)
+
+
+class _Prepared(psycopg.RawCursor[Any]):
     """Prepares its own statements and no others: a connection that may prepare counts the text of every statement, and
     those of Django's cursors hold whole messages."""
 
     def execute(self, query: Any, params: Any = None, **_more: Any) -> Any:
         self.connection.prepare_threshold = 0
         try:
-            return super().execute(query, params, prepare=True)
+            return super().execute(_numbered(query) if params is not None else query, params, prepare=True)
         finally:
             self.connection.prepare_threshold = None
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import lru_cache
 
 from django import template
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
 register = template.Library()
 
@@ -39,10 +40,14 @@ def in_words(moment: datetime, now: datetime) -> str:
 def when(moment: datetime | None) -> SafeString | str:
     if moment is None:
         return ""
-    exact = timezone.localtime(moment)
+    exact = timezone.localtime(moment).replace(microsecond=0)
+    title = _exactly(exact, get_language())
     return format_html(
-        '<time datetime="{}" title="{}">{}</time>',
-        exact.isoformat(timespec="seconds"),
-        f"{date_format(exact, 'DATETIME_FORMAT')} {date_format(exact, 'e')}",
-        in_words(moment, timezone.now()),
+        '<time datetime="{}" title="{}">{}</time>', exact.isoformat(), title, in_words(moment, timezone.now())
     )
+
+
+@lru_cache(maxsize=500)
+def _exactly(moment: datetime, language: str) -> str:
+    """To the second; what a page shows, and what begins at the same time, is often of the same one."""
+    return f"{date_format(moment, 'DATETIME_FORMAT')} {date_format(moment, 'e')}"
