@@ -26,7 +26,7 @@ from inference.models import AIModel, in_scope
 from inference.providers.base import ConnectionInfo
 from inference.records import Info, infos_for, stamp_column
 from owui.config.sections import UiConfig
-from owui.lib.aio import in_thread
+from owui.lib.aio import few, in_thread
 from owui.lib.errors import UserError
 from owui.lib.written import Written
 from rbac.sharing import Person, is_verified
@@ -92,7 +92,7 @@ async def resolve_with(
         resolved = _resolved(model_id, row, live)
         return setup, row, (resolved, work(resolved))
 
-    setup, row, done = await in_thread(ask)()
+    setup, row, done = await in_thread(ask, among=few)()
     live = await find(setup, _base_id(row, model_id))
     if done is not None:
         return done

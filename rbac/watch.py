@@ -90,6 +90,8 @@ class Watch:
         self._news = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        #: until when nothing is looked at, unless there are news
+        self._sleeps_until = 0.0
         self._said = 0
         self._changes: deque[tuple[int, str, frozenset[str] | None]] = deque(maxlen=_REMEMBERED)
 
@@ -136,8 +138,7 @@ class Watch:
             # Asked once soon: what changed between the caller's own question and now was told to nobody.
             self._ask_for(hold)
         elif known.ends_at is not None:
-            hold.due_at = known.ends_at
-            self._news.set()
+            self._due_at(hold, known.ends_at)
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._keep(), name="rights-watch")
         return hold
@@ -156,8 +157,13 @@ class Watch:
 
     def due(self, hold: Hold, seconds: float) -> None:
         """Asks for the hold in so many seconds, if nothing else makes it ask before."""
-        hold.due_at = asyncio.get_running_loop().time() + max(0.0, seconds)
-        self._news.set()
+        self._due_at(hold, asyncio.get_running_loop().time() + max(0.0, seconds))
+
+    def _due_at(self, hold: Hold, moment: float) -> None:
+        hold.due_at = moment
+        # Each look goes through everything that is open: only for what is due before the next.
+        if moment < self._sleeps_until:
+            self._news.set()
 
     def doubt(self, resource_type: str, user_ids: Collection[str] | None) -> None:
         """Rights changed, here or elsewhere: who may be touched is asked for."""
@@ -204,8 +210,11 @@ class Watch:
     async def _round(self, swept: float) -> float:
         """Waits for a reason to ask, and asks. Returns when everything was last asked for."""
         loop = asyncio.get_running_loop()
+        now = loop.time()
+        pause = self._pause(swept, now)
+        self._sleeps_until = now + pause
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._pause(swept, loop.time())):
+            async with asyncio.timeout(pause):
                 await self._news.wait()
         if self._doubted:
             await asyncio.sleep(GATHER_SECONDS)

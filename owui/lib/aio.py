@@ -17,6 +17,8 @@ from django.conf import settings
 
 P = ParamSpec("P")
 R = TypeVar("R")
+#: threads for what comes in crowds: one computes while the other waits for the database
+FEW = 2
 
 
 @lru_cache(maxsize=1)
@@ -25,14 +27,22 @@ def _executor() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(max_workers=max(2, settings.BOOT.database_pool_size - 4), thread_name_prefix="orm")
 
 
-def in_thread(function: Callable[P, R]) -> Callable[P, Coroutine[Any, Any, R]]:
+@lru_cache(maxsize=1)
+def few() -> ThreadPoolExecutor:
+    """For what comes in crowds and computes more than it waits. All threads share one interpreter with the event loop:
+    with a dozen that begin answers at once, the answers that are begun already would stand still until all are."""
+    return ThreadPoolExecutor(max_workers=FEW, thread_name_prefix="orm-few")
+
+
+def in_thread(
+    function: Callable[P, R], *, among: Callable[[], ThreadPoolExecutor] | None = None
+) -> Callable[P, Coroutine[Any, Any, R]]:
     """`await in_thread(load_turn)(turn_id)`: runs a plain sync function in a thread and gives its connection back.
 
     The function returns plain data or fully loaded objects; nothing lazy may be touched on the event loop.
     """
-    hop: Callable[P, Coroutine[Any, Any, R]] = DatabaseSyncToAsync(
-        function, thread_sensitive=False, executor=_executor()
-    )
+    executor = (among or _executor)()
+    hop: Callable[P, Coroutine[Any, Any, R]] = DatabaseSyncToAsync(function, thread_sensitive=False, executor=executor)
     return hop
 
 
