@@ -11,7 +11,7 @@ from owui.lib.markdown import IncrementalRenderer, render, render_plain
 from owui.lib.markdown.clean import _ATTRIBUTES, _CLASSES, _HTML, clean
 from owui.lib.markdown.formula import ELEMENTS
 from owui.lib.markdown.labels import Labels
-from tests.owui.xss_corpus import HTML, PAYLOADS
+from tests.owui.xss_written import HTML, PAYLOADS
 
 WRAPPERS = [
     "{}",

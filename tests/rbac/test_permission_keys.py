@@ -167,7 +167,7 @@ def test_every_key_has_a_face_or_a_reason() -> None:
 def test_every_route_of_a_key_is_tried(key: str) -> None:
     governed = {route for route in mounted() if any(re.fullmatch(pattern, route) for pattern in GOVERNED[key])}
     tried = {face.route for face in BY_KEY[key]}
-    assert governed <= tried, "Add faces to tests/rbac/key_faces.py (or key_live.py) for these"
+    assert governed <= tried, "Add faces to tests/rbac/key_faces.py (key_chats.py, key_live.py) for these"
 
 
 def test_faces_are_about_routes_that_exist() -> None:
