@@ -15,11 +15,12 @@ from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
 from accounts.models import User
+from chat.attaching import attachable
 from chat.copies import MOST_MESSAGES, Node, in_order, nodes_of, parents_first, plain, tags_in
 from chat.folders import check_folders
 from chat.models import Chat, Folder, Message, State
 from chat.pictures import is_picture
-from chat.services import attachable, check_stored, check_text, own_chat, title_of
+from chat.services import check_stored, check_text, own_chat, title_of
 from chat.versions import write_over
 from inference.permitted import permitted_for, trimmed_params
 from owui.audit.record import record

@@ -15,7 +15,7 @@ from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
 from accounts.models import User
-from chat import selectors, services
+from chat import attaching, selectors, services
 from chat.engine.prompt import Message as PromptMessage
 from chat.engine.prompt import text_of
 from chat.folders import check_folders
@@ -269,4 +269,4 @@ def _unusable() -> UserError:
 
 def _attached(by: User, files: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     ids = {kind: [str(f.get("id", "")) for f in files if f.get("type") == kind] for kind in ("collection", "file")}
-    return services.attachable(by, ids["collection"], ids["file"])
+    return attaching.attachable(by, ids["collection"], ids["file"])

@@ -16,7 +16,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from accounts.models import User
-from chat import services
+from chat import attaching, services
 from chat.config import ChatConfig
 from chat.folders import place_for
 from chat.history import attached_items, history_of
@@ -58,8 +58,8 @@ def start_several(
         raise UserError(_("At most %(most)s models can answer one question.") % {"most": MOST})
     text = services.check_text(text)
     services.check_stored(by)
-    services.check_count(len(file_ids) + len(pictures))
-    items = services.attachable(by, knowledge_ids, file_ids, whole_ids)
+    attaching.check_count(len(file_ids) + len(pictures))
+    items = attaching.attachable(by, knowledge_ids, file_ids, whole_ids)
     if pictures:
         require(by, "chat.file_upload", status=403)
         items += picture_items(pictures, largest=ChatConfig.load().max_image_bytes)

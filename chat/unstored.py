@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 
 from accounts.models import User
 from accounts.tokens import INVALID_TOKEN, Identity, still_valid
-from chat import controls, services
+from chat import attaching, controls, services
 from chat.background import Background, background_of
 from chat.config import ChatConfig
 from chat.copies import import_chats
@@ -52,7 +52,7 @@ def admit(
     """
     require(user, KEY, status=403)
     question = services.check_text(text)
-    items = services.attachable(user, knowledge_ids, ())
+    items = attaching.attachable(user, knowledge_ids, ())
     background = background_of(user, resolved, permitted_for(user), chat_params=controls.sent_params(user, params))
     record(
         "completion.create", by=user, object_type="model", object_id=resolved.model_id, object_label=resolved.name,

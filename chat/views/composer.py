@@ -16,7 +16,7 @@ from django.views.decorators.http import require_GET
 
 from accounts.preferences import preferences_of
 from accounts.web import asigned_in, signed_in
-from chat import services
+from chat import attaching
 from chat.background import sees
 from chat.config import AudioConfig, ChatConfig
 from chat.models import Chat, Folder, Message, Prompt
@@ -242,7 +242,7 @@ def _web_page(user: Any, address: str) -> dict[str, Any]:
 def _folders(user: Any, folders: Any) -> list[dict[str, Any]]:
     """Folders that have knowledge, each with what of it the person may read."""
     held = [(f, [i for i in (f.data or {}).get("files") or [] if isinstance(i, dict)]) for f in folders]
-    ids = services.uuids([str(item.get("id")) for _folder, items in held for item in items])
+    ids = attaching.uuids([str(item.get("id")) for _folder, items in held for item in items])
     if not ids:
         return []
     bases: Any = KnowledgeBase.objects.readable_by(user).filter(pk__in=ids)

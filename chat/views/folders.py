@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from accounts.web import go, me, signed_in
-from chat import folder_tree, folders, rendering, selectors, services
+from chat import attaching, folder_tree, folders, rendering, selectors
 from chat.forms import FolderForm
 from chat.models import Chat, Folder
 from chat.reading import UNREAD, is_running, mark_all_read, state_of
@@ -207,4 +207,4 @@ def _chosen(folder: Folder, user: Any, keys: list[str], shown: Any) -> list[dict
     """The chosen bases beside what the dialog did not offer: files, and bases of others that the person cannot read."""
     offered = {str(base.pk) for base in shown}
     kept = [item for item in _items(folder) if item.get("type") != "collection" or item.get("id") not in offered]
-    return [*kept, *services.attachable(user, keys, [])]
+    return [*kept, *attaching.attachable(user, keys, [])]

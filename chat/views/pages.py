@@ -13,7 +13,7 @@ from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from accounts.web import go, signed_in
-from chat import folders, organising, reading, rendering, selectors, services
+from chat import attaching, folders, organising, reading, rendering, selectors, services
 from chat.history import attached_items
 from chat.models import Chat
 from chat.nodes import nodes
@@ -37,7 +37,7 @@ def home(request: HttpRequest) -> HttpResponse:
     chooses one, `?q=` fills the composer; with `&submit=true` it is sent, unless another site led here."""
     user: Any = request.user
     asked = request.GET.getlist("knowledge")
-    bases = KnowledgeBase.objects.readable_by(user).filter(pk__in=services.uuids(asked)) if asked else []
+    bases = KnowledgeBase.objects.readable_by(user).filter(pk__in=attaching.uuids(asked)) if asked else []
     asked_folder = request.GET.get("folder", "")
     folder = folders.place_for(user, asked_folder) if asked_folder else None
     return _page(request, None, knowledge_list=[chip("knowledge", b.pk, b.name) for b in bases], folder=folder)

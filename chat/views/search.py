@@ -12,7 +12,7 @@ from django.template.loader import render_to_string
 from django.views.decorators.http import require_GET
 
 from accounts.web import me, signed_in
-from chat import rendering, search, selectors, services
+from chat import attaching, rendering, search, selectors
 from chat.organising import recent_tags
 
 _CHAT = re.compile(r"/c/([0-9a-f-]{36})")
@@ -26,7 +26,7 @@ def current_chat(request: HttpRequest) -> uuid.UUID | None:
 
 def _in_address(request: HttpRequest, pattern: re.Pattern[str]) -> uuid.UUID | None:
     found = pattern.search(request.headers.get("HX-Current-URL", ""))
-    return next(iter(services.uuids([found[1]])), None) if found else None
+    return next(iter(attaching.uuids([found[1]])), None) if found else None
 
 
 def list_context(request: HttpRequest) -> dict[str, Any]:
@@ -54,7 +54,7 @@ def chat_list(request: HttpRequest) -> HttpResponse:
     after = request.GET.get("after", "")
     if selectors.place_of(after) is None:
         return render(request, "chat/_chat_list.html", list_context(request))
-    current = next(iter(services.uuids([request.GET.get("chat", "")])), None)
+    current = next(iter(attaching.uuids([request.GET.get("chat", "")])), None)
     context = {"sidebar": selectors.sidebar_of(me(request), current, after=after)}
     return render(request, "chat/_chat_list.html", context)
 

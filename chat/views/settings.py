@@ -15,7 +15,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from accounts.panels import register
 from accounts.preferences import interface_of, may_set
 from accounts.web import me, signed_in
-from chat import controls, links, organising, services
+from chat import attaching, controls, links, organising
 from chat.models import Chat
 from chat.views.controls import parameter_rows, saved, typed_in
 from chat.views.search import shown_list
@@ -146,7 +146,7 @@ def _listed(request: HttpRequest, kind: str, found: Any) -> HttpResponse:
 
 
 def _id(text: str) -> uuid.UUID:
-    return next(iter(services.uuids([text])), uuid.UUID(int=0))
+    return next(iter(attaching.uuids([text])), uuid.UUID(int=0))
 
 
 register("answers", gettext_lazy("Answers"), "chat/_settings_answers.html", _answers, order=23)
