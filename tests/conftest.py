@@ -48,6 +48,20 @@ def _clean_start(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
 
 
 @pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
+    """Migrated once for all workers of a run and all sites, then copied."""
+    if THROWN_AWAY not in os.environ:
+        return
+    from django.conf import settings
+
+    from tests.processes.server import copy_of_template
+
+    database = settings.DATABASES["default"]
+    # As Django names it; being there, it is only looked at for migrations that it lacks.
+    copy_of_template(database.get("TEST", {}).get("NAME") or f"test_{database['NAME']}")
+
+
+@pytest.fixture(scope="session")
 def django_db_keepdb() -> bool:
     """The built-in server is thrown away whole. Dropping its database first would only fail where a thread or a pool
     still holds a connection."""

@@ -96,13 +96,29 @@ if _MARK not in os.environ:
 os.environ["REDIS_KEY_PREFIX"] = f"test-{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
 
 
+#: Folders whose tests wait for other processes more than they compute. Each line goes to one worker of xdist: a second
+#: site and browser cost half a minute, and two sites that are killed at once are in each other's way.
+WAITING = (("tests/browser/",), ("tests/processes/", "tests/embedded/"))
+
+
+def _line(nodeid: str) -> int:
+    return next((number for number, folders in enumerate(WAITING) if nodeid.startswith(folders)), len(WAITING))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The waiting ones first, so that the others compute meanwhile: pytest-django would have them last, alone."""
+    items.sort(key=lambda item: _line(item.nodeid))
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: Any, log: Any) -> Any:
-    """File by file, but all stories of the browser to one worker: a second site and browser cost half a minute."""
+    """File by file, but what waits line by line."""
     from xdist.scheduler import LoadFileScheduling
 
     class Scheduling(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return "tests/browser" if nodeid.startswith("tests/browser/") else str(super()._split_scope(nodeid))
+            number = _line(nodeid)
+            return f"waiting {number}" if number < len(WAITING) else str(super()._split_scope(nodeid))
 
     return Scheduling(config, log)

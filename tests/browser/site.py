@@ -42,7 +42,7 @@ class BrowserSite(Site):
         # One more, for the story that shares it with a group: the others' belong to everybody.
         self.models.models.models.append("fake-shared")
         super()._begin(celery)
-        until(lambda: _answers(f"http://127.0.0.1:{port}/health"), 90, "the embedding server")
+        until(lambda: _answers(f"http://127.0.0.1:{port}/health"), 240, "the embedding server")
 
     @contextlib.contextmanager
     def without_web_workers(self) -> Iterator[None]:

@@ -33,7 +33,7 @@ def launch(*arguments: str, **options: object) -> subprocess.CompletedProcess[st
     """Run a command of the launcher to its end."""
     return subprocess.run(
         [sys.executable, "-m", "owui.embedded", *arguments],
-        cwd=ROOT, env=clean_env(), capture_output=True, text=True, timeout=30, **options,  # type: ignore[call-overload]
+        cwd=ROOT, env=clean_env(), capture_output=True, text=True, timeout=60, **options,  # type: ignore[call-overload]
     )  # fmt: skip
 
 
@@ -65,7 +65,7 @@ class Running:
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         self.process.send_signal(number)
-        return self.process.wait(timeout=20)
+        return self.process.wait(timeout=30)
 
 
 def start(home: Path, *, models: bool = False, python: str = sys.executable, **options: object) -> Running:

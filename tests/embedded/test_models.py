@@ -89,7 +89,7 @@ def test_models_answer_and_come_back_after_a_crash(services: Callable[..., Runni
 
     for name in ("chat-model", "embedding-model"):
         os.kill(running.pid(name), signal.SIGKILL)
-    until(is_back, 20)
+    until(is_back)
     family = running.family()
     assert running.stop() == 0
-    assert psutil.wait_procs(family, timeout=2)[1] == []
+    assert psutil.wait_procs(family, timeout=20)[1] == []

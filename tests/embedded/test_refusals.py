@@ -21,7 +21,7 @@ pytestmark = pytest.mark.process
 def refused(home: Path, **env: str) -> str:
     done = subprocess.run(
         [sys.executable, "-m", "owui.embedded", "run", "--home", str(home)],
-        cwd=ROOT, env=clean_env(**env), capture_output=True, text=True, timeout=30,
+        cwd=ROOT, env=clean_env(**env), capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     assert done.returncode == 1
     assert "Traceback" not in done.stderr

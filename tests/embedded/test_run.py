@@ -66,10 +66,10 @@ def test_instance_survives_the_end_of_any_part_and_of_the_launcher(instance: Ins
         old = instance.pid(name)
         os.kill(old, signal.SIGKILL)
         until(lambda name=name, old=old: (home / "run" / f"{name}.json").exists() and instance.pid(name) != old)
-    until(instance.is_healthy, 20)
+    until(instance.is_healthy)
     family = instance.family()
     assert instance.stop(signal.SIGINT) == 0
-    assert psutil.wait_procs(family, timeout=2)[1] == []
+    assert psutil.wait_procs(family, timeout=20)[1] == []
 
     second = start_instance(home, instance.port)
     family = second.family()
@@ -77,6 +77,6 @@ def test_instance_survives_the_end_of_any_part_and_of_the_launcher(instance: Ins
     second.process.communicate()
     third = start_instance(home, instance.port)
     assert third.is_healthy()
-    assert psutil.wait_procs(family, timeout=6)[1] == []
+    assert psutil.wait_procs(family, timeout=20)[1] == []
     assert third.stop() == 0
     third.process.communicate()

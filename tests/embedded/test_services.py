@@ -47,7 +47,7 @@ def test_data_is_still_there_after_a_restart(services: Services) -> None:
         client.set("kept", "yes")
     family = first.family()
     assert first.stop() == 0
-    assert psutil.wait_procs(family, timeout=2)[1] == []
+    assert psutil.wait_procs(family, timeout=20)[1] == []
 
     began = time.monotonic()
     second = services()
@@ -83,7 +83,7 @@ def test_killed_servers_are_started_again(services: Services) -> None:
     with psycopg.connect(running.env["DATABASE_URL"]) as connection:
         assert connection.execute("SELECT count(*) FROM kept").fetchone() == (0,)
     running.process.send_signal(signal.SIGTERM)
-    said = running.process.communicate(timeout=20)[1]
+    said = running.process.communicate(timeout=60)[1]
     assert "PostgreSQL was ended by signal 9; starting it again" in said
     assert "Valkey was ended by signal 9; starting it again" in said
 
@@ -102,7 +102,7 @@ def test_killed_launcher_leaves_no_process_and_the_next_start_works(services: Se
     connection.close()
     assert answers_select(second)
     assert answers_ping(second)
-    assert psutil.wait_procs(family, timeout=6)[1] == []
+    assert psutil.wait_procs(family, timeout=20)[1] == []
 
 
 def test_killed_launcher_leaves_nothing_when_nobody_starts_again(services: Services) -> None:
@@ -111,7 +111,7 @@ def test_killed_launcher_leaves_nothing_when_nobody_starts_again(services: Servi
     # Its postmaster cannot react to the kernel's signal, as any child that hangs.
     psutil.Process(running.pid("postgres")).suspend()
     running.process.kill()
-    assert psutil.wait_procs(family, timeout=9)[1] == []
+    assert psutil.wait_procs(family, timeout=20)[1] == []
 
 
 def test_services_stop_when_standard_input_closes(services: Services) -> None:
@@ -119,8 +119,8 @@ def test_services_stop_when_standard_input_closes(services: Services) -> None:
     family = running.family()
     assert running.process.stdin is not None
     running.process.stdin.close()
-    assert running.process.wait(timeout=15) == 0
-    assert psutil.wait_procs(family, timeout=2)[1] == []
+    assert running.process.wait(timeout=30) == 0
+    assert psutil.wait_procs(family, timeout=20)[1] == []
 
 
 def test_second_instance_on_the_same_home_is_refused_and_commands_find_the_first(
@@ -135,7 +135,7 @@ def test_second_instance_on_the_same_home_is_refused_and_commands_find_the_first
     assert f"export REDIS_URL={running.env['REDIS_URL']}" in shown.stdout
     assert "postgres" in launch("status", "--home", str(home)).stdout
     assert launch("stop", "--home", str(home)).stdout == "Stopped.\n"
-    assert running.process.wait(timeout=5) == 0
+    assert running.process.wait(timeout=30) == 0
     assert launch("env", "--home", str(home)).returncode == 1
 
 

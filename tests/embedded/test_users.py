@@ -56,4 +56,4 @@ def test_ordinary_user_starts_and_stops_the_services(services: Callable[..., Run
             owners.add(process.uids().real)
     assert owners == {NOBODY}
     assert running.stop() == 0
-    assert psutil.wait_procs(family, timeout=2)[1] == []
+    assert psutil.wait_procs(family, timeout=20)[1] == []

@@ -34,12 +34,14 @@ ROOT = Path(__file__).resolve().parents[2]
 TEMPLATE = "owui_site_template"
 CONFIG_TABLE = "config_configvalue"
 PASSWORD = "Correct-horse-7"
+#: seconds that a request may take where a test is about something else: the machine may have other things to do
+PATIENCE = 60
 #: what would follow each answer of the page
 AFTER_ANSWERS = ("ENABLE_TITLE_GENERATION", "ENABLE_TAGS_GENERATION", "ENABLE_FOLLOW_UP_GENERATION")
 _RUN = Path(environ.get("OWUI_TEST_RUN") or tempfile.gettempdir())
 
 
-def until(condition: Callable[[], Any], seconds: float = 30.0, what: str = "it") -> Any:
+def until(condition: Callable[[], Any], seconds: float = 60.0, what: str = "it") -> Any:
     """What the condition gives as soon as that is true."""
     deadline = time.monotonic() + seconds
     while True:
@@ -83,27 +85,40 @@ def environment(database: str, redis: str, prefix: str, **more: str) -> dict[str
 
 def _manage(env: dict[str, str], *arguments: str) -> None:
     done = subprocess.run(
-        [sys.executable, "manage.py", *arguments], cwd=ROOT, env=env, capture_output=True, text=True, timeout=120
+        [sys.executable, "manage.py", *arguments], cwd=ROOT, env=env, capture_output=True, text=True, timeout=300
     )
     assert done.returncode == 0, done.stderr
 
 
-def prepare(base: str = "") -> None:
-    """A migrated database to copy from and the collected files, made once for all workers of a test run."""
+@contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """Of all workers of a test run."""
     (_RUN / "site" / "static").mkdir(parents=True, exist_ok=True)
     with (_RUN / "site.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        with _server(base) as server:
-            if not server.execute("SELECT 1 FROM pg_database WHERE datname = %s", [TEMPLATE]).fetchone():
-                server.execute(f"CREATE DATABASE {TEMPLATE}_new")
-                env = environment(database_url(f"{TEMPLATE}_new", base), "redis://127.0.0.1:1/0", "prepare")
-                _manage(env, "migrate", "--verbosity", "0")
-                # Migrations seed the settings; each site takes its own from its environment.
-                with psycopg.connect(database_url(f"{TEMPLATE}_new", base), autocommit=True) as made:
-                    made.execute(f"TRUNCATE {CONFIG_TABLE}")
-                server.execute(f"ALTER DATABASE {TEMPLATE}_new RENAME TO {TEMPLATE}")
+        yield
+
+
+def copy_of_template(name: str, base: str = "") -> None:
+    """A migrated database; the one to copy from is made by whoever needs one first."""
+    with _one_at_a_time(), _server(base) as server:
+        if not server.execute("SELECT 1 FROM pg_database WHERE datname = %s", [TEMPLATE]).fetchone():
+            server.execute(f"CREATE DATABASE {TEMPLATE}_new")
+            env = environment(database_url(f"{TEMPLATE}_new", base), "redis://127.0.0.1:1/0", "prepare")
+            _manage(env, "migrate", "--verbosity", "0")
+            # Migrations seed the settings; each site takes its own from its environment.
+            with psycopg.connect(database_url(f"{TEMPLATE}_new", base), autocommit=True) as made:
+                made.execute(f"TRUNCATE {CONFIG_TABLE}")
+            server.execute(f"ALTER DATABASE {TEMPLATE}_new RENAME TO {TEMPLATE}")
+        server.execute(f'CREATE DATABASE "{name}" TEMPLATE {TEMPLATE}')
+
+
+def collect_files() -> None:
+    """The static files, for all sites of a test run."""
+    with _one_at_a_time():
         if not (_RUN / "site" / "static" / "staticfiles.json").exists():
-            env = environment(database_url(TEMPLATE, base), "redis://127.0.0.1:1/0", "prepare")
+            # No command asks the database for that.
+            env = environment(environ["DATABASE_URL"], "redis://127.0.0.1:1/0", "prepare")
             _manage(env, "collectstatic", "--noinput", "--verbosity", "0")
 
 
@@ -151,11 +166,10 @@ class Site:
         redis: str = "",
         env: dict[str, str] | None = None,
     ) -> None:
-        prepare(database_server)
         self.base = database_server
         self.name = f"owui_site_{uuid.uuid4().hex[:12]}"
-        with _server(self.base) as server:
-            server.execute(f"CREATE DATABASE {self.name} TEMPLATE {TEMPLATE}")
+        collect_files()
+        copy_of_template(self.name, self.base)
         self._own_models = models is None
         self.models = models or FakeModelServer().__enter__()
         self.directory = Path(tempfile.mkdtemp(prefix="site-", dir=_RUN))
@@ -186,9 +200,9 @@ class Site:
         if celery:
             self.start("celery", "-m", "celery", "-A", "owui.celery", "worker", "-B", "-c", "1", "-P", "solo",
                        "-s", str(self.directory / "beat"), "--without-mingle", "--without-gossip")  # fmt: skip
-        until(self.is_healthy, 90, f"the site ({self.log('web')})")
+        until(self.is_healthy, 240, f"the site ({self.log('web')})")
         # All workers: each beats as soon as it can run turns.
-        until(lambda: len(self.runners()) >= self.workers, 90, "the start of every worker")
+        until(lambda: len(self.runners()) >= self.workers, 240, "the start of every worker")
 
     def start_node(self, name: str, port: int) -> subprocess.Popen[bytes]:
         """A web server with its workers; a site may have several, on one database and one broker."""
@@ -245,7 +259,7 @@ class Site:
         """The first one is administrator and may use every model; later ones are made by her. Returns the token."""
         body = {"name": name, "email": email, "password": PASSWORD}
         if not self.tokens:
-            answer = httpx.post(f"{self.url}/api/v1/auths/signup", json=body, timeout=10)
+            answer = httpx.post(f"{self.url}/api/v1/auths/signup", json=body, timeout=PATIENCE)
         else:
             with self.program() as administrator:
                 answer = administrator.post("/api/v1/auths/add", json=body)
@@ -276,12 +290,12 @@ class Site:
             cookies={"token": token or self.token, "csrftoken": csrf},
             headers={"origin": self.url, "sec-fetch-site": "same-origin", "x-csrftoken": csrf, "hx-request": "true"},
             limits=httpx.Limits(max_keepalive_connections=1 if keep else 0),
-            timeout=20,
+            timeout=PATIENCE,
         )
 
     def program(self, token: str = "") -> httpx.Client:
         return httpx.Client(
-            base_url=self.url, headers={"authorization": f"Bearer {token or self.token}"}, timeout=20,
+            base_url=self.url, headers={"authorization": f"Bearer {token or self.token}"}, timeout=PATIENCE,
             limits=httpx.Limits(max_keepalive_connections=0),
         )  # fmt: skip
 

@@ -51,7 +51,7 @@ def site(valkey: OwnValkey) -> Iterator[Site]:
 
 def other_worker(site: Site, turn: str) -> int:
     """A living worker that does not write the turn."""
-    until(lambda: len(site.runners()) >= 2, 15, "two living workers")
+    until(lambda: len(site.runners()) >= 2, 60, "two living workers")
     writing = site.pid_of_turn(turn)
     return next(pid for pid in site.runners() if pid != writing)
 
@@ -98,7 +98,7 @@ async def test_stop_by_the_other_worker_reaches_the_model_server(site: Site) -> 
             assert (await asyncio.to_thread(browser.post, path)).status_code == 204
         await read(connection, page)
     assert time.monotonic() - began < 15
-    until(lambda: site.models.stats()["cancelled"] == cancelled + 1, 15, "the end of the upstream answer")
+    until(lambda: site.models.stats()["cancelled"] == cancelled + 1, 60, "the end of the upstream answer")
     text = saved(site, answer, "stopped")
     assert page.words == text.split() == counted(len(page.words))
 
@@ -127,8 +127,8 @@ def test_browser_that_leaves_while_it_sends_leaves_no_answer_behind_that_nobody_
             time.sleep(wait)
     running = "SELECT count(*) FROM chat_message WHERE state = 'running'"
     questions = "SELECT count(*) FROM chat_message WHERE content LIKE 'leaving%%'"
-    until(lambda: site.rows(questions)[0][0] >= 1, 30, "a question that arrived")
-    until(lambda: site.rows(running)[0][0] == 0, 30, "the end of every answer")
+    until(lambda: site.rows(questions)[0][0] >= 1, 60, "a question that arrived")
+    until(lambda: site.rows(running)[0][0] == 0, 60, "the end of every answer")
 
 
 async def test_fifty_sockets_get_every_word_once(site: Site) -> None:
@@ -169,7 +169,7 @@ async def _stream_until_the_end(site: Site, token: str, begun: asyncio.Event) ->
     headers, last, said = {"authorization": f"Bearer {token}"}, 0.0, ""
     body = {"model": MODEL, "stream": True, "messages": [{"role": "user", "content": "go [[n=3000 tps=30]]"}]}
     async with (
-        httpx.AsyncClient(base_url=site.url, headers=headers, timeout=20) as client,
+        httpx.AsyncClient(base_url=site.url, headers=headers, timeout=60) as client,
         client.stream("POST", "/api/chat/completions", json=body) as answer,
     ):
         assert answer.status_code == 200
@@ -280,7 +280,7 @@ async def test_killed_worker_leaves_an_answer_that_can_be_continued(site: Site) 
         assert page.words == text.split() == counted(len(page.words))
         assert len(page.words) >= 20
         assert "interrupted" in page.elements[f"message-{answer.message}-error"]
-        until(lambda: len(site.runners()) >= 2, 15, "a new worker in the place of the killed one")
+        until(lambda: len(site.runners()) >= 2, 60, "a new worker in the place of the killed one")
         going_on = await asyncio.to_thread(browser.post, f"/c/{answer.chat}/messages/{answer.message}/continue")
         assert going_on.status_code == 200, going_on.text
         path = f"/c/{answer.chat}/messages/{answer.message}/stop"

@@ -54,7 +54,7 @@ async def test_who_is_closed_there_is_out_of_everything_with_the_next_look(world
     site, ldap, dn = world
     await asyncio.to_thread(site.sign_up)
     body = {"user": "leaver", "password": "Test-leaver-1"}
-    session = httpx.post(f"{site.url}/api/v1/auths/ldap", json=body, timeout=20).json()
+    session = httpx.post(f"{site.url}/api/v1/auths/ldap", json=body, timeout=60).json()
     with site.program(session["token"]) as program, site.browser(session["token"]) as browser:
         key = program.post("/api/v1/auths/api_key").json()["api_key"]
         assert program.get("/api/v1/chats/").status_code == 200
@@ -74,7 +74,7 @@ async def test_who_is_closed_there_is_out_of_everything_with_the_next_look(world
         assert browser.get("/settings", headers={"hx-request": ""}).status_code == 302
     with site.program(key) as program:
         assert program.get("/api/v1/models").status_code == 401
-    assert httpx.post(f"{site.url}/api/v1/auths/ldap", json=body, timeout=20).status_code == 403
+    assert httpx.post(f"{site.url}/api/v1/auths/ldap", json=body, timeout=60).status_code == 403
 
 
 def looks(site: Site) -> int:

@@ -88,7 +88,7 @@ def test_a_forgotten_password_is_replaced_by_mail(site: Site, smtp: RealServer) 
         form = {"email": "nora@example.org", "csrfmiddlewaretoken": client.cookies["csrftoken"]}
         said = client.post("/auth/forgot", data=form)
         assert said.status_code == 200 and "a mail is on its way" in said.text
-        until(lambda: list(smtp.data.glob("*.json")), 30, "the mail")  # written after the letter
+        until(lambda: list(smtp.data.glob("*.json")), 60, "the mail")  # written after the letter
         (path,) = smtp.data.glob("*.eml")
         letter = email.message_from_bytes(path.read_bytes(), policy=policy.default)
         link = re.search(rf"{PUBLIC}(/auth/reset\S+)", letter.get_content())

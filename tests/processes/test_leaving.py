@@ -55,11 +55,11 @@ def site(valkey: OwnValkey) -> Iterator[Site]:
 
 def directory(site: Site) -> httpx.Client:
     """The company's provisioning client."""
-    return httpx.Client(base_url=site.url + BASE, headers={"authorization": f"Bearer {TOKEN}"}, timeout=20)
+    return httpx.Client(base_url=site.url + BASE, headers={"authorization": f"Bearer {TOKEN}"}, timeout=60)
 
 
 def test_the_public_compliance_suite_finds_no_error(site: Site) -> None:
-    with httpx2.Client(base_url=site.url + BASE, headers={"authorization": f"Bearer {TOKEN}"}, timeout=20) as client:
+    with httpx2.Client(base_url=site.url + BASE, headers={"authorization": f"Bearer {TOKEN}"}, timeout=60) as client:
         results = check_server(SyncSCIMClient(client))
     bad = [result for result in results if result.status in (Status.ERROR, Status.CRITICAL, Status.DEVIATION)]
     assert not bad, "\n".join(f"{r.resource_type} {r.title}: {r.reason}" for r in bad)
@@ -134,7 +134,7 @@ async def test_who_is_switched_off_by_scim_is_out_of_everything_within_a_second(
             told = await asyncio.gather(*streams)
     for program in programs:
         await program.aclose()
-    until(lambda: site.answer(turn.message)[0] != "streaming", 20, "the end of the running answer")
+    until(lambda: site.answer(turn.message)[0] != "streaming", 60, "the end of the running answer")
     waited = {
         "sockets": [round(at - moment, 3) for _code, at in sockets],
         "streams": [round(at - moment, 3) for _text, at in told],
@@ -165,7 +165,7 @@ async def test_a_running_answer_ends_when_all_sessions_of_its_person_are_ended(s
         assert answer.json() is True
         code, at = await end
     assert (code, at - moment < 1) == (UNAUTHORISED, True)
-    until(lambda: site.answer(turn.message)[0] != "streaming", 20, "the end of the running answer")
+    until(lambda: site.answer(turn.message)[0] != "streaming", 60, "the end of the running answer")
     assert len(site.answer(turn.message)[1].split()) < 2000
     sign_in = {"email": "gia@example.org", "password": PASSWORD}
     assert httpx.post(f"{site.url}/api/v1/auths/signin", json=sign_in).status_code == 200

@@ -64,7 +64,7 @@ class Cluster:
         assert await asyncio.to_thread(node.wait, 60) in (0, -signal.SIGTERM)
         took = time.monotonic() - began
         self.nodes[number] = self.site.start_node(f"node-{number}", self.ports[number])
-        await asyncio.to_thread(until, lambda: self.is_up(number), 90, "the node that was started again")
+        await asyncio.to_thread(until, lambda: self.is_up(number), 240, "the node that was started again")
         return took
 
 
@@ -76,7 +76,7 @@ def cluster() -> Iterator[Cluster]:
             ports = [site.port, free_ports()]
             made = Cluster(site, real.start("nginx", *ports, env={"API_RATE": "1000r/s"}), ports)
             made.nodes = [site.web, site.start_node("node-1", ports[1])]
-            until(lambda: made.is_up(0) and made.is_up(1), 90, "both nodes")
+            until(lambda: made.is_up(0) and made.is_up(1), 240, "both nodes")
             assert site.token
             yield made
     finally:
@@ -147,15 +147,15 @@ def test_a_node_that_ends_takes_no_more_and_says_so(cluster: Cluster) -> None:
     with cluster.browser() as browser:
         answer = ask(browser, "go [[n=60 tps=20]]")
         running = next(i for i, port in enumerate(cluster.ports) if _runs(cluster, port, answer))
-        with httpx.Client(base_url=f"http://127.0.0.1:{cluster.ports[running]}", timeout=20) as direct:
+        with httpx.Client(base_url=f"http://127.0.0.1:{cluster.ports[running]}", timeout=60) as direct:
             assert direct.get("/ready").status_code == 200
             cluster.nodes[running].send_signal(signal.SIGTERM)
-            until(lambda: _refuses(cluster.ports[running]), 20, "the port let go")
+            until(lambda: _refuses(cluster.ports[running]), 60, "the port let go")
             assert cluster.nodes[running].poll() is None, "it still writes"
         assert cluster.nodes[running].wait(60) in (0, -signal.SIGTERM)
     assert cluster.site.answer(answer.message)[0] == "done"
     cluster.nodes[running] = cluster.site.start_node(f"node-{running}", cluster.ports[running])
-    until(lambda: cluster.is_up(running), 90, "the node that was started again")
+    until(lambda: cluster.is_up(running), 240, "the node that was started again")
 
 
 async def test_a_rolling_restart_of_two_nodes_behind_a_proxy_loses_nothing(cluster: Cluster) -> None:

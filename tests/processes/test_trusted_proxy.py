@@ -40,13 +40,13 @@ class Proxied:
             auth=(uid, f"Test-{uid}-1") if uid else None,
             cookies={"csrftoken": csrf},
             headers={"origin": url, "sec-fetch-site": "same-origin", "x-csrftoken": csrf, **headers},
-            timeout=20,
+            timeout=60,
         )
 
     def direct(self, address: str, **headers: str) -> httpx.Client:
         """Past the proxy, from an address of this machine."""
         transport = httpx.HTTPTransport(local_address=address)
-        return httpx.Client(base_url=self.site.url, transport=transport, headers=headers, timeout=20)
+        return httpx.Client(base_url=self.site.url, transport=transport, headers=headers, timeout=60)
 
 
 @pytest.fixture(scope="module")
