@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Self
 
 #: seconds between two looks: with nothing else to do, for each open answer, and at most
-SHORTEST, EACH, LONGEST = 0.04, 0.001, 0.2
+SHORTEST, EACH, LONGEST = 0.04, 0.002, 0.2
 #: seconds more for each second that a timer comes late: a process that cannot keep up looks more rarely, by itself
 FOR_LATE = 3.0
 #: open answers from which on the bytes wait in the kernel

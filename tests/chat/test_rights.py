@@ -213,7 +213,7 @@ async def test_reader_of_a_shared_folder_is_shown_no_more_when_the_grant_ends(
 ) -> None:
     def shared() -> Any:
         folder = Folder.objects.create(owner=people.alice, name="Shared")
-        ends = timezone.now() + timedelta(seconds=4)
+        ends = timezone.now() + timedelta(seconds=8)
         set_grants(folder, [read(people.bob, expires_at=ends)], by=people.dana)
         started = services.start_turn(
             by=people.alice, runner_id=process.id, text="hi", model_id="fake-small", model_name="Fake small"
