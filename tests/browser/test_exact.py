@@ -34,8 +34,9 @@ window.WebSocket = class {
   send(text) { window.sent.push(JSON.parse(text)); }
 };
 """
-# Both sides are written out by the browser, without blank text between blocks.
-COMPARE = """([id, wanted]) => {
+# What the page asks for when a frame comes, and how its parts look then beside how they should. Both sides are written
+# out by the browser, without blank text between blocks.
+RECEIVE = """([frame, parts]) => {
   const tidy = (node) => {
     for (const child of [...node.childNodes])
       if (child.nodeType === Node.TEXT_NODE && !child.nodeValue.trim()) child.remove();
@@ -49,11 +50,16 @@ COMPARE = """([id, wanted]) => {
     }
     return box.innerHTML;
   };
-  const template = document.createElement("template");
-  template.innerHTML = wanted;
-  const copy = document.createDocumentFragment();
-  copy.append(...document.getElementById(id).cloneNode(true).childNodes);
-  return [tidy(copy), tidy(template.content)];
+  const both = ([id, wanted]) => {
+    const template = document.createElement("template");
+    template.innerHTML = wanted;
+    const copy = document.createDocumentFragment();
+    copy.append(...document.getElementById(id).cloneNode(true).childNodes);
+    return [tidy(copy), tidy(template.content)];
+  };
+  sent.length = 0;
+  socket.onmessage({ data: JSON.stringify(frame) });
+  return [sent.map((one) => one.type), parts.map(both)];
 }"""
 
 
@@ -101,14 +107,12 @@ def test_twin_and_browser_agree_after_every_frame(chromium: Browser) -> None:
             for name in ("morph.js", "ops.js", "socket.js"):
                 page.add_script_tag(content=(SCRIPTS / name).read_text())
             for frame in frames_of(turn, chance):
-                page.evaluate("sent.length = 0")
                 again = twin.receive(frame)
                 seen |= {(op[0], "data-grow" in twin.html["tail"]) for op in frame["ops"]}
-                page.evaluate("(frame) => socket.onmessage({ data: JSON.stringify(frame) })", frame)
-                assert (page.evaluate("sent.map((one) => one.type)") == ["attach"]) == again
-                for part in PARTS:
-                    name = f"message-{turn.answer.pk}-{part}"
-                    shown, wanted = page.evaluate(COMPARE, [name, twin.html[part]])
+                parts = [(f"message-{turn.answer.pk}-{part}", twin.html[part]) for part in PARTS]
+                asked, looks = page.evaluate(RECEIVE, [frame, parts])
+                assert (asked == ["attach"]) == again
+                for part, (shown, wanted) in zip(PARTS, looks, strict=True):
                     assert shown == wanted, (seed, part, frame)
             assert twin.turn is None
             assert page.locator("[data-turn]").count() == 0
