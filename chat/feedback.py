@@ -19,7 +19,7 @@ from chat.services import own_message
 from owui.audit.record import record
 from owui.config.sections import UiConfig
 from owui.lib.errors import Missing, Refused, UserError
-from rbac.permissions import require
+from rbac.permissions import may, require
 
 LONGEST_COMMENT = 5_000
 MOST_TAGS, TAG_CHARS = 10, 40
@@ -93,7 +93,11 @@ def store_feedback(*, by: User, body: Mapping[str, Any], feedback: Feedback | No
         known = _mine(by, message) if message is not None else None
         feedback = known or Feedback(user=by, message=message, chat=message.chat if message else None)
     feedback.type = str(body.get("type") or feedback.type)[:40]
-    feedback.data = dict(body.get("data") or feedback.data)
+    sent = dict(body.get("data") or feedback.data)
+    if not feedback._state.adding and not may(by, "chat.delete"):
+        # Other words may come in the place of these, but none is taken away by leaving it out.
+        sent = {**feedback.data, **{name: value for name, value in sent.items() if value is not None}}
+    feedback.data = sent
     feedback.meta = meta or feedback.meta
     if isinstance(body.get("snapshot"), Mapping):
         feedback.snapshot = dict(body["snapshot"])
@@ -103,7 +107,8 @@ def store_feedback(*, by: User, body: Mapping[str, Any], feedback: Feedback | No
 
 @transaction.atomic
 def delete_feedback(*, by: User, feedback: Feedback) -> None:
-    """One's own, or as an administrator anybody's."""
+    """One's own, or as an administrator anybody's. 401 without `chat.delete`: a rating is kept as its chat is."""
+    require(by, "chat.delete")
     detail = {"of": str(feedback.user_id)} if feedback.user_id != by.pk else {}
     record("feedback.delete", by=by, object_type="feedback", object_id=str(feedback.pk), detail=detail)
     if feedback.message_id:
@@ -113,7 +118,8 @@ def delete_feedback(*, by: User, feedback: Feedback) -> None:
 
 @transaction.atomic
 def delete_all(*, by: User, own: bool) -> int:
-    """All of one's own, or all there are."""
+    """All of one's own, or all there are. 401 without `chat.delete`: nothing is lost then."""
+    require(by, "chat.delete")
     rows = Feedback.objects.writable_by(by) if own else Feedback.objects.readable_by(by)
     count = rows.count()
     _mark(rows.order_by().values("message_id"))

@@ -14,6 +14,7 @@ from accounts.web import signed_in
 from chat import feedback, rendering
 from chat.models import Feedback, Message
 from owui.lib.errors import UserError
+from rbac.permissions import may
 
 
 @require_http_methods(["GET", "POST"])
@@ -48,6 +49,7 @@ def _panel(request: HttpRequest, message: Message, found: Feedback | None, *, is
         "can": rendering.can_of(request.user),  # type: ignore[arg-type]
         "is_done": is_done,
         "is_open": found is not None and not is_done,
+        "may_remove": may(request.user, "chat.delete"),  # type: ignore[arg-type]
         "with_chat": settings.ENABLE_ADMIN_CHAT_ACCESS,
         "comment": data.get("comment", ""),
         "tags": ", ".join(str(tag) for tag in data.get("tags") or []),

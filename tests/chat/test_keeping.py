@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from chat.models import Chat, Message, MessageVersion
+from chat import feedback
+from chat.models import Chat, Feedback, Message, MessageVersion
 from knowledge.models import Document
 from owui.audit.models import AuditEvent
 from tests.chat.helpers import ask
@@ -43,6 +44,29 @@ def test_no_way_takes_a_chat_or_a_message_away(alice: Any, kept: Chat, api_for: 
     assert "/delete" not in menu
     page.post(f"/folders/{kept.folder_id}/remove", {"delete_contents": "1"})
     assert Chat.objects.filter(pk=kept.pk).exists() and Message.objects.count() == 2
+
+
+def test_no_way_takes_a_rating_away(alice: Any, dana: Any, kept: Chat, api_for: Any, client_for: Any) -> None:
+    api, page = api_for(alice), client_for(alice, htmx=True)
+    answer = kept.messages.get(author="assistant")
+    said = {"comment": "Not what the leaflet says.", "score": "2"}
+    row = feedback.rate(by=alice, message_id=answer.pk, rating=-1, said=said)
+    refused = [
+        api.delete(f"{API}/evaluations/feedback/{row.pk}"),
+        api.delete(f"{API}/evaluations/feedbacks"),
+        page.post(f"/c/{kept.pk}/messages/{answer.pk}/unrate"),
+    ]
+    assert [response.status_code for response in refused] == [401, 401, 403]
+    assert "/unrate" not in page.get(f"/c/{kept.pk}/messages/{answer.pk}/rate").content.decode()
+    # Nor by leaving out what was said; other words may come in its place.
+    for data in ({"tags": ["x"]}, {"rating": None, "comment": None}, {"rating": 1}):
+        assert api.post(f"{API}/evaluations/feedback/{row.pk}", {"data": data}).status_code == 200
+    row = Feedback.objects.get()
+    assert (row.data["rating"], row.data["comment"], row.data["tags"]) == (1, said["comment"], ["x"])
+    answer.refresh_from_db()
+    assert answer.meta["annotation"] == {"rating": 1}
+    assert not AuditEvent.objects.filter(action__startswith="feedback.delete").exists()
+    assert api_for(dana).delete(f"{API}/evaluations/feedback/{row.pk}").status_code == 200, "administrators may"
 
 
 def test_a_copy_without_messages_loses_none_and_other_words_leave_the_former_ones(

@@ -24,6 +24,16 @@ def rate_again(t: Tries) -> int:
     return int(t.json(f"/api/v1/evaluations/feedback/{row.pk}", {"data": {"rating": -1}}).status_code)
 
 
+def rated(t: Tries) -> tuple[str, str]:
+    """The page's and the programs' address of a rating of one's own."""
+    from chat.models import Feedback, Message
+
+    page = t.chat()[2]
+    message = Message.objects.get(pk=page.rpartition("/")[2])
+    row = Feedback.objects.create(user=t.alice, chat=message.chat, message=message, data={"rating": 1})
+    return page, f"{_V1}/evaluations/feedback/{row.pk}"
+
+
 def own_answers(t: Tries, **form: str) -> dict[str, Any]:
     """What is stored of the prompt and the parameters that are sent; without either key nothing is."""
     t.form("/settings/answers", **form)
@@ -160,6 +170,22 @@ CHATS = [
     Face("chat.delete", "PAGE /c/{chat_id}/delete", lambda t: t.get(f"{t.chat()[0]}/delete"), 403, 200, why="asked"),
     Face("chat.delete", "PAGE /c/remove-all", lambda t: t.form("/c/remove-all"), 403, 200),
     Face("chat.delete", "PAGE /c/remove-all", lambda t: t.get("/c/remove-all"), 403, 200, why="asked"),
+    Face("chat.delete", f"{_PAGE}/unrate", lambda t: t.form(f"{rated(t)[0]}/unrate"), 403, 200),
+    Face("chat.delete", f"{_PAGE}/rate", lambda t: t.shows(f"{rated(t)[0]}/rate", '/unrate"'), False, True),
+    Face(
+        "chat.delete",
+        f"DELETE {_V1}/evaluations/feedback/{{feedback_id}}",
+        lambda t: t.client.delete(rated(t)[1]).status_code,
+        401,
+        200,
+    ),
+    Face(
+        "chat.delete",
+        f"DELETE {_V1}/evaluations/feedbacks",
+        lambda t: t.client.delete(f"{_V1}/evaluations/feedbacks").status_code,
+        401,
+        200,
+    ),
     Face("chat.system_prompt", _OWN, lambda t: own_answers(t, system="Be rude."), {}, {"system": "Be rude."}),
     Face("chat.params", _OWN, lambda t: own_answers(t, custom="seed", seed="1"), {}, {"params": {"seed": 1}}),
     Face("chat.delete", "DELETE /api/v1/folders/{folder_id}", delete_folder, 403, 200, why="with a chat in it"),
