@@ -12,6 +12,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from accounts.models import User
+from chat import listed
 from chat.controls import params_reader
 from chat.engine.prompt import text_of
 from chat.links import snapshot_json
@@ -64,6 +65,7 @@ def clone_chat(source: Chat, *, by: User, title: str = "", leaf: uuid.UUID | Non
     current = ids.get(leaf or source.current_id) if (leaf or source.current_id) else None
     Chat.objects.filter(pk=copy.pk).update(current=current)
     copy.current_id = current
+    listed.tell_came(copy)
     record("chat.clone", by=by, object_type="chat", object_id=str(copy.pk), detail={"from": str(source.pk)})
     return copy
 
@@ -122,6 +124,7 @@ def clone_snapshot(shared: SharedChat, *, by: User) -> Chat:
     check_stored(by)
     title = _("Clone of %(title)s") % {"title": shared.title}
     copy = _import_one({"chat": snapshot_json(shared, by), "title": title}, 1, by)
+    listed.tell_came(copy)
     record("chat.clone", by=by, object_type="chat", object_id=str(copy.pk), detail={"from_shared": str(shared.pk)})
     return copy
 
@@ -144,6 +147,7 @@ def import_chats(entries: Sequence[Any], *, by: User) -> list[Chat]:
     allowed = _Allowed(params_reader(by), {str(pk): pk for pk in own})
     made = [_import_one(entry, number, by, allowed) for number, entry in enumerate(entries, start=1)]
     record("chat.import", by=by, object_type="user", object_id=str(by.pk), detail={"chats": len(made)})
+    listed.tell_anew(by.pk)
     return made
 
 

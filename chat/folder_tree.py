@@ -79,7 +79,7 @@ def _first(folders: Any) -> Any:
     # As text: two statements that are joined must not differ in how their columns are read.
     look = {"colour": KeyTextTransform("colour", "meta"), "icon": KeyTextTransform("icon", "meta")}
     rows = folders.order_by("name", "pk").values(
-        "id", "name", "parent_id", "owner_id", **look, is_open=F("is_expanded")
+        "id", "name", "parent_id", "owner_id", "updated_at", **look, is_open=F("is_expanded")
     )
     return rows[:MOST_FOLDERS]
 

@@ -8,6 +8,7 @@ from typing import Any
 from django.db import connection, transaction
 from django.utils.translation import gettext as _
 
+from chat import listed
 from chat.models import Chat, Folder
 from owui.audit.record import record
 from owui.lib.errors import Missing, Refused, UserError
@@ -55,6 +56,7 @@ def create_folder(
     folder.name = _clean_name(name, folder)
     folder.save()
     _note("created", folder, by, {"parent": str(parent.pk) if parent else None})
+    listed.tell_folder(folder, by.id)
     return folder
 
 
@@ -76,6 +78,7 @@ def update_folder(folder: Folder, *, by: Person, **changes: Any) -> Folder:
         folder.save(update_fields=[*changed, "updated_at"])
     if told := [field for field in changed if field != "is_expanded"]:
         _note("updated", folder, by, {"changed": told})
+        listed.tell_folder(folder, by.id)
     return folder
 
 
@@ -107,6 +110,7 @@ def move_folder(folder: Folder, *, by: Person, parent_id: str | None) -> Folder:
     detail = {"before": str(before) if before else None, "after": str(parent.pk) if parent else None}
     _note("moved", folder, by, detail | changes)
     announce("folder", str(folder.pk))
+    listed.tell_folder(folder, by.id, before)
     return folder
 
 
@@ -131,6 +135,7 @@ def delete_folder(folder: Folder, *, by: Person, delete_contents: bool = True) -
         require(by, "chat.delete", status=403)
     _note("deleted", folder, by, {"folders": len(inside), "chats": [str(pk) for pk in gone]})
     announce("folder", str(folder.pk))
+    listed.tell_folder_gone(folder, by.id)
     Chat.objects.filter(pk__in=gone).delete()
     folder.delete()
 

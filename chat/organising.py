@@ -13,6 +13,7 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from accounts.models import User
+from chat import listed
 from chat.folders import place_for
 from chat.models import Chat
 from chat.services import own_chat
@@ -36,13 +37,16 @@ def toggle_archived(*, by: User, chat_id: uuid.UUID) -> Chat:
     if chat.archived:
         chat.pinned = False
     Chat.objects.filter(pk=chat.pk).update(archived=chat.archived, pinned=chat.pinned)
+    (listed.tell_gone if chat.archived else listed.tell_came)(chat)
     return chat
 
 
 def set_all_archived(*, by: User, archived: bool) -> int:
     """All of the person's chats into the archive, or all back. Returns how many moved."""
     chats = Chat.objects.writable_by(by).filter(archived=not archived)
-    return int(chats.update(archived=archived, **({"pinned": False} if archived else {})))
+    count = int(chats.update(archived=archived, **({"pinned": False} if archived else {})))
+    listed.tell_anew(by.pk)
+    return count
 
 
 @transaction.atomic
@@ -54,6 +58,7 @@ def delete_all_chats(*, by: User) -> int:
     count = chats.count()
     record("chat.delete_all", by=by, object_type="user", object_id=str(by.pk), detail={"chats": count})
     chats.delete()
+    listed.tell_anew(by.pk)
     return count
 
 
@@ -81,6 +86,7 @@ def move_chat(*, by: User, chat_id: uuid.UUID, folder_id: str | None) -> Chat:
     record("chat.move", by=by, object_type="chat", object_id=str(chat.pk), detail=detail)
     for place in filter(None, (before, chat.folder_id)):
         announce("folder", str(place))
+    listed.tell_moved(chat, before)
     return chat
 
 
@@ -128,6 +134,7 @@ def remove_tag(*, by: User, chat_id: uuid.UUID, name: str | None = None) -> Chat
 def _save_tags(chat: Chat, tags: list[str]) -> None:
     chat.meta = {**(chat.meta or {}), "tags": tags}
     Chat.objects.filter(pk=chat.pk).update(meta=chat.meta)
+    listed.tell_tags(chat, tags)
 
 
 def all_tags(user: User) -> list[tuple[str, int]]:

@@ -15,6 +15,7 @@ from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
 from accounts.models import User
+from chat import listed
 from chat.attaching import attachable
 from chat.copies import MOST_MESSAGES, Node, in_order, nodes_of, parents_first, plain, tags_in
 from chat.folders import check_folders
@@ -49,6 +50,7 @@ def create_sent(*, by: User, sent: Mapping[str, Any], folder_id: str | None = No
     rows = _add(chat, nodes, by, _files(sent))
     chat.current_id = leaf if leaf in {row.pk for row in rows} else rows[-1].pk if rows else None
     Chat.objects.filter(pk=chat.pk).update(current=chat.current_id)
+    listed.tell_came(chat)
     return chat
 
 
@@ -76,7 +78,7 @@ def merge_sent(*, by: User, chat_id: uuid.UUID, sent: Mapping[str, Any]) -> Chat
     rows = _add(chat, new, by, _files(sent) if new else {})
     if leaf in known or leaf in {row.pk for row in rows}:
         chat.current_id = leaf
-    chat.title = _title(sent) or chat.title
+    former, chat.title = chat.title, _title(sent) or chat.title
     if "models" in sent:
         chat.model_ids = _models(sent)
     if "params" in sent:
@@ -84,6 +86,10 @@ def merge_sent(*, by: User, chat_id: uuid.UUID, sent: Mapping[str, Any]) -> Chat
     if "tags" in sent:
         chat.meta = {**(chat.meta or {}), "tags": tags_in(sent["tags"])}
     chat.save(update_fields=["current", "title", "model_ids", "params", "meta", "updated_at"])
+    if chat.title != former:
+        listed.tell_renamed(chat)
+    if "tags" in sent:
+        listed.tell_tags(chat, chat.meta["tags"])
     return chat
 
 

@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy
 from psycopg.types.json import Jsonb
 
 from accounts.models import User
+from chat import listed
 from chat.attaching import attachable, check_count
 from chat.config import ChatConfig
 from chat.engine.prompt import Message as PromptMessage
@@ -305,10 +306,10 @@ def rename_chat(*, by: User, chat_id: uuid.UUID, title: str) -> Chat:
     if not title:
         raise UserError(_("A chat needs a title."))
     chat = own_chat(by, chat_id)
-    chat.title = title
-    # Also where it says what the automatic one would: somebody chose it.
-    chat.meta = {**(chat.meta or {}), NAMED: True}
+    # Named also where it says what the automatic one would: somebody chose it.
+    chat.title, chat.meta = title, {**(chat.meta or {}), NAMED: True}
     chat.save(update_fields=["title", "meta"])
+    listed.tell_renamed(chat)
     return chat
 
 
@@ -317,6 +318,7 @@ def toggle_pin(*, by: User, chat_id: uuid.UUID) -> Chat:
     chat = own_chat(by, chat_id)
     chat.pinned = not chat.pinned
     chat.save(update_fields=["pinned"])
+    listed.tell_pinned(chat)
     return chat
 
 
@@ -327,6 +329,7 @@ def delete_chat(*, by: User, chat_id: uuid.UUID) -> None:
     acting(by)  # the link it may have been shared by goes with it
     chat = own_chat(by, chat_id)
     record("chat.delete", by=by, object_type="chat", object_id=str(chat.pk), detail={"messages": chat.messages.count()})
+    listed.tell_gone(chat)
     chat.delete()
 
 

@@ -64,9 +64,11 @@ def folder_page(request: HttpRequest, folder_id: uuid.UUID) -> HttpResponse:
         **folder_tree.look_of(folder.meta),
         "prompt": str((folder.data or {}).get("system_prompt") or ""),
         "knowledge_list": [item for item in _items(folder) if item.get("type") == "collection"],
-        "sidebar": selectors.sidebar_of(user, folder=folder.pk),
         "can": rendering.can_of(user),
     }
+    if "part" in request.GET:
+        return render(request, "chat/_folder_page.html", context)
+    context["sidebar"] = selectors.sidebar_of(user, folder=folder.pk)
     return render(request, "chat/folder_page.html", context)
 
 

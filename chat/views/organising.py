@@ -19,7 +19,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from accounts.preferences import interface_of
 from accounts.web import me, signed_in
-from chat import copies, exports, folder_tree, organising, rendering, selectors, services
+from chat import copies, exports, folder_tree, listed, organising, rendering, selectors, services
 from chat.folders import check_folders, with_inner
 from chat.models import Chat, Folder
 from chat.views.search import list_beside, shown_list
@@ -46,7 +46,9 @@ def tags(request: HttpRequest, chat_id: uuid.UUID) -> HttpResponse:
             fault = error.message
     names = organising.tags_of(chat)
     others = [name for name in organising.recent_tags(user, 100) if name not in names]
-    context = {"chat": chat, "tag_list": names, "other_list": others, "fault": fault}
+    context = {"chat": chat, "tag_list": names, "other_list": others, "fault": fault, "mark": listed.tags_mark(names)}
+    if "part" in request.GET:
+        return render(request, "chat/_tag_list.html", context)
     return render(request, "chat/_tags_dialog.html", context, status=422 if fault else 200)
 
 

@@ -16,9 +16,7 @@ from accounts.web import go, signed_in
 from chat import attaching, folders, organising, reading, rendering, selectors, services
 from chat.history import attached_items
 from chat.models import Chat
-from chat.nodes import nodes
 from chat.oversight import looked_at
-from chat.views import tabs
 from chat.views.composer import chip, composer_of, suggestions_for
 from chat.views.models import picker_of
 from chat.views.search import current_chat, shown_list
@@ -119,8 +117,7 @@ def pin(request: HttpRequest, chat_id: uuid.UUID) -> HttpResponse:
 @require_POST
 @signed_in
 def archive(request: HttpRequest, chat_id: uuid.UUID) -> HttpResponse:
-    chat = organising.toggle_archived(by=request.user, chat_id=chat_id)  # type: ignore[arg-type]
-    nodes.announce_sync(tabs.list_news(request.user, chat_id, is_gone=chat.archived))
+    organising.toggle_archived(by=request.user, chat_id=chat_id)  # type: ignore[arg-type]
     return shown_list(request)
 
 
@@ -148,7 +145,6 @@ def delete(request: HttpRequest, chat_id: uuid.UUID) -> HttpResponse:
     user: Any = request.user
     if request.method == "POST":
         services.delete_chat(by=user, chat_id=chat_id)
-        nodes.announce_sync(tabs.list_news(user, chat_id, is_gone=True))
         if request.headers.get("HX-Current-URL") and current_chat(request) != chat_id:
             return shown_list(request)  # what one reads meanwhile stays
         return go(request, reverse("chat:chat-new"))

@@ -6,6 +6,7 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
+from chat.listed import came_op
 from chat.models import Chat, Message
 from chat.nodes import Message as News
 
@@ -19,16 +20,9 @@ def branch_news(user: Any, chat: Chat, *, mark: str = "") -> News:
     return _news(user, ["stale", "messages", f"/c/{chat.pk}/messages", shown, str(chat.pk)], chat.pk)
 
 
-def list_news(user: Any, chat_id: uuid.UUID, *, is_gone: bool = False) -> News:
-    """A chat came to the list of chats, or left it."""
-    link = f'a[href="/c/{chat_id}"]'
-    shown = f"#chat-list:not(:has({link}))" if is_gone else f"#chat-list {link}"
-    return _news(user, ["stale", "chat-list", "/c/search", shown, ""], chat_id)
-
-
-def title_news(user: Any, chat: Chat) -> News:
-    """A chat has another name."""
-    return _news(user, ["title", "chat-list", chat.title, str(chat.pk)], chat.pk)
+def list_news(user: Any, chat_id: uuid.UUID) -> News:
+    """A chat came to the list of chats."""
+    return _news(user, came_op(chat_id), chat_id)
 
 
 def message_news(user: Any, message: Message, html: str) -> News:

@@ -17,9 +17,7 @@ from chat.config import TaskConfig
 from chat.forms import TitleForm
 from chat.history import history_of
 from chat.models import Chat
-from chat.nodes import nodes
 from chat.task_model import do_job, note_job
-from chat.views import tabs
 from chat.views.search import shown_list
 from inference.catalogue import resolve_for
 from inference.forwarding import About
@@ -33,8 +31,7 @@ from owui.lib.errors import UserError
 def rename(request: HttpRequest, chat_id: uuid.UUID) -> HttpResponse:
     user: Any = request.user
     if request.method == "POST":
-        renamed = services.rename_chat(by=user, chat_id=chat_id, title=request.POST.get("title", ""))
-        nodes.announce_sync(tabs.title_news(user, renamed))
+        services.rename_chat(by=user, chat_id=chat_id, title=request.POST.get("title", ""))
         return shown_list(request)
     chat = services.own_chat(user, chat_id, lock=False)
     return _dialog(request, chat, chat.title)

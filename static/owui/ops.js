@@ -60,6 +60,7 @@
       const button = item?.closest("li")?.querySelector("[data-menu]");
       button?.setAttribute("aria-label", button.getAttribute("aria-label").replace(item.textContent.trim(), text));
       if (item) item.textContent = item.title = text;
+      document.querySelectorAll(`.line-list a[href="/c/${CSS.escape(chat)}"]`).forEach((link) => (link.textContent = text));
       if (!location.pathname.endsWith(chat)) return;
       document.getElementById("chat-title").textContent = text;
       document.title = `${text} – ${document.title.split(" – ").pop()}`;

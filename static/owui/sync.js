@@ -6,8 +6,11 @@
   const isHere = (chat) => !chat || location.pathname.endsWith(chat);
   const isBusy = (target) => target.querySelector(".edit-form") || document.querySelector(".htmx-request");
 
-  async function draw(target, { address, mark, chat }) {
-    if (!isHere(chat) || document.querySelector(mark)) return;
+  // Several news of one place are one look at it: it is drawn anew if any of them is not here yet.
+  async function draw(target, news) {
+    const missed = [...news.values()].find(({ mark, chat }) => isHere(chat) && !document.querySelector(mark));
+    if (!missed) return;
+    const { address, chat } = missed;
     const response = await fetch(address, { headers: { "HX-Request": "true", "HX-Current-URL": location.href } });
     if (response.ok && isHere(chat)) htmx.swap(target, await response.text(), { swapStyle: "innerHTML" });
   }
@@ -24,7 +27,8 @@
   owui.stale = (target, address, mark, chat) => {
     if (!isHere(chat)) return;
     if (!waiting.size) setTimeout(look, SETTLE);
-    waiting.set(target, { address, mark, chat });
+    if (!waiting.has(target)) waiting.set(target, new Map());
+    waiting.get(target).set(address + mark, { address, mark, chat });
   };
 
   // A question that follows something this page has never shown: asked in a tab that missed what another one did.
