@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy
 from accounts import preferences
 from accounts.models import User
 from owui.lib.errors import UserError
+from owui.lib.languages import number
 from rbac.permissions import may
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 KEYBOARD = "keyboardShortcuts"
 #: sections of the settings page
 CHAT, NOTICES, SPEECH = "chat", "notices", "speech"
+LARGEST_PICTURE = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,10 @@ class Toggle:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One of a few values; with `is_open` any other text as well, of which the browser knows what it may be."""
+    """One of a few values; with `is_open` any other text as well, of which the browser knows what it may be.
+
+    With `most` it is a whole number up to that, or none.
+    """
 
     name: str
     label: _StrOrPromise
@@ -48,6 +53,7 @@ class Choice:
     group: str = CHAT
     key: str = ""
     is_open: bool = False
+    most: int = 0
 
 
 TOGGLES = (
@@ -92,6 +98,12 @@ TOGGLES = (
         gettext_lazy("Otherwise a new message stops the answer."),
         default=True,
     ),
+    Toggle(
+        "imageCompression",
+        gettext_lazy("Make pictures smaller before they are sent"),
+        gettext_lazy("To the width and height below. Small pictures, GIF and SVG stay as they are."),
+        key="chat.file_upload",
+    ),
     Toggle("widescreenMode", gettext_lazy("Wide text"), gettext_lazy("Conversations use the width of the window.")),
     Toggle("highContrastMode", gettext_lazy("High contrast")),
     Toggle(
@@ -120,6 +132,10 @@ CHOICES = (
         (("auto", gettext_lazy("As written")), ("LTR", gettext_lazy("Left to right")),
          ("RTL", gettext_lazy("Right to left"))),
     ),
+    Choice("imageCompressionSize.width", gettext_lazy("Widest picture, in pixels"), (), key="chat.file_upload",
+           most=LARGEST_PICTURE),
+    Choice("imageCompressionSize.height", gettext_lazy("Highest picture, in pixels"), (), key="chat.file_upload",
+           most=LARGEST_PICTURE),
     Choice("audio.tts.voice", gettext_lazy("Voice"), (("", gettext_lazy("The browser's own")),), SPEECH, "chat.tts",
            is_open=True),
     Choice(
@@ -204,6 +220,8 @@ def value_of(ui: Mapping[str, Any], toggle: Toggle) -> bool:
 def choice_of(ui: Mapping[str, Any], choice: Choice) -> str:
     """The chosen value, the first one where what is stored is none of them."""
     found = str(_at(ui, choice.name) or "")
+    if choice.most:
+        return str(int(found)) if found.isdecimal() and len(found) < 10 and 0 < int(found) <= choice.most else ""
     if choice.is_open and found:
         return found[:_LONGEST_CHOICE]
     return next((value for value, _label in choice.values if value == found), choice.values[0][0])
@@ -249,13 +267,33 @@ def save_interface(user: User, group: str, on: Sequence[str], chosen: Mapping[st
         value = chosen.get(choice.name)
         if value is None or choice.group != group or not shown_to(user, choice) or value == choice_of(ui, choice):
             continue
-        if value in {allowed for allowed, _label in choice.values} or (
+        if choice.most:
+            after = _with(after, choice.name, _number(choice, value.strip()))
+            names.add(choice.name.partition(".")[0])
+        elif value in {allowed for allowed, _label in choice.values} or (
             choice.is_open and len(value) <= _LONGEST_CHOICE
         ):
             after = _with(after, choice.name, value.replace("\x00", ""))
             names.add(choice.name.partition(".")[0])
     if names:
         preferences.change_interface(user, {name: after[name] for name in names})
+
+
+def _number(choice: Choice, text: str) -> int | str:
+    if text and not (text.isdecimal() and len(text) < 10 and 0 < int(text) <= choice.most):
+        raise UserError(
+            _("“%(name)s” is a whole number from 1 to %(most)s, or empty.")
+            % {"name": choice.label, "most": number(choice.most)}
+        )
+    return int(text) if text else ""
+
+
+def picture_box(ui: Mapping[str, Any]) -> tuple[int, int]:
+    """The width and height to which the person wants pictures made smaller; 0 where there is no limit."""
+    if not ui.get("imageCompression"):
+        return 0, 0
+    sizes = [choice_of(ui, c) for c in CHOICES if c.name.startswith("imageCompressionSize.")]
+    return int(sizes[0] or 0), int(sizes[1] or 0)
 
 
 def save_shortcut(user: User, name: str, keys: str) -> None:

@@ -143,6 +143,20 @@ class RagConfig(Section, prefix="rag", label=_("Documents")):
     file_max_count: int = setting(
         0, env="RAG_FILE_MAX_COUNT", label=_("Most files in one message"), help=_("0: no limit."), minimum=0
     )
+    file_image_compression_width: int = setting(
+        0,
+        env="FILE_IMAGE_COMPRESSION_WIDTH",
+        label=_("Widest picture in a message"),
+        help=_("Pixels; the browser makes larger ones smaller before it sends them. 0: no limit."),
+        minimum=0,
+    )
+    file_image_compression_height: int = setting(
+        0,
+        env="FILE_IMAGE_COMPRESSION_HEIGHT",
+        label=_("Highest picture in a message"),
+        help=_("Pixels, as for the width. 0: no limit."),
+        minimum=0,
+    )
     enable_local_web_fetch: bool = setting(
         False,
         env="ENABLE_LOCAL_WEB_FETCH",

@@ -26,6 +26,8 @@ _CONFIG = {
     "ENABLE_MARKDOWN_HEADER_TEXT_SPLITTER": "enable_markdown_header_text_splitter",
     "FILE_MAX_SIZE": "file_max_size",
     "FILE_MAX_COUNT": "file_max_count",
+    "FILE_IMAGE_COMPRESSION_WIDTH": "file_image_compression_width",
+    "FILE_IMAGE_COMPRESSION_HEIGHT": "file_image_compression_height",
     "ALLOWED_FILE_EXTENSIONS": "allowed_file_extensions",
 }
 _EMBEDDING = {
@@ -54,7 +56,7 @@ _FIXED: dict[str, Any] = {
 
 
 # "No limit" is null or an empty text with them, 0 with us.
-_NO_LIMIT = ("FILE_MAX_SIZE", "FILE_MAX_COUNT")
+_NO_LIMIT = ("FILE_MAX_SIZE", "FILE_MAX_COUNT", "FILE_IMAGE_COMPRESSION_WIDTH", "FILE_IMAGE_COMPRESSION_HEIGHT")
 
 
 def config_json(config: RagConfig) -> dict[str, Any]:

@@ -48,7 +48,14 @@ def choices() -> dict[str, Any]:
             "tts": {"engine": "", "voice": "", "split_on": "punctuation"},
             "stt": {"engine": _section("audio").stt_engine},
         },
-        "file": {"max_size": rag.file_max_size, "max_count": rag.file_max_count},
+        "file": {
+            "max_size": rag.file_max_size,
+            "max_count": rag.file_max_count,
+            "image_compression": {
+                "width": rag.file_image_compression_width or None,
+                "height": rag.file_image_compression_height or None,
+            },
+        },
         "ui": {
             "default_interface_settings": ui.default_interface_settings,
             "visibility": ui.visibility,

@@ -28,7 +28,7 @@ def _section(group: str) -> Maker:
             if t.group == group and interface.shown_to(user, t)
         ]
         choices = [
-            {"name": c.name, "label": c.label, "values": _values(c, chosen), "chosen": chosen}
+            {"name": c.name, "label": c.label, "values": _values(c, chosen), "chosen": chosen, "most": c.most}
             for c in interface.CHOICES
             if c.group == group and interface.shown_to(user, c) and (chosen := interface.choice_of(ui, c)) is not None
         ]

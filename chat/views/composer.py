@@ -14,6 +14,7 @@ from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
+from accounts.interface import picture_box
 from accounts.preferences import preferences_of
 from accounts.web import asigned_in, signed_in
 from chat import attaching
@@ -51,6 +52,7 @@ def composer_of(request: HttpRequest) -> dict[str, Any]:
         "max_count": rag.file_max_count,
         "endings": ",".join(f".{ending}" for ending in endings),
         "largest_picture": ChatConfig.load().max_image_bytes,
+        "picture_box": [_smaller(*sides) for sides in zip(picture_box(ui), _house_box(rag), strict=True)],
         "picture_types": ",".join(TYPES),
         "large_text_as_file": bool(ui.get("largeTextAsFile")),
         "ctrl_enter": bool(ui.get("ctrlEnterToSend")),
@@ -61,6 +63,15 @@ def composer_of(request: HttpRequest) -> dict[str, Any]:
         "whole": ui.get("defaultUploadContext") == "full",
         "submit": own_way and bool(request.GET.get("q")) and request.GET.get("submit", "").lower() == "true",
     }
+
+
+def _house_box(rag: RagConfig) -> tuple[int, int]:
+    return rag.file_image_compression_width, rag.file_image_compression_height
+
+
+def _smaller(own: int, house: int) -> int:
+    """The tighter of two limits, of which 0 is none."""
+    return min(own, house) if own and house else own or house
 
 
 @require_GET

@@ -6,8 +6,6 @@
   if (!chooser) return; // the person may not attach files
   const told = form.dataset;
   const LONG_TEXT = 1000;
-  const LARGEST_SIDE = 2048;
-  const THUMB = 96;
 
   function addChip(file) {
     const chip = document.getElementById("file-chip").content.firstElementChild.cloneNode(true);
@@ -61,28 +59,14 @@
     request.send(body);
   }
 
-  function drawn(image, side, type) {
-    const scale = Math.min(1, side / Math.max(image.width, image.height));
-    const canvas = document.createElement("canvas");
-    canvas.width = Math.max(1, Math.round(image.width * scale));
-    canvas.height = Math.max(1, Math.round(image.height * scale));
-    canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
-    return type === "thumb" ? canvas.toDataURL("image/webp", 0.8) : new Promise((done) => canvas.toBlob(done, type, 0.9));
-  }
-
   async function keepPicture(file, image, chip) {
-    let kept = file;
-    const tooBig = Math.max(image.width, image.height) > LARGEST_SIDE || file.size > Number(told.pictureBytes);
-    if (tooBig && file.type !== "image/gif") {
-      const blob = await drawn(image, LARGEST_SIDE, file.type === "image/jpeg" ? "image/jpeg" : "image/webp");
-      if (blob) kept = new File([blob], file.name, { type: blob.type });
-    }
+    const kept = await owui.shrink.picture(file, image, told);
     if (kept.size > Number(told.pictureBytes)) return fail(chip, told.tooLarge);
     const field = Object.assign(document.createElement("input"), { type: "file", name: "picture", hidden: true });
     const carrier = new DataTransfer();
     carrier.items.add(kept);
     field.files = carrier.files;
-    const shown = Object.assign(document.createElement("img"), { src: drawn(image, THUMB, "thumb"), alt: "" });
+    const shown = Object.assign(document.createElement("img"), { src: owui.shrink.thumb(image), alt: "" });
     chip.querySelector("progress").remove();
     chip.querySelector(".icon").replaceWith(shown);
     chip.classList.add("picture-chip");

@@ -8,11 +8,12 @@ from collections.abc import Callable
 
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.conftest import MARKS, Browsing, Person, answer, ask, call, wait_finished
+from tests.browser.conftest import MARKS, Browsing, Person, account, answer, ask, call, wait_finished
 
 pytestmark = MARKS
 Visit = Callable[..., Page]
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+GIF = "R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
 DROP = """([name, type, body, event]) => {
   const bytes = Uint8Array.from(atob(body), (sign) => sign.charCodeAt(0));
   const carrier = new DataTransfer();
@@ -21,6 +22,32 @@ DROP = """([name, type, body, event]) => {
   const made = event === "drop" ? new DragEvent("drop", { ...options, dataTransfer: carrier })
     : new ClipboardEvent("paste", { ...options, clipboardData: carrier });
   document.querySelector(event === "drop" ? "#messages" : "#prompt").dispatchEvent(made);
+}"""
+
+
+PAINT = """async ([name, type, width, height]) => {
+  const canvas = Object.assign(document.createElement("canvas"), { width, height });
+  const context = canvas.getContext("2d");
+  context.fillStyle = "#0a6";
+  context.fillRect(0, 0, width / 2, height / 2); // the rest is transparent
+  const blob = await new Promise((done) => canvas.toBlob(done, type));
+  const carrier = new DataTransfer();
+  carrier.items.add(new File([blob], name, { type }));
+  document.querySelector("#messages").dispatchEvent(
+    new DragEvent("drop", { bubbles: true, cancelable: true, dataTransfer: carrier }));
+  return blob.size;
+}"""
+KEPT = """async () => {
+  const found = [];
+  for (const { files: [file] } of document.querySelectorAll('#composer-chips [name="picture"]')) {
+    const image = await createImageBitmap(file);
+    const canvas = Object.assign(document.createElement("canvas"), { width: image.width, height: image.height });
+    const context = canvas.getContext("2d");
+    context.drawImage(image, 0, 0);
+    const alpha = context.getImageData(image.width - 1, image.height - 1, 1, 1).data[3];
+    found.push([file.name, file.type, image.width, image.height, alpha, file.size]);
+  }
+  return found;
 }"""
 
 
@@ -180,3 +207,32 @@ def test_suggestions_narrow_while_typing(visit: Visit, alice: Person) -> None:
     assert shown.count() <= before
     shown.first.click()
     expect(field(page)).not_to_have_value(word)
+
+
+def test_pictures_are_made_smaller_before_they_are_sent(browsing: Browsing, visit: Visit, dana: Person) -> None:
+    person = account(browsing.site, "Pia Graf", by=dana)
+    settings = visit(person, "/settings#interface")
+    settings.wait_for_load_state()
+    with settings.expect_response("**/settings/interface"):
+        settings.get_by_role("switch", name="Make pictures smaller before they are sent").check()
+    with settings.expect_response("**/settings/interface"):
+        settings.get_by_role("textbox", name="Widest picture, in pixels").fill("640")
+        settings.keyboard.press("Tab")
+    browsing.allow("400")
+    settings.get_by_role("textbox", name="Highest picture, in pixels").fill("tall")
+    settings.keyboard.press("Tab")
+    expect(settings.get_by_text("“Highest picture, in pixels” is a whole number from 1 to 10,000")).to_be_visible()
+
+    page = visit(person)
+    page.wait_for_load_state()
+    pictures = [("wide.png", "image/png", 1600, 800), ("small.png", "image/png", 40, 30)]
+    pictures += [("photo.jpg", "image/jpeg", 1280, 2000), ("drawn.webp", "image/webp", 1280, 640)]
+    sizes = [page.evaluate(PAINT, list(one)) for one in pictures]
+    page.evaluate(DROP, ["moves.gif", "image/gif", GIF, "paste"])
+    expect(page.locator("#composer-chips .picture-chip")).to_have_count(5)
+    kept = {name: rest for name, *rest in page.evaluate(KEPT)}
+    assert kept["wide.png"][:4] == ["image/png", 640, 320, 0], "smaller, and transparent where it was"
+    assert kept["small.png"] == ["image/png", 40, 30, 0, sizes[1]], "untouched"
+    assert kept["photo.jpg"][:3] == ["image/jpeg", 640, 1000]
+    assert kept["drawn.webp"][:4] == ["image/webp", 640, 320, 0]
+    assert kept["moves.gif"][0] == "image/gif" and kept["moves.gif"][-1] == len(base64.b64decode(GIF))

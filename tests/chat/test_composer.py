@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -206,6 +207,38 @@ def test_the_composer_goes_by_the_persons_settings_and_the_limits(
     alice.save()
     html = client_for(alice).get("/").content.decode()
     assert "data-queue-on" not in html and "data-ctrl-enter" in html and "data-large-text" in html
+
+
+@pytest.mark.django_db
+def test_pictures_are_made_as_small_as_the_person_and_the_house_want(
+    client_for: Callable[..., Any], alice: Any, set_config: Callable[..., None]
+) -> None:
+    page = client_for(alice)
+
+    def box() -> tuple[str, ...]:
+        found = re.search(r'data-picture-width="(\d+)" data-picture-height="(\d+)"', page.get("/").content.decode())
+        return found.groups() if found else ()
+
+    def save(width: str, height: str, *on: str) -> int:
+        form = {"imageCompressionSize.width": width, "imageCompressionSize.height": height, "on": on}
+        return int(page.post("/settings/interface", form).status_code)
+
+    assert box() == ("0", "0")
+    assert save("1600", "", "imageCompression") == 204 and box() == ("1600", "0")
+    alice.refresh_from_db()
+    assert alice.settings["ui"]["imageCompressionSize"] == {"width": 1600}
+    set_config("rag.file_image_compression_width", 800)
+    set_config("rag.file_image_compression_height", 700)
+    assert box() == ("800", "700")
+    for wrong in ("0", "-1", "wide", "99999", "1e3"):
+        assert save(wrong, "", "imageCompression") == 400
+    assert save("640", "480", "imageCompression") == 204 and box() == ("640", "480")
+    assert save("640", "480") == 204 and box() == ("800", "700"), "switched off, the house's limits hold"
+    # What a client stored otherwise does no harm.
+    alice.refresh_from_db()
+    alice.settings["ui"] |= {"imageCompression": True, "imageCompressionSize": {"width": "500", "height": [1]}}
+    alice.save()
+    assert box() == ("500", "700") and 'value="500"' in page.get("/settings").content.decode()
 
 
 @pytest.mark.django_db

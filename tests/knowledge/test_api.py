@@ -352,6 +352,9 @@ def test_settings_for_administrators(api_for: Callable[..., Any], alice: Any, da
     assert api.post(f"{RETRIEVAL}config/update", {"TOP_K": 7, "FILE_MAX_SIZE": 5, "unknown": 1}).json()["TOP_K"] == 7
     assert api.get(f"{RETRIEVAL}config").json()["FILE_MAX_SIZE"] == 5
     assert api.post(f"{RETRIEVAL}config/update", {"FILE_MAX_SIZE": None}).json()["FILE_MAX_SIZE"] is None
+    sides = {"FILE_IMAGE_COMPRESSION_WIDTH": 800, "FILE_IMAGE_COMPRESSION_HEIGHT": None}
+    assert sides.items() <= api.post(f"{RETRIEVAL}config/update", sides).json().items()
+    assert api.get("/api/config").json()["file"]["image_compression"] == {"width": 800, "height": None}
     assert api.post(f"{RETRIEVAL}config/update", {"CHUNK_SIZE": 10, "CHUNK_OVERLAP": 10}).status_code == 400
     assert api.post(f"{RETRIEVAL}config/update", {"TOP_K": "many"}).status_code == 400
     update = {"RAG_EMBEDDING_MODEL": "m2", "openai_config": {"url": "http://e/v1", "key": "k2"}}
