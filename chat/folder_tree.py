@@ -6,13 +6,14 @@ import uuid
 from collections.abc import Iterable
 from typing import Any
 
-from django.db.models import F, Window
+from django.db.models import Count, F, OuterRef, Subquery, Window
 from django.db.models.fields.json import KeyTextTransform
-from django.db.models.functions import RowNumber
+from django.db.models.functions import Coalesce, RowNumber
 from django.utils.translation import gettext_lazy as _
 
+from chat.folders import BACKGROUND
 from chat.models import Chat, Folder
-from chat.reading import UNREAD, running_among, state_of, unread_in
+from chat.reading import UNREAD, is_running, state_of
 from rbac.permissions import is_offered, may
 from rbac.sharing import Person
 
@@ -47,6 +48,12 @@ def look_of(meta: Any) -> Line:
     }
 
 
+def has_background(meta: Any) -> bool:
+    """Whether a picture stands behind a folder's page. Addresses that lead elsewhere are not followed."""
+    url = meta.get(BACKGROUND) if isinstance(meta, dict) else None
+    return isinstance(url, str) and url.startswith("data:image/")
+
+
 def places(user: Person) -> list[Line]:
     """Where a chat or a folder can be put: the person's folders from the top down, each followed by those in it, with
     its `depth`; then those of others that they may change. Two statements."""
@@ -57,29 +64,35 @@ def places(user: Person) -> list[Line]:
 
 def folder_tree(user: Person, *, chat: uuid.UUID | None = None, folder: uuid.UUID | None = None) -> list[Line]:
     """The top folders, each with its `children`, how many of one's chats in it are new, and, where it is open, its
-    newest chats. Three statements."""
+    newest chats. Two statements: this is part of every page."""
     shared = Folder.objects.readable_by(user).shared_with(user)
-    tree = _tree(_lines(_own(user).union(_first(shared), all=True), user))
+    counted = {"unread_count": _unread(user, chat)}
+    tree = _tree(_lines(_own(user, **counted).union(_first(shared, **counted), all=True), user))
     shown = list(_walk(tree))
     chats = _chats(user, [line["id"] for line in shown if line["is_open"]], chat)
-    unread = unread_in(user, [line["id"] for line in shown], but=chat)
     for line in shown:
-        line["unread_count"] = unread.get(line["id"], 0)
         inside = chats.get(line["id"], [])
         line["chats"], line["has_more"] = inside[:MOST_CHATS], len(inside) > MOST_CHATS
         line["active"] = line["id"] == folder
     return tree
 
 
-def _own(user: Person) -> Any:
-    return _first(Folder.objects.readable_by(user).filter(owner_id=user.id))
+def _unread(user: Person, but: uuid.UUID | None) -> Coalesce:
+    """How many of the person's own chats in a folder are new. An index holds little more than these."""
+    chats: Any = Chat.objects.of_owner(user.id).unread().filter(folder_id=OuterRef("pk"), archived=False)
+    chats = chats.exclude(pk=but) if but else chats
+    return Coalesce(Subquery(chats.order_by().values("folder_id").annotate(count=Count("pk")).values("count")), 0)
 
 
-def _first(folders: Any) -> Any:
+def _own(user: Person, **more: Any) -> Any:
+    return _first(Folder.objects.readable_by(user).filter(owner_id=user.id), **more)
+
+
+def _first(folders: Any, **more: Any) -> Any:
     # As text: two statements that are joined must not differ in how their columns are read.
     look = {"colour": KeyTextTransform("colour", "meta"), "icon": KeyTextTransform("icon", "meta")}
     rows = folders.order_by("name", "pk").values(
-        "id", "name", "parent_id", "owner_id", "updated_at", **look, is_open=F("is_expanded")
+        "id", "name", "parent_id", "owner_id", "updated_at", **look, is_open=F("is_expanded"), **more
     )
     return rows[:MOST_FOLDERS]
 
@@ -122,12 +135,13 @@ def _chats(user: Person, folder_ids: list[uuid.UUID], current: uuid.UUID | None)
     place = Window(RowNumber(), partition_by="folder_id", order_by=("-updated_at", "id"))
     chats = Chat.objects.readable_by(user).filter(folder_id__in=folder_ids, archived=False)
     chats = chats.exclude(pinned=True, owner_id=user.id)  # those stand on top already
-    rows = chats.annotate(place=place).filter(place__lte=MOST_CHATS + 1).order_by("-updated_at", "id")
-    shown = list(rows.values("id", "title", "pinned", "folder_id", "owner_id", "updated_at", "read_at"))
-    running = running_among(row["id"] for row in shown)
-    for row in shown:
+    newest = chats.annotate(place=place).filter(place__lte=MOST_CHATS + 1).order_by().values("pk")
+    # Whether each is answered is asked of these alone, and not of all that lie in the folders.
+    rows = Chat.objects.filter(pk__in=newest).annotate(running=is_running()).order_by("-updated_at", "id")
+    fields = ("id", "title", "pinned", "folder_id", "owner_id", "updated_at", "read_at", "running")
+    for row in rows.values(*fields):
         line = {**row, "active": row["id"] == current, "is_foreign": row["owner_id"] != user.id}
-        state = state_of(row | {"running": row["id"] in running})
+        state = state_of(row)
         # What is open is being read; whether others' chats are news is their owners' to know.
         line["state"] = "" if state == UNREAD and (line["active"] or line["is_foreign"]) else state
         out.setdefault(row["folder_id"], []).append(line)

@@ -12,6 +12,7 @@ from chat import listed
 from chat.models import Chat, Folder
 from owui.audit.record import record
 from owui.lib.errors import Missing, Refused, UserError
+from owui.lib.pictures import is_picture_address
 from rbac.grants import READ, WRITE, Grant, denials_of, grants_of
 from rbac.history import acting
 from rbac.permissions import require, require_feature
@@ -19,6 +20,9 @@ from rbac.services import NOT_SHAREABLE, allowed_audiences, announce
 from rbac.sharing import Person
 from rbac.shortcuts import get_writable
 
+#: in the `meta` of a folder, as a data address: what stands behind its page
+BACKGROUND = "background_image_url"
+LONGEST_BACKGROUND = 500_000
 NAME_TAKEN = "A folder with this name exists already in this place. Choose another name."
 _TREE_LOCK = 0x6F777575
 
@@ -49,6 +53,7 @@ def create_folder(
     :raises UserError: 400 the name is taken there; 404 no such parent
     """
     check_folders(by)
+    _check_background(meta)
     acting(by)
     _lock_tree()
     parent = _parent(parent_id, by)
@@ -62,7 +67,11 @@ def create_folder(
 
 @transaction.atomic
 def update_folder(folder: Folder, *, by: Person, **changes: Any) -> Folder:
-    """Changes name, data, meta or is_expanded; the parts of data and meta that are not sent stay."""
+    """Changes name, data, meta or is_expanded; the parts of data and meta that are not sent stay.
+
+    :raises UserError: 400 the name is taken there, or a background that is no picture; 413 one that is too large
+    """
+    _check_background(changes.get("meta"))
     acting(by)
     _lock_tree()
     folder = Folder.objects.select_for_update(of=("self",)).get(pk=folder.pk)
@@ -206,6 +215,21 @@ def _parent(parent_id: str | None, by: Person) -> Folder | None:
     if parent is None:
         raise Missing
     return parent
+
+
+def _check_background(meta: dict[str, Any] | None) -> None:
+    """Only as data, so that nobody's browser is led anywhere by looking at a folder."""
+    url = (meta or {}).get(BACKGROUND)
+    if not url:
+        return
+    check_background_size(len(str(url)))
+    if not is_picture_address(str(url)):
+        raise UserError(_("This is no picture that can be shown. Choose a PNG, JPEG, GIF or WebP."), code="picture")
+
+
+def check_background_size(size: int) -> None:
+    if size > LONGEST_BACKGROUND:
+        raise UserError(_("This picture is too large. Choose one of less than 350 KB."), status=413, code="too_large")
 
 
 def _clean_name(name: str, folder: Folder) -> str:

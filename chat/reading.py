@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -26,14 +26,6 @@ _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 def is_running() -> Exists:
     """For a list of chats: whether an answer is being written in each. An index look-up for each row that is shown."""
     return Exists(Turn.objects.filter(chat_id=OuterRef("pk"), state=State.RUNNING).order_by())
-
-
-def running_among(keys: Iterable[uuid.UUID]) -> set[uuid.UUID]:
-    """The same for chats that are known: one statement, none for none."""
-    wanted = list(keys)
-    if not wanted:
-        return set()
-    return set(Turn.objects.filter(chat_id__in=wanted, state=State.RUNNING).values_list("chat_id", flat=True))
 
 
 def unread_in(user: Person, folders: list[uuid.UUID], *, but: uuid.UUID | None = None) -> dict[uuid.UUID, int]:

@@ -89,6 +89,7 @@ urlpatterns = [
     path("folders/<uuid:folder_id>/toggle", folders.folder_toggle, name="folder-toggle"),
     path("folders/<uuid:folder_id>/move", folders.folder_move, name="folder-move"),
     path("folders/<uuid:folder_id>/remove", folders.folder_delete, name="folder-delete"),
+    path("folders/<uuid:folder_id>/background", folders.folder_background, name="folder-background"),
     path("folders/<uuid:folder_id>/settings", folders.folder_settings, name="folder-settings"),
     path("s/<uuid:share_id>", links.shared_page, name="shared-page"),
     path("s/<uuid:share_id>/clone", links.shared_clone, name="shared-clone"),

@@ -217,7 +217,9 @@ def _models(user: Any, query: str) -> list[dict[str, Any]]:
 def _knowledge(user: Any, query: str) -> list[dict[str, Any]]:
     bases: Any = KnowledgeBase.objects.readable_by(user)
     files: Any = Document.objects.readable_by(user).exclude(state=DocumentState.FAILED)
-    folders: Any = Folder.objects.readable_by(user) if may(user, "features.folders") else Folder.objects.none()
+    folders: Any = (
+        Folder.objects.readable_by(user).defer("meta") if may(user, "features.folders") else Folder.objects.none()
+    )
     if query:
         bases = bases.filter(Q(name__icontains=query) | Q(description__icontains=query))
         files, folders = files.filter(filename__icontains=query), folders.filter(name__icontains=query)

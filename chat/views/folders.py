@@ -6,6 +6,7 @@ import uuid
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -18,7 +19,8 @@ from chat.models import Chat, Folder
 from chat.reading import UNREAD, is_running, mark_all_read, state_of
 from chat.views.search import shown_list
 from knowledge.models import KnowledgeBase
-from owui.lib.errors import UserError
+from owui.lib.errors import Missing, UserError
+from owui.lib.pictures import TYPES, data_address, image_response
 from rbac.permissions import may
 from rbac.shortcuts import get_readable, get_writable
 
@@ -54,14 +56,16 @@ def folder_page(request: HttpRequest, folder_id: uuid.UUID) -> HttpResponse:
     context = {"row_list": rows[:PAGE], "next_url": next_url, "is_further": last is not None, "folder": folder}
     if last is not None:
         return render(request, "chat/_folder_chats.html", context)
-    inside = Folder.objects.readable_by(user).filter(parent=folder).order_by("name", "pk")[: folder_tree.MOST_FOLDERS]
-    above = Folder.objects.readable_by(user).filter(pk=folder.parent_id).first() if folder.parent_id else None
+    others = Folder.objects.readable_by(user).defer("data", "meta")  # pictures are in it
+    inside = others.filter(parent=folder).order_by("name", "pk")[: folder_tree.MOST_FOLDERS]
+    above = others.filter(pk=folder.parent_id).first() if folder.parent_id else None
     context |= {
         "inside_list": inside,
         "above": above,
         "may_write": Folder.objects.writable_by(user).filter(pk=folder.pk).exists(),
         "is_own": folder.owner_id == user.pk,
         **folder_tree.look_of(folder.meta),
+        "has_background": folder_tree.has_background(folder.meta),
         "prompt": str((folder.data or {}).get("system_prompt") or ""),
         "knowledge_list": [item for item in _items(folder) if item.get("type") == "collection"],
         "can": rendering.can_of(user),
@@ -178,7 +182,11 @@ def folder_settings(request: HttpRequest, folder_id: uuid.UUID) -> HttpResponse:
     may_prompt = may(user, "chat.system_prompt")
     bases = KnowledgeBase.objects.readable_by(user).order_by("name", "pk")[:BASES]
     if request.method == "POST":
-        look = {"colour": _colour(request.POST.get("colour", "")), "icon": _sign(request.POST.get("sign", ""))}
+        look: dict[str, Any] = {
+            "colour": _colour(request.POST.get("colour", "")),
+            "icon": _sign(request.POST.get("sign", "")),
+        }
+        look |= _background(request)
         data: dict[str, Any] = {"files": _chosen(folder, user, request.POST.getlist("knowledge"), bases)}
         if may_prompt:
             data["system_prompt"] = request.POST.get("system_prompt", "").replace("\x00", "").strip()
@@ -192,8 +200,31 @@ def folder_settings(request: HttpRequest, folder_id: uuid.UUID) -> HttpResponse:
         "chosen": [item.get("id") for item in _items(folder)],
         "colour_list": folder_tree.COLOURS.items(),
         **folder_tree.look_of(folder.meta),
+        "has_background": folder_tree.has_background(folder.meta),
+        "picture_types": ",".join(TYPES),
     }
     return render(request, "chat/_folder_settings.html", context)
+
+
+@require_GET
+@signed_in
+def folder_background(request: HttpRequest, folder_id: uuid.UUID) -> HttpResponseBase:
+    """The picture behind a folder's page: in the page it would be sent with each draw of it."""
+    folder = _readable(request, folder_id)
+    if not folder_tree.has_background(folder.meta):
+        raise Missing(_("This folder has no background."))
+    response = image_response(str(folder.meta[folders.BACKGROUND]))
+    response["Content-Security-Policy"] = "default-src 'none'; sandbox"
+    return response
+
+
+def _background(request: HttpRequest) -> dict[str, Any]:
+    """What of the folder's `meta` changes with the form: a chosen picture, or none any more."""
+    upload = request.FILES.get("background")
+    if upload is None:
+        return {folders.BACKGROUND: None} if request.POST.get("no_background") else {}
+    folders.check_background_size(upload.size or 0)
+    return {folders.BACKGROUND: data_address(upload.read()) or "none"}  # the service says what "none" is
 
 
 def _colour(name: str) -> str:

@@ -26,6 +26,16 @@ def data_address(data: bytes) -> str:
     return f"data:{kind};base64,{base64.b64encode(data).decode()}" if kind else ""
 
 
+def is_picture_address(url: str) -> bool:
+    """Whether a data address holds the picture that it says it is."""
+    head, mark, body = url.partition(";base64,")
+    try:
+        data = base64.b64decode(body, validate=True)
+    except (binascii.Error, ValueError):
+        return False
+    return bool(mark) and data_address(data).startswith(head + mark)
+
+
 def image_response(url: str) -> HttpResponseBase:
     """The picture behind a stored address; anything that lies elsewhere is not fetched for the caller."""
     head, comma, data = url.partition(";base64,")

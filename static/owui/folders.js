@@ -81,7 +81,26 @@
     if (file) field.reportValidity();
   }
 
+  // The background of a folder, as large as a page needs it.
+  async function shrink(field) {
+    const [file] = field.files;
+    const image = file && file.name !== "background.webp" ? await createImageBitmap(file).catch(() => null) : null;
+    if (!image) return; // no picture that this browser can read: the server says so
+    const scale = Math.min(1, 1600 / Math.max(image.width, image.height));
+    const canvas = document.createElement("canvas");
+    [canvas.width, canvas.height] = [image.width, image.height].map((side) => Math.max(1, Math.round(side * scale)));
+    canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
+    for (const quality of [0.8, 0.5, 0.3]) {
+      const blob = await new Promise((done) => canvas.toBlob(done, "image/webp", quality));
+      const one = new DataTransfer();
+      one.items.add(new File([blob], "background.webp", { type: blob.type }));
+      field.files = one.files;
+      if (blob.size < 350_000) return;
+    }
+  }
+
   document.addEventListener("change", (event) => {
     if (event.target.id === "import-file") check(event.target);
+    if (event.target.id === "folder-background") shrink(event.target);
   });
 })();

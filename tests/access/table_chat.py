@@ -137,9 +137,12 @@ def _note(world: World) -> Any:
     return world.share(make_shared("note", world.owner)).pk
 
 
+PIXEL = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
+
+
 @thing("folder_id")
 def _folder(world: World) -> Any:
-    return world.share(make_shared("folder", world.owner)).pk
+    return world.share(make_shared("folder", world.owner, meta={"background_image_url": PIXEL})).pk
 
 
 def of_shared(method: str, path: str, *, outsider: int, reader: int, code: int = 200, **extra: Any) -> Row:

@@ -160,6 +160,7 @@ ROWS += [
     page("GET", "/folders/new"),
     page("POST", "/folders/new", data={"name": "New"}),
     Row("GET", _F, **_PAGE_READ),
+    Row("GET", f"{_F}/background", **_PAGE_READ),
     *(Row("GET", f"{_F}/{verb}", **_PAGE_WRITE) for verb in ("new", "rename", "move", "remove", "settings")),
     Row("POST", f"{_F}/new", data={"name": "Inner"}, **_PAGE_WRITE),
     Row("POST", f"{_F}/rename", data={"name": "Other"}, **_PAGE_WRITE),

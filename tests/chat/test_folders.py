@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 
 from chat.models import Chat, Folder
 from owui.audit.models import AuditEvent
@@ -13,6 +14,7 @@ from tests.factories.rbac import make_shared
 
 pytestmark = pytest.mark.django_db
 PATH = "/api/v1/folders/"
+PNG = b"\x89PNG\r\n\x1a\n" + b"0" * 40
 
 
 @pytest.fixture
@@ -115,6 +117,61 @@ def test_a_folder_has_its_shape(api_for, alice):
     changed = api.post(f"{path}/update", {"name": "Cases", "data": {"files": []}}).json()
     assert changed["name"] == "Cases" and changed["data"] == {"system_prompt": "Be brief.", "files": []}
     assert api.delete(path).json() is True and api.get(path).status_code == 404
+
+
+def test_a_picture_stands_behind_a_folder(api_for, client_for, alice, bob, share, tree):
+    folder, page = tree["top"], client_for(alice, htmx=True)
+    address = f"/folders/{folder.pk}"
+    assert client_for(alice).get(f"{address}/background").status_code == 404
+    assert "folder-backdrop" not in page.get(f"{address}?part=1").content.decode()
+
+    def send(data: bytes, **more: str) -> int:
+        file = SimpleUploadedFile("a.png", data, content_type="image/png")
+        return page.post(f"{address}/settings", {"background": file, **more}).status_code
+
+    assert send(b"<svg onload=alert(1)>") == 400 and send(PNG + b"0" * 500_000) == 413
+    assert send(PNG, colour="teal") == 200
+    folder.refresh_from_db()
+    assert folder.meta["background_image_url"].startswith("data:image/png;base64,") and folder.meta["colour"] == "teal"
+    assert f'src="{address}/background?at=' in client_for(alice).get(address).content.decode()
+    shown = client_for(alice).get(f"{address}/background")
+    assert (shown.content, shown["Content-Type"]) == (PNG, "image/png")
+    assert "sandbox" in shown["Content-Security-Policy"] and shown["X-Content-Type-Options"] == "nosniff"
+    assert client_for(bob).get(f"{address}/background").status_code == 404
+    share(folder, bob)
+    assert client_for(bob).get(f"{address}/background").status_code == 200
+    # The other fields of the form leave it alone; it goes on request.
+    assert page.post(f"{address}/settings", {"sign": "QA"}).status_code == 200
+    folder.refresh_from_db()
+    assert folder.meta["background_image_url"] and folder.meta["icon"] == "QA"
+    assert "no_background" in page.get(f"{address}/settings").content.decode()
+    page.post(f"{address}/settings", {"no_background": "1"})
+    assert client_for(alice).get(f"{address}/background").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("url", "status"),
+    [
+        ("https://example.org/track.png", 400),
+        ("/api/v1/files/1/content", 400),
+        ("data:image/svg+xml;base64,PHN2Zy8+", 400),
+        ("data:image/png;base64,PHN2Zy8+", 400),
+        ("data:image/png;base64," + "A" * 500_000, 413),
+        (None, 200),
+    ],
+)
+def test_programs_put_only_pictures_behind_folders(api_for, alice, tree, url, status):
+    api, body = api_for(alice), {"meta": {"background_image_url": url}}
+    assert api.post(f"{PATH}{tree['top'].pk}/update", body).status_code == status
+    assert api.post(PATH, {"name": "new", **body}).status_code == status
+
+
+def test_what_stands_there_otherwise_leads_nobody_anywhere(client_for, alice, tree):
+    page, folder = client_for(alice), tree["top"]
+    for url in ("https://example.org/track.png", "javascript:alert(1)", 7, ["x"]):
+        Folder.objects.filter(pk=folder.pk).update(meta={"background_image_url": url})
+        assert "folder-backdrop" not in page.get(f"/folders/{folder.pk}").content.decode()
+        assert page.get(f"/folders/{folder.pk}/background").status_code == 404
 
 
 def test_names_are_unique_in_their_place(api_for, alice, bob, tree):

@@ -9,6 +9,7 @@ import pytest
 
 from chat import listed, news, organising
 from chat.models import Chat, Folder
+from chat.nodes import nodes
 from owui.lib.errors import Missing
 from tests.chat.test_organising import talk
 
@@ -22,7 +23,7 @@ def told(
 ) -> Iterator[Callable[[Callable[[], Any]], list[Any]]]:
     """What is told of a change, by person, when it is there and not before."""
     heard: list[Any] = []
-    monkeypatch.setattr(listed.nodes, "announce_sync", heard.append)
+    monkeypatch.setattr(nodes, "announce_sync", heard.append)
 
     def after(change: Callable[[], Any]) -> list[Any]:
         heard.clear()
