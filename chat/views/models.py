@@ -7,11 +7,14 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.template.loader import render_to_string
 from django.views.decorators.http import require_POST
 
 from accounts import preferences
 from accounts.web import me, signed_in
+from chat import listed
 from chat.models import Chat
+from chat.pinned import ids_in, pinned_ids
 from inference.catalogue import choices_now, models_now
 from inference.config import OllamaConfig
 from owui.config.sections import UiConfig
@@ -31,7 +34,7 @@ def picker_of(user: Any, wished: Sequence[str] = (), chat: Chat | None = None) -
     :param wished: ids that the address names, before those of the chat and the person's own
     """
     own, house = preferences.interface_of(user), UiConfig.load()
-    pinned = _ids(own.get("pinnedModels")) or house.default_pinned_models
+    pinned = pinned_ids(user)
     models: list[dict[str, Any]] = [
         {
             "id": model.id,
@@ -50,7 +53,7 @@ def picker_of(user: Any, wished: Sequence[str] = (), chat: Chat | None = None) -
     lost = [name for name in former if name not in known]
     first = next((known[name] for name in house.default_models if name in known), models[0] if models else None)
     chosen: list[dict[str, Any]] = []
-    for names in (wished, former, [] if lost else _ids(own.get("models"))):
+    for names in (wished, former, [] if lost else ids_in(own.get("models"))):
         chosen = [known[name] for name in dict.fromkeys(names) if name in known]
         if chosen or (lost and names is former):
             break
@@ -59,6 +62,7 @@ def picker_of(user: Any, wished: Sequence[str] = (), chat: Chat | None = None) -
     several = may(user, "chat.multiple_models")
     return {
         "model_list": models,
+        "pinned_models": [model for model in models if model["pinned"]],
         "model_tags": sorted({tag for model in models for tag in model["tags"]}, key=str.casefold),
         # Where models run is worth a choice only where there are both.
         "model_places": len({model["place"] for model in models}) > 1,
@@ -69,10 +73,6 @@ def picker_of(user: Any, wished: Sequence[str] = (), chat: Chat | None = None) -
     }
 
 
-def _ids(value: Any) -> list[str]:
-    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
-
-
 @require_POST
 @signed_in
 def pin(request: HttpRequest) -> HttpResponse:
@@ -81,7 +81,11 @@ def pin(request: HttpRequest) -> HttpResponse:
     pinned = [m["id"] for m in picker_of(user)["model_list"] if m["pinned"]]
     changed = [m for m in pinned if m != model_id] if model_id in pinned else [*pinned, model_id]
     preferences.change_interface(user, {"pinnedModels": changed[:MOST_PINNED]})
-    return render(request, "chat/_model_list.html", picker_of(user))
+    context = picker_of(user)
+    listed.tell([user.pk], ["replace", "pinned-models", render_to_string("chat/_pinned_models.html", context)])
+    response = render(request, "chat/_model_list.html", context)
+    response.content += render_to_string("chat/_pinned_models_beside.html", context).encode()
+    return response
 
 
 @require_POST

@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import MARKS, Browsing, Person, account, ask, call, open_model, wait_finished
+from tests.browser.test_accessible import faults
 
 pytestmark = MARKS
 Visit = Callable[..., Page]
@@ -63,6 +64,39 @@ def test_search_tags_pins_and_the_choice_of_new_chats(visit: Visit, kim: Person)
     expect(opener).to_be_focused()
     page.reload()
     expect(opener).to_contain_text("House writer")
+
+
+def test_pinned_models_stand_in_the_sidebar_and_begin_chats(browsing: Browsing, kim: Person, dana: Person) -> None:
+    person = account(browsing.site, "Runa Berg", by=dana)
+    open_model(browsing.site, "fake-large", dana)
+    page = browsing.open(person)
+    other = page.context.new_page()
+    other.goto(f"{browsing.site.url}/workspace/knowledge/")
+    pinned, there = (one.get_by_role("navigation", name="Pinned models") for one in (page, other))
+    expect(pinned).to_have_count(0)
+    for one in (page, other):
+        one.wait_for_load_state()
+    page.locator("#models [data-model-open]").first.click()
+    menu = page.get_by_role("dialog", name="Choose a model")
+    for name in ("House writer", "fake-large"):
+        menu.get_by_role("button", name=f"Pin {name} on top").click()
+        expect(menu.get_by_role("button", name=f"Unpin {name}")).to_be_visible()
+    expect(pinned.get_by_role("link")).to_have_text(["House writer", "fake-large"])
+    expect(there.get_by_role("link")).to_have_text(["House writer", "fake-large"])
+    other.reload()
+    there.get_by_role("link", name="House writer").click()
+    expect(other.locator("#models [data-model-open]").first).to_contain_text("House writer")
+    assert faults(other) == []
+    call(browsing.site, "/api/v1/models/model/access/update", {"id": "house-writer", "access_grants": []}, dana.token)
+    other.goto(f"{browsing.site.url}/settings")
+    expect(there.get_by_role("link")).to_have_text(["fake-large"])
+    page.keyboard.press("Escape")
+    page.locator("#models [data-model-open]").first.click()
+    menu.get_by_role("button", name="Unpin fake-large").click()
+    expect(there).to_have_count(0)
+    expect(pinned).to_have_count(0)
+    grant = {"id": "house-writer", "access_grants": EVERYONE}
+    call(browsing.site, "/api/v1/models/model/access/update", grant, dana.token)
 
 
 def test_a_lost_model_is_said_and_the_text_stays(browsing: Browsing, kim: Person, dana: Person) -> None:
