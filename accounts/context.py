@@ -8,16 +8,15 @@ from django.conf import settings
 from django.db import DatabaseError
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
-from django.utils.safestring import mark_safe
 
 from accounts import interface, preferences
+from owui.config.banners import shown
 from owui.config.sections import UiConfig
 from owui.health import VERSION
-from owui.lib.markdown import render
+from owui.lib import brand
 from rbac.sharing import is_verified
 
 THEMES = ("light", "dark")
-BANNER_KINDS = ("info", "success", "warning", "error")
 
 
 def page(request: HttpRequest) -> dict[str, Any]:
@@ -28,6 +27,11 @@ def page(request: HttpRequest) -> dict[str, Any]:
 def _page(user: Any) -> dict[str, Any]:
     """An error page must also come out while the database is away."""
     values: dict[str, Any] = {"name": settings.BOOT.webui_name, "version": VERSION, "theme": "", "banner_list": []}
+    values |= {
+        "icon_url": brand.address(*brand.ICONS),
+        "touch_icon_url": brand.address(*brand.TOUCH_ICONS),
+        "logo_url": brand.address(*brand.LOGOS),
+    }
     values |= {"ui": {}, "shortcut_list": interface.SHORTCUTS, "watermark": ""}
     try:
         values["watermark"] = UiConfig.load().response_watermark
@@ -49,15 +53,4 @@ def theme_of(stored: Any) -> str:
 
 def banners() -> list[dict[str, Any]]:
     """The configured banners in the shape templates know; entries without a text are left out."""
-    return [
-        {
-            "id": str(banner.get("id", "")),
-            "type": banner.get("type") if banner.get("type") in BANNER_KINDS else "info",
-            "title": str(banner.get("title") or ""),
-            # what the renderer returns has been through the sanitiser
-            "content": mark_safe(render(str(banner["content"]))),  # noqa: S308
-            "dismissible": bool(banner.get("dismissible", banner.get("dismissable", True))),
-        }
-        for banner in UiConfig.load().banners
-        if banner.get("content")
-    ]
+    return shown(UiConfig.load().banners)

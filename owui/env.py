@@ -109,6 +109,8 @@ class Boot(BaseSettings):
     env: str = "prod"
     debug: bool = False
     data_dir: str = ""
+    # The organisation's own logo and icons; the names of files are in owui/lib/brand.py.
+    static_dir: str = ""
     allowed_hosts: str = "*"
     cors_allow_origin: str = "*"
     forwarded_allow_ips: str = "127.0.0.1"

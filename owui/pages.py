@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.conf import settings
 from django.contrib.staticfiles.storage import staticfiles_storage
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import render
 from django.templatetags.static import static
 from django.urls import reverse
@@ -12,6 +12,7 @@ from django.utils.http import urlencode
 from django.views.decorators.http import require_GET
 
 from owui.health import VERSION
+from owui.lib import brand
 from owui.lib.errors import ACCESS_PROHIBITED, error_response
 
 #: what the offline page is made of
@@ -46,7 +47,11 @@ def manifest(request: HttpRequest) -> HttpResponse:
         "display": "standalone",
         "background_color": _BACKGROUND,
         "theme_color": _BACKGROUND,
+        # The organisation's own alone where there are any: ours beside them might be the one that a phone takes.
         "icons": [
+            {"src": own.address, "sizes": own.size, "type": own.kind, "purpose": "any"} for own in brand.app_icons()
+        ]
+        or [
             icon("icon-192", 192, "any"),
             icon("icon-512", 512, "any"),
             icon("icon-maskable", 512, "maskable"),
@@ -54,6 +59,15 @@ def manifest(request: HttpRequest) -> HttpResponse:
         "share_target": {"action": "/", "method": "GET", "params": {"text": "q"}},
     }
     return JsonResponse(body, content_type="application/manifest+json", headers={"Cache-Control": "max-age=3600"})
+
+
+@require_GET
+def brand_picture(request: HttpRequest, name: str) -> HttpResponse:
+    """A picture of the organisation's. Only names that pages ask for are looked at."""
+    found = brand.picture((name,))
+    if found is None:
+        raise Http404
+    return brand.response(found)
 
 
 @require_GET
@@ -66,6 +80,7 @@ def offline(request: HttpRequest) -> HttpResponse:
 def service_worker(request: HttpRequest) -> HttpResponse:
     """At the root, because a worker sees only pages below its own address. A new release changes its text."""
     files = [static(f"owui/{name}") for name in _OFFLINE_FILES]
+    files += [own.address for own in [brand.picture(brand.LOGOS)] if own]
     build = getattr(staticfiles_storage, "manifest_hash", "") or VERSION
     context = {"build": build, "page_url": reverse("offline"), "files": files}
     response = render(request, "service_worker.js", context, content_type="text/javascript")

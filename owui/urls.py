@@ -8,7 +8,7 @@ from django.views.generic import RedirectView
 
 from accounts.views.entry import sign_out
 from owui.api import api
-from owui.pages import manifest, offline, service_worker, sign_in_for_admin
+from owui.pages import brand_picture, manifest, offline, service_worker, sign_in_for_admin
 
 handler400 = "owui.lib.errors.bad_request"
 handler403 = "owui.lib.errors.permission_denied"
@@ -20,6 +20,7 @@ urlpatterns = [
     path("", include("accounts.urls")),
     path("", include("rbac.urls")),
     path("manifest.json", manifest, name="manifest"),
+    path("brand/<str:name>", brand_picture, name="brand"),
     path("offline", offline, name="offline"),
     path("service-worker.js", service_worker, name="service-worker"),
     path("workspace/", include("inference.urls")),

@@ -55,7 +55,9 @@ class ConfigAdmin(admin.ModelAdmin[ConfigValue]):
         if section is None:
             raise Http404(f"There is no section {prefix}.")
         form = SectionForm(section, request.POST if request.method == "POST" else None)
-        if form.is_bound and form.is_valid() and form.save(by=request.user):
+        if "_preview" in request.POST:
+            form.preview()
+        elif form.is_bound and form.is_valid() and form.save(by=request.user):
             messages.success(request, _("Saved. The change holds on all nodes within a second."))
             return HttpResponseRedirect(reverse(f"{self.admin_site.name}:config_section_change", args=[prefix]))
         response = self._render(request, "admin/config/section_change.html", str(section.label), {"form": form})

@@ -8,8 +8,10 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from owui.config import places, store
+from owui.config.banners import BannersField
 from owui.config.parsing import Kind
 from owui.config.registry import InvalidSetting, Section, Setting
 
@@ -55,6 +57,17 @@ class SectionForm(forms.Form):
                     required=False, label=_("Empty “%(label)s”") % {"label": setting.label}
                 )
 
+    @property
+    def has_preview(self) -> bool:
+        """Whether something of it can be looked at before it is saved."""
+        return any(isinstance(field, BannersField) and not field.disabled for field in self.fields.values())
+
+    def preview(self) -> None:
+        """The form comes back with what was entered, and below it how pages would show it. Nothing is stored."""
+        for field in self.fields.values():
+            if isinstance(field, BannersField):
+                field.widget.is_preview = True
+
     def save(self, *, by: Any) -> bool:
         """Stores what was changed; False, with errors at the fields, when something cannot be stored."""
         changes: dict[str, Any] = {}
@@ -93,6 +106,12 @@ class SectionForm(forms.Form):
         return value
 
 
+#: settings that have a form of their own; as JSON they stay for programs and the command line
+_OWN_FIELDS: dict[str, tuple[type[forms.Field], Any]] = {
+    "ui.banners": (BannersField, gettext_lazy("At the top of every page, in this order. An empty one is left out.")),
+}
+
+
 def _field(setting: Setting, value: Any, locked: str) -> forms.Field:
     common: dict[str, Any] = {
         "label": setting.label,
@@ -103,6 +122,9 @@ def _field(setting: Setting, value: Any, locked: str) -> forms.Field:
     }
     if setting.secret:
         return _secret_field(setting, common, is_set=bool(value))
+    if setting.key in _OWN_FIELDS:
+        own, help_text = _OWN_FIELDS[setting.key]
+        return own(**common | {"help_text": " ".join(part for part in (str(help_text), locked) if part)})
     match setting.kind:
         case Kind.BOOLEAN:
             return forms.BooleanField(**common)

@@ -13,7 +13,19 @@ def _passkey_number(world: World) -> Any:
     return 4711
 
 
+@thing("brand_picture")
+def _brand_picture(world: World) -> Any:
+    return "logo.png"
+
+
 ENTRY = [
+    everyone(
+        "GET",
+        "/brand/{name}",
+        404,
+        fill={"name": "brand_picture"},
+        why="with a picture: tests/owui/test_installable.py",
+    ),
     everyone("GET", "/auth/second-factor", 302),
     everyone("POST", "/auth/second-factor", 302, data={"code": "123456"}),
     # No mail server here, and no link.
