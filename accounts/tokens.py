@@ -32,6 +32,7 @@ from accounts.presented import Presented
 from owui.lib.crypto import decrypt, encrypt
 from owui.lib.errors import ACCESS_PROHIBITED, UserError
 from owui.lib.written import Written
+from rbac.models import GroupManager
 from rbac.permissions import may
 from rbac.sharing import is_verified
 
@@ -150,6 +151,7 @@ def read_token(token: str) -> tuple[User, Session]:
         or (session.expires_at and session.expires_at <= timezone.now())
     ):
         raise BadCredential(INVALID_TOKEN)
+    session.user.is_group_manager = bool(session.manages_groups)  # type: ignore[attr-defined]
     return session.user, session
 
 
@@ -276,9 +278,16 @@ def _keys(digest: Any) -> Any:
 
 
 _key_with_owner = Written(_keys, digest=str)
-_open_session = Written(
-    lambda pk: Session.objects.select_related("user").filter(pk=pk, revoked_at=None).order_by()[:1], pk=uuid.UUID
-)
+
+
+def _sessions(pk: Any) -> Any:
+    # Beside who it is, what the sidebar of every page asks of them: no statement of its own for it.
+    manages = Exists(GroupManager.objects.filter(user_id=OuterRef("user_id")))
+    rows = Session.objects.select_related("user").annotate(manages_groups=manages)
+    return rows.filter(pk=pk, revoked_at=None).order_by()[:1]
+
+
+_open_session = Written(_sessions, pk=uuid.UUID)
 
 
 def note_activity(user: User, session: Session | None = None) -> None:

@@ -175,7 +175,7 @@ def sidebar_of(
     user: Person, current: uuid.UUID | None = None, *, folder: uuid.UUID | None = None, after: str = ""
 ) -> dict[str, Any]:
     """The person's folders, pinned chats, and the newest of the others by age; `after` continues a list that ended
-    there. Three statements at most, one for a further page; chats in folders stand there and not among the others."""
+    there. Three statements, one for a further page; chats in folders stand there and not among the others."""
     chats = Chat.objects.filter(owner_id=user.id, archived=False).annotate(running=is_running())
     has_folders = may_use_folders(user)
     loose = chats.filter(folder__isnull=True) if has_folders else chats

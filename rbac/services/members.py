@@ -116,7 +116,11 @@ def managed_groups(user: Person) -> Any:
 
 
 def manages_groups(user: Person) -> bool:
-    """Whether the person was made a group's manager; administrators need no such thing."""
+    """Whether the person was made a group's manager; administrators need no such thing. Who signed in by a session was
+    looked up with it."""
+    known = getattr(user, "is_group_manager", None)
+    if known is not None:
+        return bool(known)
     return GroupManager.objects.filter(user_id=user.id).exists()
 
 
