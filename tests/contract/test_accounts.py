@@ -138,7 +138,10 @@ def test_the_public_config_tells_what_a_client_needs(api_for, db):
     features = body["features"]
     assert features["enable_message_rating"] and features["enable_title_generation"] and features["enable_folders"]
     assert features["enable_channels"] is False and features["enable_web_search"] is False
-    assert body["audio"]["stt"] == {"engine": ""} and body["file"]["image_compression"] == {"width": None, "height": None}
+    assert body["audio"]["stt"] == {"engine": ""} and body["file"]["image_compression"] == {
+        "width": None,
+        "height": None,
+    }
     assert body["default_models"] == "" and body["default_prompt_suggestions"][0]["content"]
     assert {"default_interface_settings", "visibility", "response_watermark", "iframe_csp"} <= set(body["ui"])
     waiting = api_for(UserFactory(role="pending")).get("/api/config").json()
