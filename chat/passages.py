@@ -10,6 +10,8 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from django.db.models import Exists, OuterRef
+
 from chat.models import Citation
 from knowledge.models import Document
 from rbac.sharing import Person
@@ -57,12 +59,18 @@ def open_sources(sources: Sources, readable: set[str]) -> list[dict[str, Any]]:
     return shown
 
 
-def blank_unreadable(citations: Sequence[Citation], reader: Person) -> None:
-    """The same for citations, in place: not to be saved."""
-    readable = readable_ids(reader, {str(c.document_id) for c in citations if c.document_id})
+def citations_for(reader: Person, message_ids: Sequence[uuid.UUID]) -> list[Citation]:
+    """The citations of some answers; those of documents that the reader may not read have no words, and are not to be
+    saved. One statement, none without answers."""
+    if not message_ids:
+        return []
+    readable = Document.objects.readable_by(reader).order_by().filter(pk=OuterRef("document_id"))
+    found: Any = Citation.objects.filter(message_id__in=message_ids).annotate(may_read=Exists(readable))
+    citations: list[Citation] = list(found)
     for citation in citations:
-        if str(citation.document_id) not in readable:
+        if not citation.may_read:  # type: ignore[attr-defined]
             citation.text = ""
+    return citations
 
 
 def _shown(source: Mapping[str, Any], readable: set[str]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from chat.engine.events import Logged, Transcript
 from chat.folder_tree import folder_tree, may_use_folders
 from chat.models import Chat, Citation, Message, State, Turn, TurnEvent
 from chat.oversight import looked_at
-from chat.passages import blank_unreadable
+from chat.passages import citations_for
 from chat.reading import UNREAD, is_running, state_of
 from chat.tree import branch_to
 from owui.lib.written import Written
@@ -61,7 +61,7 @@ def load_branch(
     since: uuid.UUID | None = None,
     before: uuid.UUID | None = None,
 ) -> Branch:
-    """Six statements at most. `only` narrows texts to one message (its siblings are known all the same). The citations
+    """Five statements at most. `only` narrows texts to one message (its siblings are known all the same). The citations
     of documents that the reader may not read have no words.
 
     :param most: about so many messages of the branch, the last ones; all by default
@@ -83,8 +83,7 @@ def load_branch(
     ended = [m.pk for m in messages.values() if m.state == State.RUNNING and m.pk not in running]
     messages |= {m.pk: m for m in chat.messages.filter(pk__in=ended)} if ended else {}
     cited = [m.pk for m in messages.values() if m.status_history or m.meta.get("sources")]
-    citations = list(Citation.objects.filter(message_id__in=cited)) if cited else []
-    blank_unreadable(citations, reader)
+    citations = citations_for(reader, cited)
     return Branch(
         chat,
         [messages[pk] for pk in shown if pk in messages],
@@ -319,6 +318,4 @@ def citations_of(message: Message, reader: Person) -> list[Citation]:
     """What an answer stands on; an answer for which nothing was searched costs no statement."""
     if not message.status_history and not message.meta.get("sources"):
         return []
-    citations = list(Citation.objects.filter(message_id=message.pk))
-    blank_unreadable(citations, reader)
-    return citations
+    return citations_for(reader, [message.pk])

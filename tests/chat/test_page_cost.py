@@ -49,10 +49,10 @@ def test_a_full_page_asks_ten_statements_at_most(
     asked = counted(page := client_for(alice), f"/c/{chat.pk}")
     html = page.get(f"/c/{chat.pk}").content.decode()
     assert "a.txt" in html and html.count('class="chat-item') > 6
-    assert len(asked) <= BUDGET, "\n\n".join(sql[:300] for sql in asked)
+    assert len(asked) <= BUDGET, "\n\n".join(str(sql)[:300] for sql in asked)
     for address in ("/", f"/folders/{inner.pk}"):
         found = counted(page, address)
-        assert len(found) <= BUDGET + 2, "\n\n".join(sql[:300] for sql in found)
+        assert len(found) <= BUDGET + 2, "\n\n".join(str(sql)[:300] for sql in found)
 
 
 def test_what_the_list_says_of_folders_is_what_it_said(alice: Any, bob: Any, client_for: Any, share: Any) -> None:
