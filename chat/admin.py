@@ -67,7 +67,7 @@ class MessageVersionAdmin(ReadOnlyAdmin):
         return str(version.message.chat.owner)
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
-        words = ["content"] if settings.ENABLE_ADMIN_CHAT_ACCESS else []
+        words = ["content", "reasoning"] if settings.ENABLE_ADMIN_CHAT_ACCESS else []
         return ["id", "message_id", "replaced_by", "replaced_at", *words]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:

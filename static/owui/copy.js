@@ -55,7 +55,7 @@
 
   function message(id) {
     const prose = document.getElementById(id).querySelector(":scope > .prose").cloneNode(true);
-    for (const extra of prose.querySelectorAll(".code-head, .cite, .math-source, .figure-tools, .diagram")) {
+    for (const extra of prose.querySelectorAll(".code-head, .code-form, .code-output, .cite, .math-source, .figure-tools, .diagram")) {
       const before = extra.previousSibling;
       if (extra.matches(".cite") && before?.nodeType === Node.TEXT_NODE) before.nodeValue = before.nodeValue.replace(/[\s\u2060]+$/, "");
       extra.remove();

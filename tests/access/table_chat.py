@@ -76,6 +76,7 @@ PAGES = [
     page("GET", f"{_MESSAGE}/sources/{{number}}", 404),
     own_page("GET", f"{_MESSAGE}/artifact", admin=200, fill={"message_id": "artifact_id"}),
     own_page("GET", f"{_MESSAGE}/artifact/page", admin=200, fill={"message_id": "artifact_id"}),
+    page("GET", "/c/python"),
     # An empty room for shared chats too: it draws what the page around it says.
     Row("GET", "/c/diagrams", out=200, pending=200, user=200),
 ]

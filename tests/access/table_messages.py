@@ -16,12 +16,19 @@ def _answer(world: World) -> Any:
     return Message.objects.create(chat=chat, author="assistant", content="Answer", model_id="none").pk
 
 
+@thing("coded_id")
+def _coded(world: World) -> Any:
+    chat = Chat.objects.get(pk=world.made["chat_id"])
+    return Message.objects.create(chat=chat, author="assistant", content="```python\na = 1\n```", model_id="none").pk
+
+
 @thing("feedback_id")
 def _feedback(world: World) -> Any:
     return Feedback.objects.create(user=world.owner, data={"rating": 1}).pk
 
 
 _MESSAGE = "/c/{chat_id}/messages/{message_id}"
+_CODE = {"fill": {"message_id": "coded_id"}}
 _FILL = {"fill": {"message_id": "answer_id"}}
 _E = "/api/v1/evaluations"
 _OTHERS = {"out": 401, "pending": 401, "outsider": 404, "reader": 404, "writer": 404, "owner": 200}
@@ -30,6 +37,7 @@ ROWS = [
     own_page("GET", f"{_MESSAGE}/text", admin=200),
     own_page("GET", f"{_MESSAGE}/earlier", admin=200),
     own_page("POST", f"{_MESSAGE}/save", data={"text": "New"}),
+    own_page("POST", f"{_MESSAGE}/code", data={"number": "0", "former": "a = 1", "code": "a = 2"}, **_CODE),
     own_page("POST", f"{_MESSAGE}/copy", data={"text": "New"}, **_FILL),
     own_page("GET", f"{_MESSAGE}/delete"),
     own_page("POST", f"{_MESSAGE}/delete"),

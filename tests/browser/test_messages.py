@@ -166,6 +166,57 @@ def test_an_answer_is_asked_for_again_by_a_menu_or_at_once(visit: Visit, alice: 
         switch.check()
 
 
+THOUGHT = "How is it cleaned? [[think=2 text=With water.]]"
+CODE = "Show it [[text=Like this:\n\n```python\nfor n in range(3):\n    print(n)\n```\n\nThat is all.]]"
+
+
+def test_the_thoughts_and_the_words_of_an_answer_are_changed_apart(visit: Visit, alice: Person) -> None:
+    page = begun(visit, alice, THOUGHT)
+    last = page.locator(".message.assistant").last
+    more(page, last, "Edit")
+    expect(last.get_by_role("textbox", name="Answer")).to_be_focused()
+    expect(last.get_by_role("textbox", name="Thoughts")).to_have_value(re.compile("r1 r2"))
+    assert faults(page) == []
+    last.get_by_role("textbox", name="Thoughts").fill("Alcohol is faster.")
+    last.get_by_role("button", name="Save as copy").click()
+    expect(last.get_by_role("group", name="Versions")).to_contain_text("2/2")
+    last.locator("summary").first.click()
+    expect(last.locator(".fold-body")).to_have_text("Alcohol is faster.")
+    more(page, last, "Edit")
+    last.get_by_role("textbox", name="Answer").fill("With alcohol.")
+    last.get_by_role("button", name="Save", exact=True).click()
+    expect(answer(page)).to_contain_text("With alcohol.")
+    page.reload()
+    last.locator("summary").first.click()
+    expect(last.locator(".fold-body")).to_have_text("Alcohol is faster.")
+    last.get_by_role("button", name="Previous version").click()
+    expect(answer(page)).to_contain_text("With water.")
+
+
+def test_one_block_of_code_is_changed_where_it_stands(visit: Visit, alice: Person) -> None:
+    page = begun(visit, alice, CODE)
+    second = page.context.new_page()
+    second.goto(page.url)
+    block = page.locator(".message.assistant .code").last
+    block.get_by_role("button", name="Edit").click()
+    area = block.get_by_role("textbox", name="Code of this block")
+    expect(area).to_be_focused()
+    assert faults(page) == []
+    page.keyboard.press("Escape")
+    expect(area).to_have_count(0)
+    expect(block.get_by_role("button", name="Edit")).to_be_focused()
+    page.keyboard.press("Enter")
+    area.fill("for n in range(4):\n    print(n * n)")
+    page.keyboard.press("Control+Enter")
+    for where in (page, second):
+        expect(where.locator(".message.assistant .code pre").last).to_have_text(
+            "for n in range(4):\n    print(n * n)\n"
+        )
+    expect(block.get_by_role("button", name="Edit")).to_be_focused()
+    expect(page.locator(".message.assistant").last).to_contain_text("edited")
+    expect(answer(page)).to_contain_text("That is all.")
+
+
 def test_copied_as_markdown_or_formatted_with_the_note(
     browsing: Browsing, alice: Person, dana: Person, site: Any
 ) -> None:

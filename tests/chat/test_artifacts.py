@@ -8,7 +8,8 @@ import pytest
 from django.test import Client
 
 from chat.models import Chat, Message
-from chat.views.artifacts import _sandboxed
+from chat.views.artifacts import sandboxed
+from owui.lib import packaged
 from tests.factories.accounts import UserFactory
 
 pytestmark = pytest.mark.django_db
@@ -74,7 +75,7 @@ def test_the_page_is_a_stranger(client_for: Any, owner: Any, answers: list[Messa
 def test_no_policy_takes_the_sandbox_away(policy: str) -> None:
     from django.http import HttpResponse
 
-    found = _sandboxed(HttpResponse(), policy)["Content-Security-Policy"]
+    found = sandboxed(HttpResponse(), policy)["Content-Security-Policy"]
     assert found.startswith("sandbox allow-scripts; frame-ancestors 'self'; ")
     assert "," not in found and "\n" not in found and found.isascii()
 
@@ -87,8 +88,42 @@ def test_the_room_for_diagrams_is_served_by_us_alone(client: Client) -> None:
     assert policy.startswith("sandbox allow-scripts") and "http" not in policy and "connect-src" not in policy
 
 
+@pytest.mark.django_db
+def test_the_room_for_python_reaches_the_files_of_pyodide_and_nothing_else(alice: Any, client_for: Any) -> None:
+    response = client_for(alice).get("/c/python")
+    policy = dict(part.strip().partition(" ")[::2] for part in response["Content-Security-Policy"].split(";"))
+    assert policy["sandbox"] == "allow-scripts" and policy["default-src"] == "'none'"
+    assert policy["worker-src"] == "blob:" and "img-src" not in policy
+    scripts, fetched = policy["script-src"].split(), policy["connect-src"].split()
+    assert len(fetched) == 3 and all("/static/packages/flet_web/web/pyodide/p" in url for url in fetched)
+    assert [url for url in scripts if not url.startswith("http://testserver/static/")] == ["'wasm-unsafe-eval'"]
+    assert "'self'" not in scripts + fetched and len(scripts) == 5
+    page = client_for(alice).get("/")
+    assert "data-code-run" in page.content.decode()
+    assert "wasm" not in page["Content-Security-Policy"] and "unsafe" not in page["Content-Security-Policy"]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("key", "value"), [("enable", False), ("engine", "jupyter")])
+def test_python_is_not_run_in_the_browser_where_that_is_off(
+    alice: Any, client_for: Any, set_config: Any, key: str, value: Any
+) -> None:
+    set_config(f"code_execution.{key}", value)
+    assert client_for(alice).get("/c/python").status_code == 404
+    html = client_for(alice).get("/").content.decode()
+    assert "data-code-run" not in html and "owui/run" not in html
+
+
+def test_without_the_package_there_is_no_button(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packaged, "find_spec", lambda name: None)
+    assert packaged.urls_of("flet_web") == [] and packaged.url_of("flet_web") == ""
+
+
 def test_only_the_named_files_of_packages_are_served() -> None:
     from django.contrib.staticfiles import finders
+
+    assert finders.find("packages/flet_web/web/pyodide/pyodide.asm.wasm")
+    assert not finders.find("packages/flet_web/web/index.html")
 
     assert finders.find("packages/mermaidx/assets/mermaid.js")
     assert not finders.find("packages/mermaidx/__init__.py")

@@ -108,6 +108,8 @@ CHATS = [
         for key, verb, form, code in (
             ("edit", "save", {"text": "Not that."}, 200),
             ("edit", "copy", {"text": "Not that."}, 200),
+            # Allowed, the service looks for the block, which this answer has not.
+            ("edit", "code", {"number": "0", "former": "a", "code": "b"}, 409),
             ("delete_message", "delete", {}, 200),
             ("rate_response", "rate", {"rating": "1"}, 200),
             ("import", "fork", {}, 302),

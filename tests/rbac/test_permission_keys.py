@@ -72,7 +72,7 @@ GOVERNED = {
     "chat.continue_response": [r"PAGE /c/.*/messages/.*/continue"],
     "chat.regenerate_response": [r"PAGE /c/.*/messages/.*/regenerate"],
     # What a client leaves out of a chat that it sends is kept, so no key for deleting governs that.
-    "chat.edit": [r"PAGE /c/.*/messages/.*/(edit|save|copy)", rf"POST {_CHATS}/\{{\w+\}}(/messages/\{{\w+\}})?"],
+    "chat.edit": [r"PAGE /c/.*/messages/.*/(edit|save|copy|code)", rf"POST {_CHATS}/\{{\w+\}}(/messages/\{{\w+\}})?"],
     # What one said may be read and taken back without it.
     "chat.rate_response": [r"POST /api/v1/evaluations/feedback.*", r"PAGE /c/.*/rate"],
     "chat.export": [

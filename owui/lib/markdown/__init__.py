@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from . import clean, code
 from .artifact import Artifact, artifact
+from .blocks import code_blocks, replaced
 from .folds import Fold, split
 from .incremental import IncrementalRenderer, Patch, collect_definitions
 from .labels import ENGLISH, Labels
+from .pieces import Part, Piece, join, pieces
 
 __all__ = [
     "ENGLISH",
@@ -14,11 +16,17 @@ __all__ = [
     "Fold",
     "IncrementalRenderer",
     "Labels",
+    "Part",
     "Patch",
+    "Piece",
     "artifact",
+    "code_blocks",
+    "join",
+    "pieces",
     "render",
     "render_code",
     "render_plain",
+    "replaced",
     "split",
 ]
 

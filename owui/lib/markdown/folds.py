@@ -14,11 +14,11 @@ from typing import Any
 
 from .source import Fence
 
-_OPENING = re.compile(r'<details((?:\s+[\w-]+(?:="[^"]*")?)*)\s*>\s*(.*)')
-_ATTRIBUTE = re.compile(r'([\w-]+)="([^"]*)"')
-_SUMMARY = re.compile(r"\s*<summary>([^\n]*?)</summary>")
+OPENING = re.compile(r'<details((?:\s+[\w-]+(?:="[^"]*")?)*)\s*>\s*(.*)')
+ATTRIBUTE = re.compile(r'([\w-]+)="([^"]*)"')
+SUMMARY = re.compile(r"\s*<summary>([^\n]*?)</summary>")
 _QUOTED = re.compile(r"^> ?", re.MULTILINE)
-_CLOSING = "</details>"
+CLOSING = "</details>"
 KINDS = frozenset({"reasoning", "tool_calls", "code_interpreter"})
 
 
@@ -36,38 +36,53 @@ class Fold:
 
 def split(source: str) -> list[str | Fold]:
     """Text and folds in their order. What only looks like a fold, or stands in a code block, stays text."""
-    if "<details" not in source:
-        return [source]
     out: list[str | Fold] = []
-    kept: list[str] = []
+    after = False
+    for raw, fold in cut(source):
+        if fold is not None:
+            # A text before it ends with the line.
+            if out and isinstance(out[-1], str):
+                out[-1] = out[-1].removesuffix("\n")
+            out.append(fold)
+        else:
+            rest, _end, lines = raw.partition("\n")
+            out.append(lines if after and not rest.strip() else raw)
+        after = fold is not None
+    return [part for part in out if part] or [source]
+
+
+def cut(source: str) -> Iterator[tuple[str, Fold | None]]:
+    """The source in pieces, each as it is written, and what a fold among them holds."""
+    if "<details" not in source:
+        yield source, None
+        return
     lines, fence = source.split("\n"), Fence()
-    index = 0
+    starts = [0]
+    for line in lines:
+        starts.append(starts[-1] + len(line) + 1)
+    index = done = 0
     # Where there is no further closing line, looking for one again would cost the square of the length.
-    last = max((number for number, line in enumerate(lines) if line.startswith(_CLOSING)), default=-1)
+    last = max((number for number, line in enumerate(lines) if line.startswith(CLOSING)), default=-1)
     while index < len(lines):
         line = lines[index]
         fenced = fence.line(line)
-        found = None if fenced or index >= last else _OPENING.fullmatch(line)
-        attributes = dict(_ATTRIBUTE.findall(found[1])) if found else {}
+        found = None if fenced or index >= last else OPENING.fullmatch(line)
+        attributes = dict(ATTRIBUTE.findall(found[1])) if found else {}
         if found is None or attributes.get("type") not in KINDS:
-            kept.append(line)
             index += 1
             continue
-        end = next(number for number in range(index + 1, last + 1) if lines[number].startswith(_CLOSING))
-        if kept:
-            out.append("\n".join(kept))
-        body = "\n".join([found[2], *lines[index + 1 : end]])
-        out.append(_fold(attributes, body))
-        rest = lines[end][len(_CLOSING) :]
-        kept = [rest] if rest.strip() else []
-        index = end + 1
-    if kept:
-        out.append("\n".join(kept))
-    return out
+        closing = next(number for number in range(index + 1, last + 1) if lines[number].startswith(CLOSING))
+        start, end = starts[index], starts[closing] + len(CLOSING)
+        if start > done:
+            yield source[done:start], None
+        yield source[start:end], _fold(attributes, "\n".join([found[2], *lines[index + 1 : closing]]))
+        done, index = end, closing + 1
+    if done < len(source):
+        yield source[done:], None
 
 
 def _fold(attributes: dict[str, str], body: str) -> Fold:
-    summary = _SUMMARY.match(body)
+    summary = SUMMARY.match(body)
     text = body[summary.end() :] if summary else body
     kind, seconds = attributes["type"], attributes.get("duration", "")
     return Fold(
@@ -82,11 +97,11 @@ def _fold(attributes: dict[str, str], body: str) -> Fold:
 
 def _values(attributes: dict[str, str]) -> Iterator[tuple[str, str]]:
     for name in ("arguments", "result", "output"):
-        if (value := unescape(attributes.get(name, ""))) and (shown := _readable(value)):
+        if (value := unescape(attributes.get(name, ""))) and (shown := readable(value)):
             yield name, shown
 
 
-def _readable(value: str) -> str:
+def readable(value: str) -> str:
     """JSON, sometimes JSON in a JSON text, on lines of its own; anything else as it is."""
     found: Any = value
     for _again in range(2):
