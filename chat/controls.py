@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import orjson
 from django.db import transaction
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -75,8 +76,8 @@ class Parameter:
 
 def _json(text: str, wrong: UserError) -> Any:
     try:
-        found = json.loads(text)
-    except json.JSONDecodeError as error:
+        found = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
         raise wrong from error
     if not isinstance(found, dict):
         raise wrong
@@ -191,7 +192,7 @@ def save_own(*, by: User, system: str, typed: Mapping[str, str]) -> None:
 def sent_params(user: User, sent: Any) -> dict[str, Any]:
     """The parameters that come with the first question of a chat, without what the person may not set."""
     try:
-        given = json.loads(sent) if sent else {}
+        given = orjson.loads(sent) if sent else {}
     except (TypeError, ValueError) as error:
         raise UserError(_("The controls could not be read. Open them and set them again.")) from error
     if not given or not isinstance(given, dict):

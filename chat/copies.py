@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import uuid
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ from chat.tree import branch_to
 from owui.audit.record import record
 from owui.lib.errors import Missing, UserError
 from rbac.permissions import require
+from rbac.services import announce
 
 MOST_CHATS, MOST_MESSAGES = 1_000, 20_000
 _LONGEST_TITLE = 500
@@ -146,7 +148,13 @@ def import_chats(entries: Sequence[Any], *, by: User) -> list[Chat]:
     own = Folder.objects.filter(owner=by).values_list("pk", flat=True)
     allowed = _Allowed(params_reader(by), {str(pk): pk for pk in own})
     made = [_import_one(entry, number, by, allowed) for number, entry in enumerate(entries, start=1)]
-    record("chat.import", by=by, object_type="user", object_id=str(by.pk), detail={"chats": len(made)})
+    detail: dict[str, Any] = {"chats": len(made), "ids": [str(chat.pk) for chat in made]}
+    # Whoever reads a folder reads what comes to lie in it.
+    if placed := sorted({str(chat.folder_id) for chat in made if chat.folder_id}):
+        detail["folders"] = placed
+    record("chat.import", by=by, object_type="user", object_id=str(by.pk), detail=detail)
+    for folder in placed:
+        announce("folder", folder)
     listed.tell_anew(by.pk)
     return made
 
@@ -252,7 +260,7 @@ def _kept(message: Mapping[str, Any]) -> dict[str, Any]:
     without documents behind them."""
     out: dict[str, Any] = {}
     if isinstance(message.get("usage"), dict):
-        out["usage"] = message["usage"]
+        out["usage"] = _storable(message["usage"])
     thoughts = [
         plain(part.get("text"))
         for item in message.get("output") or []
@@ -351,6 +359,17 @@ def parents_first(nodes: Sequence[Node], beyond: Collection[str] = ()) -> list[N
         if node.id not in placed:
             raise ValueError("a loop of messages")
     return out
+
+
+def _storable(value: Any) -> Any:
+    """JSON as the database takes it: its texts have no NUL, its numbers an end."""
+    if isinstance(value, dict):
+        return {plain(key): _storable(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_storable(inner) for inner in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return plain(value) if isinstance(value, str) else value
 
 
 def plain(value: Any) -> str:

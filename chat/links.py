@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 
 from accounts.models import User
 from chat.models import Chat, Citation, Message, SharedChat, State
+from chat.oversight import looked_behind
 from chat.passages import documents_in, open_sources, readable_ids
 from chat.schemas import chat_json
 from chat.services import check_stored, own_chat
@@ -115,23 +116,29 @@ def readable_link(reader: Person | None, share_id: uuid.UUID, *, missing: int = 
     shared = SharedChat.objects.readable_by(reader).filter(pk=share_id).select_related("owner", "chat").first()
     if shared is None:
         raise Missing(_("This link leads nowhere, or it is not shared with you."), status=missing)
+    looked_behind(shared, reader)
     return shared  # type: ignore[no-any-return]
 
 
 def snapshot_json(shared: SharedChat, reader: Person | None) -> dict[str, Any]:
     """The snapshot in the field's form: what was said, and by which model. Sources have their names and passages for
-    whom may read them now, and only their place for all others; files, thoughts and the owner's settings stay out."""
+    whom may read them now, and only their place for all others; files, thoughts and the owner's settings stay out.
+
+    As on the page, the shown branch alone: what its owner asked anew in other words is not what they wanted to show."""
     history = shared.snapshot.get("history") or {}
-    tree: dict[str, Any] = history.get("messages") or {}
+    everything: dict[str, Any] = history.get("messages") or {}
+    keys = [m["id"] for m in shared.snapshot.get("messages") or [] if m.get("id") in everything]
+    tree = {key: everything[key] | {"childrenIds": [below]} for key, below in zip(keys, [*keys[1:], ""], strict=True)}
+    if keys:
+        tree[keys[-1]]["childrenIds"] = []
     readable = _readable(reader, [source for m in tree.values() for source in m.get("sources") or []])
     shown = {key: _shown(m, readable) for key, m in tree.items()}
-    flat = shared.snapshot.get("messages") or []
     return {
         "title": shared.title,
         "models": [],
         "params": {},
         "history": {"currentId": history.get("currentId"), "messages": shown},
-        "messages": [shown[m["id"]] for m in flat if m.get("id") in shown],
+        "messages": list(shown.values()),
     }
 
 

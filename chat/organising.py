@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 
 from accounts.models import User
 from chat import listed
+from chat.exports import named_in_log
 from chat.folders import place_for
 from chat.models import Chat
 from chat.services import own_chat
@@ -55,11 +56,11 @@ def delete_all_chats(*, by: User) -> int:
     require(by, "chat.delete")
     acting(by)
     chats = Chat.objects.writable_by(by)
-    count = chats.count()
-    record("chat.delete_all", by=by, object_type="user", object_id=str(by.pk), detail={"chats": count})
+    detail = named_in_log(chats)
+    record("chat.delete_all", by=by, object_type="user", object_id=str(by.pk), detail=detail)
     chats.delete()
     listed.tell_anew(by.pk)
-    return count
+    return int(detail["chats"])
 
 
 @transaction.atomic

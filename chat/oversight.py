@@ -10,7 +10,7 @@ from typing import Any
 
 from django.db import transaction
 
-from chat.models import Chat, Folder
+from chat.models import Chat, Folder, SharedChat
 from owui.audit.record import record
 from rbac.sharing import Person
 
@@ -25,14 +25,37 @@ def looked_at(chat: Chat, reader: Person) -> None:
     reads by that right, and no line is written."""
     if reader.role != "admin" or chat.owner_id == reader.id:
         return
-    key, now = (reader.id, chat.pk), time.monotonic()
-    if now - _looks.get(key, -ONE_LOOK) < ONE_LOOK:
+    if _is_known(reader, chat.pk):
         return
     if chat.folder_id and Folder.objects.shared_with(reader).filter(pk=chat.folder_id).exists():
         return
+    _note(reader, "chat.read", "chat", chat.pk)
+
+
+def looked_behind(shared: SharedChat, reader: Person | None) -> None:
+    """The same for a link that its owner opened to others, and not to this administrator."""
+    if reader is None or reader.role != "admin" or shared.owner_id == reader.id or _is_known(reader, shared.pk):
+        return
+    if not SharedChat.objects.by_rights(reader, write=False).filter(pk=shared.pk).exists():
+        _note(reader, "shared_chat.read", "shared_chat", shared.pk, chat=str(shared.chat_id))
+
+
+def looked_into(folder: Folder, reader: Person) -> None:
+    """The same for a folder, whose page shows the titles of chats: they quote what people asked."""
+    if reader.role != "admin" or folder.owner_id == reader.id or _is_known(reader, folder.pk):
+        return
+    if not Folder.objects.shared_with(reader).filter(pk=folder.pk).exists():
+        _note(reader, "folder.read", "folder", folder.pk)
+
+
+def _is_known(reader: Person, key: uuid.UUID) -> bool:
+    return time.monotonic() - _looks.get((reader.id, key), -ONE_LOOK) < ONE_LOOK
+
+
+def _note(reader: Person, action: str, kind: str, key: uuid.UUID, **detail: str) -> None:
     actor: Any = reader
     with transaction.atomic():
-        record("chat.read", by=actor, object_type="chat", object_id=str(chat.pk))
-    _looks[key] = now
+        record(action, by=actor, object_type=kind, object_id=str(key), detail=detail)
+    _looks[reader.id, key] = time.monotonic()
     while len(_looks) > _MOST:
         _looks.popitem(last=False)

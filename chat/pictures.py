@@ -78,11 +78,11 @@ def kept_pictures(files: Any) -> list[dict[str, Any]]:
         url = str(item.get("url") or "") if is_picture(item) else ""
         kind, _mark, data = url.removeprefix("data:").partition(";base64,")
         try:
-            begins = base64.b64decode(data[:32], validate=True)
+            begins = base64.b64decode(data, validate=True)[:32]
         except (binascii.Error, ValueError):
             continue
         if kind in TYPES and begins.startswith(_SIGNATURES[kind]):
-            found.append({"type": "image", "name": str(item.get("name") or "")[:255], "url": url})
+            found.append({"type": "image", "name": str(item.get("name") or "").replace("\x00", "")[:255], "url": url})
     return found[:MOST]
 
 

@@ -10,6 +10,7 @@ from ninja import Router, Schema
 from accounts.schemas import shown_info
 from chat import folders
 from chat.models import Chat, Folder
+from chat.oversight import looked_into
 from chat.reading import mark_all_read, unread_in
 from chat.schemas import item_json
 from owui.lib.guards import verified
@@ -129,6 +130,7 @@ def _readable(request: HttpRequest, folder_id: str) -> Folder:
     user: Any = request.user
     folders.check_folders(user)
     found: Folder = get_readable(Folder.objects.all(), user, folder_id)
+    looked_into(found, user)
     return found
 
 
@@ -136,6 +138,7 @@ def _writable(request: HttpRequest, folder_id: str) -> Folder:
     user: Any = request.user
     folders.check_folders(user)
     found: Folder = get_writable(Folder.objects.all(), user, folder_id)
+    looked_into(found, user)
     return found
 
 

@@ -16,7 +16,7 @@ from chat.folders import check_folders
 from chat.models import Chat, Folder
 from chat.schemas import item_json, items_json
 from owui.lib.errors import Missing, Refused
-from owui.lib.guards import admin, verified
+from owui.lib.guards import admin, refuse_pictures, verified
 from owui.lib.pagination import page_of
 from rbac.shortcuts import get_readable
 
@@ -110,12 +110,14 @@ def list_of_person(request: HttpRequest, user_id: uuid.UUID, page: int | None = 
 @router.get("/all", auth=verified)
 def export_all(request: HttpRequest) -> StreamingHttpResponse:
     """All of one's chats, whole. 401 without `chat.export`."""
+    refuse_pictures(request)
     begin_export(_own(request), by=request.user)  # type: ignore[arg-type]
     return _export(request, _own(request))
 
 
 @router.get("/all/archived", auth=verified)
 def export_archived(request: HttpRequest) -> StreamingHttpResponse:
+    refuse_pictures(request)
     begin_export(_own(request, archived=True), by=request.user)  # type: ignore[arg-type]
     return _export(request, _own(request, archived=True))
 
@@ -125,6 +127,7 @@ def export_everybody(request: HttpRequest) -> StreamingHttpResponse:
     """Everybody's chats, for administrators while both switches allow it; in the audit log."""
     if not (settings.ENABLE_ADMIN_EXPORT and settings.ENABLE_ADMIN_CHAT_ACCESS):
         raise Refused.for_permission(401)
+    refuse_pictures(request)
     user: Any = request.user
     chats: Any = Chat.objects.readable_by(user).order_by("created_at", "id")
     counts = {"chats": chats.count(), "people": chats.order_by().values("owner").distinct().count()}

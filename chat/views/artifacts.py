@@ -19,6 +19,7 @@ from django.views.decorators.http import require_GET
 from accounts.web import signed_in
 from chat.config import ChatConfig
 from chat.models import Chat, Message
+from chat.oversight import looked_at
 from chat.selectors import branch_of
 from owui.lib import packaged
 from owui.lib.errors import Missing
@@ -97,8 +98,10 @@ def page(request: HttpRequest, chat_id: uuid.UUID, message_id: uuid.UUID) -> Htt
 
 
 def _readable(user: Any, chat_id: uuid.UUID, message_id: uuid.UUID) -> tuple[Message, Artifact]:
-    message = Message.objects.readable_by(user).filter(pk=message_id, chat_id=chat_id).first()
+    messages: Any = Message.objects.readable_by(user).select_related("chat")
+    message = messages.filter(pk=message_id, chat_id=chat_id).first()
     found = artifact(message.content) if message is not None and message.author != "user" else None
     if message is None or found is None:
         raise Missing(_("This answer has nothing to show here."))
+    looked_at(message.chat, user)
     return message, found

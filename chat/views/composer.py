@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import binascii
 import uuid
 from collections.abc import Sequence
 from typing import Any
@@ -149,7 +150,11 @@ def picture(request: HttpRequest, chat_id: uuid.UUID, message_id: uuid.UUID, num
     kind = head.removeprefix("data:").partition(";")[0]
     if kind not in TYPES:
         raise Missing(_("This picture does not exist."))
-    response = HttpResponse(base64.b64decode(body), content_type=kind)
+    try:
+        data = base64.b64decode(body)
+    except binascii.Error as error:  # what a program sent as a picture need not be one
+        raise Missing(_("This picture does not exist.")) from error
+    response = HttpResponse(data, content_type=kind)
     response["Cache-Control"] = "private, max-age=86400"
     response["Content-Security-Policy"] = "default-src 'none'; sandbox"
     return response

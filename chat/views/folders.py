@@ -16,6 +16,7 @@ from accounts.web import go, me, signed_in
 from chat import attaching, folder_tree, folders, rendering, selectors
 from chat.forms import FolderForm
 from chat.models import Chat, Folder
+from chat.oversight import looked_into
 from chat.reading import UNREAD, is_running, mark_all_read, state_of
 from chat.views.search import shown_list
 from knowledge.models import KnowledgeBase
@@ -30,6 +31,7 @@ PAGE, BASES = 60, 200
 def _readable(request: HttpRequest, folder_id: uuid.UUID) -> Folder:
     folders.check_folders(me(request))
     found: Folder = get_readable(Folder.objects.all(), me(request), folder_id)
+    looked_into(found, me(request))
     return found
 
 

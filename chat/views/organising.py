@@ -24,6 +24,7 @@ from chat.folders import check_folders, with_inner
 from chat.models import Chat, Folder
 from chat.views.search import list_beside, shown_list
 from owui.lib.errors import Missing, UserError
+from owui.lib.guards import refuse_pictures
 from rbac.permissions import may, require
 from rbac.shortcuts import get_readable
 
@@ -151,6 +152,7 @@ def _archive_anew(request: HttpRequest) -> HttpResponse:
 @signed_in
 def download(request: HttpRequest, chat_id: uuid.UUID, form: str) -> HttpResponseBase:
     """One of one's own chats as `json` or `txt`; what others share is cloned first."""
+    refuse_pictures(request)
     user = me(request)
     chats = Chat.objects.writable_by(user).filter(pk=chat_id)
     chat: Any = chats.first()
@@ -168,6 +170,7 @@ def download(request: HttpRequest, chat_id: uuid.UUID, form: str) -> HttpRespons
 def print_page(request: HttpRequest, chat_id: uuid.UUID) -> HttpResponse:
     """The visible path on a page of its own, which opens the browser's print dialog: that knows every script and font,
     and saves PDF as well as it prints. `?plain` leaves out what paper has no use for."""
+    refuse_pictures(request)
     user: Any = me(request)
     chats = Chat.objects.writable_by(user).filter(pk=chat_id)
     chat: Any = chats.first()
@@ -187,6 +190,7 @@ def print_page(request: HttpRequest, chat_id: uuid.UUID) -> HttpResponse:
 @signed_in
 def download_folder(request: HttpRequest, folder_id: uuid.UUID) -> HttpResponseBase:
     """One's own chats in a folder and in those below it."""
+    refuse_pictures(request)
     user: Any = me(request)
     check_folders(user)
     folder: Any = get_readable(Folder.objects.all(), user, folder_id)
@@ -200,6 +204,7 @@ def download_folder(request: HttpRequest, folder_id: uuid.UUID) -> HttpResponseB
 @signed_in
 def download_all(request: HttpRequest) -> HttpResponseBase:
     """All of one's chats; `?archived=1` those in the archive."""
+    refuse_pictures(request)
     user = me(request)
     chats: Any = Chat.objects.writable_by(user).order_by("-updated_at", "id")
     if request.GET.get("archived"):

@@ -40,7 +40,17 @@ def refuse_cross_site(request: HttpRequest) -> None:
 
 def refuse_embedded(request: HttpRequest) -> None:
     """For a GET that changes something: a picture or a link in an answer must not cause it, only a script of a page."""
-    if request.headers.get("sec-fetch-dest", "empty") != "empty":
+    _refuse_for(request, "empty")
+
+
+def refuse_pictures(request: HttpRequest) -> None:
+    """For a GET of which the audit log tells: a link may lead to it, but a picture in somebody else's words must not
+    write a line in the name of whoever looks at them."""
+    _refuse_for(request, "empty", "document")
+
+
+def _refuse_for(request: HttpRequest, *allowed: str) -> None:
+    if request.headers.get("sec-fetch-dest", "empty") not in allowed:
         raise UserError(CROSS_SITE, status=403, code="cross_site")
 
 

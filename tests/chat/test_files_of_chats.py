@@ -174,6 +174,7 @@ async def test_a_folder_as_a_file_holds_ones_own_chats_in_it_and_below(alice: An
     whole = json.loads(b"".join([part async for part in answer.streaming_content]))
     assert sorted(entry["title"] for entry in whole) == ["In inner", "In outer"]
     event = await in_thread(AuditEvent.objects.get)(action="chat.export")
+    assert sorted(event.detail.pop("ids")) == sorted(entry["id"] for entry in whole), "which, not only how many"
     assert event.detail == {"chats": 2, "messages": 3, "form": "json", "folder": str(outer.pk)}
 
 
@@ -185,7 +186,7 @@ def test_paper_shows_the_visible_path_and_is_in_the_audit_log(page: Client, alic
     assert "print.js" in html and "is-plain" not in html and 'hx-post="' not in html
     assert "is-plain" in page.get(f"/c/{chat.pk}/print?plain").content.decode()
     details = list(AuditEvent.objects.filter(action="chat.export").values_list("detail", flat=True))
-    assert details == [{"chats": 1, "messages": 3, "form": "pdf"}] * 2
+    assert details == [{"chats": 1, "ids": [str(chat.pk)], "messages": 3, "form": "pdf"}] * 2
     alice.settings = {"ui": {"stylizedPdfExport": False}}
     alice.save()
     assert "is-plain" in page.get(f"/c/{chat.pk}/print").content.decode()
@@ -246,3 +247,37 @@ def test_where_titles_are_off_none_is_offered(page: Client, alice: Any, set_conf
     set_config("task.title", False)
     assert "suggest-title" not in page.get(f"/c/{chat.pk}/rename").content.decode()
     assert page.post(f"/c/{chat.pk}/suggest-title").status_code == 403
+
+
+@pytest.mark.parametrize("way", ["/c/export", "/c/{}/export/txt", "/c/{}/print", "/api/v1/chats/all"])
+def test_a_picture_in_an_answer_exports_nothing_in_its_readers_name(page: Client, alice: Any, way: str) -> None:
+    chat = talk(alice, "Hi")
+    for dest, status in (("image", 403), ("iframe", 403), ("document", 200), ("empty", 200)):
+        assert page.get(way.format(chat.pk), headers={"sec-fetch-dest": dest}).status_code == status
+    assert AuditEvent.objects.filter(action="chat.export").count() == 2
+
+
+def test_an_import_says_what_came_of_it_and_where(alice: Any, api_for: Any) -> None:
+    folder = make_shared("folder", alice, name="Shown to others")
+    entry = {"chat": {"title": "In", "messages": []}, "folder_id": str(folder.pk)}
+    made = api_for(alice).post(f"{API}/import", {"chats": [entry, {"chat": {"title": "Out", "messages": []}}]}).json()
+    detail = AuditEvent.objects.get(action="chat.import").detail
+    assert detail == {"chats": 2, "ids": [chat["id"] for chat in made], "folders": [str(folder.pk)]}
+
+
+def test_a_file_cannot_bring_what_no_column_holds(alice: Any, api_for: Any, client_for: Any) -> None:
+    """NUL in a name, numbers that are texts, a picture that is none: the rest of the chat is there."""
+    url = "data:image/png;base64," + base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(40)).decode().rstrip("=") + "A"
+    question = {
+        "id": "a", "role": "user", "content": "Look", "parentId": None,
+        "files": [{"type": "image", "name": "a\x00b", "url": url}],
+    }  # fmt: skip
+    usage = {"completion_tokens": 7, "note": "a\x00b", "k\x00": 1}
+    answer = {"id": "b", "role": "assistant", "content": "Seen", "parentId": "a", "usage": usage}
+    history = {"messages": {"a": question, "b": answer}, "currentId": "b"}
+    made = api_for(alice).post(f"{API}/import", {"chats": [{"chat": {"title": "T", "history": history}}]})
+    assert made.status_code == 200, made.content
+    chat = Chat.objects.get(pk=made.json()[0]["id"])
+    assert chat.messages.get(author="assistant").usage == {"completion_tokens": 7, "note": "ab", "k": 1}
+    asked = chat.messages.get(author="user")
+    assert client_for(alice).get(f"/c/{chat.pk}/messages/{asked.pk}/pictures/0").status_code in (200, 404)

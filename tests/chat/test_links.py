@@ -80,6 +80,25 @@ def test_a_link_shows_what_was_said_then_until_it_is_updated(shared, alice, api_
     assert (said["title"], said["chat"]["messages"][-1]["content"]) == ("Renamed", "Later")
 
 
+def test_what_was_asked_anew_in_other_words_is_not_behind_the_link(alice, mallory, api_for, client_for):
+    chat = talk(alice, "My salary is 4711", "I see")
+    question = Message.objects.create(chat=chat, author="user", content="What is a salary?")
+    answer = Message.objects.create(chat=chat, parent=question, author="assistant", content="Money")
+    Chat.objects.filter(pk=chat.pk).update(current=answer)
+    shared = links.share_chat(by=alice, chat_id=chat.pk)
+    open_to(shared, "anyone")
+    api = api_for(mallory)
+    said = api.get(f"{API}/share/{shared.pk}")
+    history = said.json()["chat"]["history"]
+    assert [m["content"] for m in said.json()["chat"]["messages"]] == ["What is a salary?", "Money"]
+    assert history["messages"][str(question.pk)]["childrenIds"] == [str(answer.pk)]
+    assert history["messages"][str(answer.pk)]["childrenIds"] == [] and history["currentId"] == str(answer.pk)
+    copy = api.post(f"{API}/{shared.pk}/clone/shared").json()["id"]
+    page = client_for().get(f"/s/{shared.pk}")
+    for seen in (said, page, api.get(f"{API}/{copy}")):
+        assert "Money" in seen.content.decode() and "4711" not in seen.content.decode()
+
+
 def test_parameters_and_prompts_of_the_owner_stay_with_the_owner(alice, api_for):
     shared = links.share_chat(by=alice, chat_id=talk(alice, "Q", params={"system": "Secret prompt"}).pk)
     open_to(shared, "anyone")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chat import oversight, selectors
+from chat import links, oversight, selectors
 from chat.models import Folder, Turn
 from owui.audit.models import AuditEvent
 from tests.chat.test_organising import talk
@@ -65,3 +65,43 @@ def test_owners_readers_of_a_shared_folder_and_refused_people_leave_none(people:
     own = talk(people.dana, "mine", "yours")
     assert api_for(people.dana).get(f"/api/v1/chats/{own.pk}").status_code == 200
     assert lines() == []
+
+
+@pytest.mark.parametrize("way", ["artifact", "artifact/page", "artifact/page?download"])
+def test_what_an_answer_holds_to_look_at_is_a_part_of_the_chat(way: str, people: Any, client_for: Any) -> None:
+    chat = talk(people.alice, "a page", "```html\n<p>Hello</p>\n```")
+    answer = chat.messages.get(author="assistant")
+    for person in (people.alice, people.dana):
+        assert client_for(person).get(f"/c/{chat.pk}/messages/{answer.pk}/{way}").status_code == 200
+    assert [key for _who, key in lines()] == [str(chat.pk)]
+
+
+@pytest.mark.parametrize("way", ["/s/{}", "/api/v1/chats/share/{}"])
+def test_a_link_opened_by_the_bypass_alone_leaves_a_line(way: str, people: Any, client_for: Any, share: Any) -> None:
+    """The audit log names the links, so whoever reads it could open all of them."""
+    chat = talk(people.alice, "a question", "an answer")
+    shared = links.share_chat(by=people.alice, chat_id=chat.pk)
+    looks = AuditEvent.objects.filter(action="shared_chat.read")
+    for person in (people.alice, people.dana, people.dana):
+        assert client_for(person).get(way.format(shared.pk)).status_code == 200
+    assert [(e.actor_id, e.object_id, e.detail) for e in looks] == [
+        (people.dana.pk, str(shared.pk), {"chat": str(chat.pk)})
+    ]
+    oversight._looks.clear()
+    share(shared, people.dana)
+    assert client_for(people.dana).get(way.format(shared.pk)).status_code == 200
+    assert looks.count() == 1, "what was shared with somebody is read by that right"
+
+
+@pytest.mark.parametrize("way", ["/folders/{}", "/api/v1/folders/{}", "/api/v1/folders/{}/shared/chats"])
+def test_titles_of_others_in_a_folder_leave_a_line(way: str, people: Any, client_for: Any, share: Any) -> None:
+    folder = Folder.objects.create(owner=people.alice, name="Signals")
+    talk(people.alice, "a question", "an answer", folder=folder)
+    looks = AuditEvent.objects.filter(action="folder.read")
+    for person in (people.alice, people.dana, people.dana):
+        assert client_for(person).get(way.format(folder.pk)).status_code == 200
+    assert [(e.actor_id, e.object_id) for e in looks] == [(people.dana.pk, str(folder.pk))]
+    oversight._looks.clear()
+    share(folder, people.dana)
+    assert client_for(people.dana).get(way.format(folder.pk)).status_code == 200
+    assert looks.count() == 1
