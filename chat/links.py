@@ -128,7 +128,7 @@ def snapshot_json(shared: SharedChat, reader: Person | None) -> dict[str, Any]:
     history = shared.snapshot.get("history") or {}
     everything: dict[str, Any] = history.get("messages") or {}
     keys = [m["id"] for m in shared.snapshot.get("messages") or [] if m.get("id") in everything]
-    tree = {key: everything[key] | {"childrenIds": [below]} for key, below in zip(keys, [*keys[1:], ""], strict=True)}
+    tree = {key: everything[key] | {"childrenIds": [below]} for key, below in zip(keys, [*keys[1:], ""], strict=False)}
     if keys:
         tree[keys[-1]]["childrenIds"] = []
     readable = _readable(reader, [source for m in tree.values() for source in m.get("sources") or []])
