@@ -47,7 +47,7 @@ from knowledge.api.retrieval import router as retrieval
 from owui import health
 from owui.config.api import router as configs
 from owui.lib.errors import UserError, outage_text, reference, too_big_text, unstorable_text
-from owui.lib.rest import Parser, Renderer
+from owui.lib.rest import Renderer
 from rbac.api import router as groups
 from rbac.api_previews import groups as group_previews
 from rbac.api_previews import users as user_previews
@@ -61,7 +61,6 @@ api = NinjaAPI(
     docs_url="/api/docs",
     openapi_url="/api/openapi.json",
     renderer=Renderer(),
-    parser=Parser(),
 )
 api.add_router("", health.router)
 api.add_router("/api/v1/auths/admin", auths_admin)

@@ -281,12 +281,10 @@ def test_ten_thousand_events_are_sealed() -> None:
             " detail, ip, request_id, hash, mac) SELECT at, actor_id, actor_label, action, object_type, object_id,"
             " object_label, detail, ip, request_id, hash, mac FROM audit_auditevent, generate_series(1, 9999)"
         )
-    started, counts = time.monotonic(), []
+    counts = []
     while count := seal_batch():
         counts.append(count)
-    took = time.monotonic() - started
     assert sum(counts) == 10_000
-    assert took < 10, f"{took / 10:.3f} s for a thousand"
     assert verify().problems == []
 
 

@@ -210,7 +210,7 @@ def test_suggestions_narrow_while_typing(visit: Visit, alice: Person) -> None:
 
 
 def test_pictures_are_made_smaller_before_they_are_sent(browsing: Browsing, visit: Visit, dana: Person) -> None:
-    person = account(browsing.site, "Pia Graf", by=dana)
+    person = account(browsing.site, "Greta Graf", by=dana)
     settings = visit(person, "/settings#interface")
     settings.wait_for_load_state()
     with settings.expect_response("**/settings/interface"):

@@ -9,7 +9,7 @@ import pytest
 from chat import dispatch, selectors
 from chat.consumers import ChatConsumer
 from chat.models import Message
-from chat.views.messages import _message_html
+from chat.views.messages import message_html
 from owui.lib.aio import in_thread
 from tests.chat.helpers import ask, plan_for
 from tests.chat.test_rendering import Dom
@@ -50,7 +50,7 @@ async def test_ones_own_answer_is_shown_from_memory_and_ends_as_a_reload_shows_i
             dom.apply((await frame(connection))["ops"])
         assert asked == []
         message = await in_thread(Message.objects.select_related("chat").get)(pk=started.message.pk)
-        html = await in_thread(_message_html)(people.alice, message)
+        html = await in_thread(message_html)(people.alice, message)
         assert dom.part(message.pk, "foot") in html and dom.part(message.pk, "blocks") in html
         assert message.content.count("t40") == 1
         await attach(connection, started.turn.pk)  # over: the database is asked
