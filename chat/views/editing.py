@@ -54,9 +54,7 @@ def message_save(request: HttpRequest, chat_id: uuid.UUID, message_id: uuid.UUID
         )
     except versions.Changed as error:
         return _changed_meanwhile(request, error)
-    html = message_html(user, saved)
-    nodes.announce_sync(tabs.message_news(user, saved, html))
-    return HttpResponse(html)
+    return _shown(user, saved)
 
 
 @require_POST
@@ -72,9 +70,7 @@ def message_code(request: HttpRequest, chat_id: uuid.UUID, message_id: uuid.UUID
         former=request.POST.get("former", ""),
         code=request.POST.get("code", ""),
     )
-    html = message_html(user, saved)
-    nodes.announce_sync(tabs.message_news(user, saved, html))
-    return HttpResponse(html)
+    return _shown(user, saved)
 
 
 @require_POST
@@ -85,6 +81,13 @@ def message_copy(request: HttpRequest, chat_id: uuid.UUID, message_id: uuid.UUID
     chat = versions.save_copy(by=user, message_id=message_id, **_words(request.POST))
     nodes.announce_sync(tabs.branch_news(user, chat))
     return branch_response(request, user, chat, message_id)
+
+
+def _shown(user: Any, saved: Message) -> HttpResponse:
+    """The message as it is now, here and in the person's other tabs."""
+    html = message_html(user, saved)
+    nodes.announce_sync(tabs.message_news(user, saved, html))
+    return HttpResponse(html)
 
 
 def _words(form: QueryDict) -> dict[str, Any]:

@@ -65,7 +65,7 @@ class UiConfig(Section, prefix="ui", label=_("Interface and features")):
     )
     default_prompt_suggestions: list[dict[str, Any]] = setting(
         SUGGESTIONS,
-        env="DEFAULT_PROMPTSUGGESTIONS",
+        env="DEFAULT_PROMPT_SUGGESTIONS",
         label=_("Prompt suggestions"),
         help=_('Shown in an empty chat: [{"title": ["first line", "second line"], "content": "the prompt"}]'),
     )

@@ -39,3 +39,12 @@ def test_links_in_the_readme_lead_somewhere() -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", (ROOT / "README.md").read_text()):
         if not target.startswith("http"):
             assert (ROOT / target).exists(), target
+
+
+def test_no_name_of_the_environment_that_operators_use_goes_away() -> None:
+    """A name that changes with a slip of the pen leaves a setting at its default, and nobody is told. What is new goes
+    into the list; what is given up keeps its old name beside it."""
+    known = set((ROOT / "tests/data/settings_names.txt").read_text().split())
+    named = set(re.findall(r"`([A-Z][A-Z0-9_]{4,})`", (ROOT / "docs/settings.md").read_text()))
+    assert known - named == set()
+    assert "DEFAULT_PROMPT_SUGGESTIONS" in known
