@@ -18,10 +18,13 @@ from typing import Any
 from chat.engine.events import Logged, Numbered
 from chat.live import LiveTurn
 from chat.nodes import nodes
+from inference.providers import pace
 
 log = logging.getLogger(__name__)
-#: seconds between two messages to one process; the first after a silence goes at once
+#: seconds between two messages to one process, at least; the first after a silence goes at once
 GAP = 0.05
+#: seconds that a word may wait for a look at its answer and for a message together, where both can be kept within
+BOTH = 0.25
 #: what is kept for a reader that does not take it; then it reads the log
 MOST_KEPT = 5_000
 
@@ -202,7 +205,7 @@ class Wire:
                 await asyncio.gather(*(self._send(node, news) for node, news in _letters(turns).items()))
             except Exception:
                 log.exception("telling other processes of running turns")
-            await asyncio.sleep(GAP)
+            await asyncio.sleep(_pause())
 
     async def _send(self, node: str, news: list[tuple[LiveTurn, int, list[Logged]]]) -> None:
         content = [[turn.turn_id.hex, first_seq, events] for turn, first_seq, events in news]
@@ -212,6 +215,12 @@ class Wire:
             # Meanwhile a reader may have asked for more.
             if turn.elsewhere.get(node) == first_seq - 1:
                 turn.elsewhere[node] = first_seq - 1 + len(events)
+
+
+def _pause() -> float:
+    """Seconds until the next message: as long as answers are left alone, as more often there is little to tell."""
+    look = pace.gap()
+    return max(GAP, min(look, BOTH - look))
 
 
 def _letters(turns: set[LiveTurn]) -> dict[str, list[tuple[LiveTurn, int, list[Logged]]]]:

@@ -150,7 +150,7 @@ class Chat(models.Model):
     """One conversation tree of one owner."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="chats")
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="chats", db_index=False)
     title = models.CharField(_("title"), max_length=500, default="New Chat")
     folder = models.ForeignKey(Folder, null=True, blank=True, on_delete=models.SET_NULL, related_name="chats")
     current = models.ForeignKey(

@@ -37,7 +37,7 @@ class Message(models.Model):
     """One node of a chat's tree; `parent` points towards the root."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    chat = models.ForeignKey(Chat, on_delete=models.CASCADE, related_name="messages")
+    chat = models.ForeignKey(Chat, on_delete=models.CASCADE, related_name="messages", db_index=False)
     parent = models.ForeignKey("self", null=True, blank=True, on_delete=models.CASCADE, related_name="children")
     author = models.CharField(max_length=10)
     content = models.TextField(blank=True)
@@ -140,7 +140,7 @@ class TurnEvent(models.Model):
 
     id = models.BigAutoField(primary_key=True)
     # Without a constraint: checking it would lock the turn's row with every batch, against the end of the turn.
-    turn = models.ForeignKey(Turn, on_delete=models.CASCADE, related_name="events", db_constraint=False)
+    turn = models.ForeignKey(Turn, on_delete=models.CASCADE, related_name="events", db_constraint=False, db_index=False)
     first_seq = models.PositiveIntegerField()
     last_seq = models.PositiveIntegerField()
     events = models.JSONField()

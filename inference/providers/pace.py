@@ -10,13 +10,16 @@ no token wakes this process for itself; the end of an answer is then seen with t
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 from typing import Self
 
 #: seconds between two looks: with nothing else to do, for each open answer, and at most
-SHORTEST, EACH, LONGEST = 0.04, 0.002, 0.2
+SHORTEST, EACH, LONGEST = 0.04, 0.005, 0.2
 #: seconds more for each second that a timer comes late: a process that cannot keep up looks more rarely, by itself
 FOR_LATE = 3.0
+#: looks begin at multiples of so many seconds
+TICK = 0.03
 #: open answers from which on the bytes wait in the kernel
 MANY = 12
 _open = 0
@@ -26,6 +29,11 @@ _late = 0.0
 def gap() -> float:
     """Seconds between two looks at an answer now."""
     return min(LONGEST, SHORTEST + EACH * _open + FOR_LATE * _late)
+
+
+def _next_tick(moment: float) -> float:
+    """The next moment at which this process looks: many answers of one wake-up cost less than each its own."""
+    return math.ceil(moment / TICK) * TICK
 
 
 def _note_late(seconds: float) -> None:
@@ -56,10 +64,10 @@ class Pace:
 
     async def rest(self) -> None:
         """Waits until it is time for the next look."""
-        left = self._looked_at + gap() - self._loop.time()
-        if left > 0 and not self._is_over:
+        now, due = self._loop.time(), _next_tick(self._looked_at + gap())
+        if due > now and not self._is_over:
             self._rest = self._loop.create_future()
-            timer = self._loop.call_later(left, self._due, self._loop.time() + left)
+            timer = self._loop.call_at(due, self._due, due)
             held = self._hold() if _open >= MANY else None
             try:
                 await self._rest
