@@ -21,7 +21,7 @@ from knowledge.config import RagConfig
 from knowledge.context import Passage, Retrieved, assemble
 from knowledge.embedding import embed_queries
 from knowledge.models import Document, DocumentState, KnowledgeBase, KnowledgeDocument
-from knowledge.retrieval.search import search
+from knowledge.retrieval.search import joined, search
 from owui.lib.aio import in_thread
 from owui.lib.errors import UserError
 from rbac.sharing import Person, bypasses_access
@@ -185,7 +185,7 @@ def _collect(
         elif vectors:
             scope: dict[str, Any] = {("knowledge_base_ids" if item.kind == "collection" else "document_ids"): [item.id]}
             hits = search(item.reader, queries, vectors, config=config, **scope)
-            groups.append((item.source, [Passage.of(hit) for hit in hits]))
+            groups.append((item.source, [Passage.of(hit) for hit in joined(hits)]))
     count = len({passage.document_id for _source, found in groups for passage in found})
     if vectors or any(item.is_full for item in chosen):
         text = ngettext("Found %(count)s source", "Found %(count)s sources", count) % {"count": count}

@@ -6,10 +6,10 @@ import uuid
 from typing import Any, ClassVar, Self
 
 from django.conf import settings
-from django.contrib.postgres.indexes import GinIndex
-from django.contrib.postgres.search import SearchVectorField
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import F, Func, Q
+from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 from pgvector.django import HalfVectorField
 
@@ -52,10 +52,6 @@ class KnowledgeBaseGroupGrant(GroupGrant):
         verbose_name_plural = _("grants to groups")
 
 
-#: words are indexed with this configuration of PostgreSQL, and questions read with it
-TEXT_SEARCH = "english"
-
-
 class EmbeddingSpace(models.Model):
     """One embedding model's vector space. Vectors of different spaces are never compared."""
 
@@ -63,6 +59,8 @@ class EmbeddingSpace(models.Model):
     model = models.CharField(max_length=255)
     dimensions = models.PositiveIntegerField()
     is_active = models.BooleanField(default=False)
+    #: the last chunk that the space's HNSW index holds; null: there is none
+    graph_until = models.BigIntegerField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -198,6 +196,13 @@ class KnowledgeDocument(models.Model):
         constraints = [models.UniqueConstraint(fields=["knowledge_base", "document"], name="document_once_per_base")]
 
 
+class SignsField(models.Field[Any, Any]):
+    """A string of bits of any length."""
+
+    def db_type(self, connection: Any) -> str:
+        return "varbit"
+
+
 class Chunk(models.Model):
     """A piece of a document with its vector.
 
@@ -206,26 +211,71 @@ class Chunk(models.Model):
     """
 
     id = models.BigAutoField(primary_key=True)
-    document = models.ForeignKey(Document, on_delete=models.CASCADE, related_name="chunks")
+    # The indexes below begin with these columns; each index of its own would be one more to write.
+    document = models.ForeignKey(Document, on_delete=models.CASCADE, related_name="chunks", db_index=False)
     knowledge_base = models.ForeignKey(
-        KnowledgeBase, null=True, blank=True, on_delete=models.CASCADE, related_name="chunks"
+        KnowledgeBase, null=True, blank=True, on_delete=models.CASCADE, related_name="chunks", db_index=False
     )
-    space = models.ForeignKey(EmbeddingSpace, on_delete=models.PROTECT, related_name="chunks")
+    space = models.ForeignKey(EmbeddingSpace, on_delete=models.PROTECT, related_name="chunks", db_index=False)
     position = models.PositiveIntegerField()
     page = models.ForeignKey(DocumentPage, null=True, on_delete=models.CASCADE, related_name="chunks")
     start_index = models.PositiveIntegerField(default=0)
     text = models.TextField()
     headings = models.JSONField(default=list, blank=True)
-    tsv = SearchVectorField(null=True)
-    # Without a fixed length: each space has its own, with its own index (knowledge.spaces).
+    # Without a fixed length: each space has its own.
     embedding = HalfVectorField()
+    #: the signs of the vector alone, 24 times shorter: what a search reads of all chunks of large bases
+    code = models.GeneratedField(
+        expression=Func(F("embedding"), function="binary_quantize", template="%(function)s(%(expressions)s)::varbit"),
+        output_field=SignsField(),
+        db_persist=True,
+    )
 
     class Meta:
         indexes = [
-            models.Index(fields=["knowledge_base", "space"]),
+            models.Index(fields=["knowledge_base", "space", "id"], include=["code"], name="chunk_signs"),
             models.Index(fields=["document", "position"]),
-            GinIndex(fields=["tsv"], name="chunk_words"),
         ]
+
+
+class WordSegment(models.Model):
+    """The words of some chunks of one base and language (knowledge/retrieval/sql/words.sql). Triggers write here and in
+    the two tables below whenever chunks change; no Python does."""
+
+    id = models.BigAutoField(primary_key=True)
+    space_id = models.BigIntegerField()
+    knowledge_base_id = models.UUIDField(null=True)
+    document_id = models.UUIDField(null=True, help_text="of chunks that are in no base")
+    language = models.TextField()
+    chunk_count = models.IntegerField()
+    word_count = models.BigIntegerField()
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["space_id", "knowledge_base_id"], name="word_segment_of_base"),
+            models.Index(fields=["document_id"], condition=~Q(document_id=None), name="word_segment_of_document"),
+        ]
+
+
+class WordSlot(models.Model):
+    """The place of a chunk in a segment."""
+
+    chunk_id = models.BigIntegerField(primary_key=True)
+    key = models.BigIntegerField(unique=True, help_text="the segment, and in the last 24 bits the place in it")
+
+
+class Posting(models.Model):
+    """Where in a segment a word occurs, and how much it weighs there, from 1 to 255: as two lists, or as one byte for
+    each place."""
+
+    pk = models.CompositePrimaryKey("segment_id", "lexeme")
+    segment_id = models.BigIntegerField()
+    lexeme = models.TextField()
+    count = models.IntegerField()
+    slots = ArrayField(models.IntegerField(), null=True)
+    weights = ArrayField(models.SmallIntegerField(), null=True)
+    dense = models.BinaryField(null=True)
 
 
 class PendingChunk(models.Model):

@@ -34,7 +34,6 @@ from knowledge.ingest.isolated import extract_isolated
 from knowledge.ingest.split import SplitSettings, split
 from knowledge.lease import Lease, LeaseLost
 from knowledge.models import (
-    TEXT_SEARCH,
     Chunk,
     Document,
     DocumentPage,
@@ -295,12 +294,10 @@ def publish(document: Document) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO knowledge_chunk (document_id, knowledge_base_id, space_id, position, page_id, start_index, "
-            "text, headings, embedding, tsv) "
-            "SELECT document_id, base, space_id, position, page_id, start_index, text, headings, embedding, "
-            "to_tsvector(%s, left(concat_ws(' ', translate(%s, '._', '  '), "
-            "(SELECT string_agg(h, ' ') FROM jsonb_array_elements_text(headings) h), text), 200000)) "
+            "text, headings, embedding) "
+            "SELECT document_id, base, space_id, position, page_id, start_index, text, headings, embedding "
             "FROM knowledge_pendingchunk CROSS JOIN unnest(%s::uuid[]) AS base WHERE document_id = %s",
-            [TEXT_SEARCH, document.filename, bases, document.pk],
+            [bases, document.pk],
         )
     pending = PendingChunk.objects.filter(document=document)
     count = pending.delete()[0]

@@ -8,11 +8,9 @@ from django.db import connection, transaction
 from django.utils.translation import gettext as _
 
 from knowledge.config import RagConfig
-from knowledge.models import Chunk, EmbeddingSpace
+from knowledge.models import EmbeddingSpace
 from owui.lib.errors import UserError
 
-# pgvector indexes halfvec up to here; longer vectors are searched exactly.
-INDEXED_DIMENSIONS = 4000
 _ACTIVATION_LOCK = 0x6F777570
 
 
@@ -50,17 +48,4 @@ def activate_space(*, engine: str, model: str, dimensions: int) -> EmbeddingSpac
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_ACTIVATION_LOCK])
     EmbeddingSpace.objects.filter(is_active=True).exclude(**wanted).update(is_active=False)
     space, _created = EmbeddingSpace.objects.update_or_create(**wanted, defaults={"is_active": True})
-    _create_index(space)
     return space
-
-
-def _create_index(space: EmbeddingSpace) -> None:
-    """A partial index of the space alone. The space has no rows yet, so this reads the table once (0.1 s for 100,000
-    chunks) and builds nothing; later rows enter it one by one."""
-    if not 0 < space.dimensions <= INDEXED_DIMENSIONS:
-        return
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"CREATE INDEX IF NOT EXISTS chunk_space_{space.pk:d} ON {Chunk._meta.db_table} "
-            f"USING hnsw ((embedding::halfvec({space.dimensions:d})) halfvec_cosine_ops) WHERE space_id = {space.pk:d}"
-        )

@@ -12,6 +12,7 @@ from django.db import transaction
 from kombu.exceptions import ChannelError, OperationalError
 
 from knowledge import pipeline
+from knowledge.retrieval import tending
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +35,12 @@ def resume_ingestion() -> int:
         if not _send(str(document_id)):
             break
     return len(waiting)
+
+
+@shared_task(name="knowledge.tend_index")  # type: ignore[untyped-decorator]
+def tend_index() -> int:
+    """Keeps the index quick: nothing is found or lost by it."""
+    return tending.merge_words() + tending.build_graphs()
 
 
 def _queued() -> int:

@@ -14,6 +14,7 @@ app.autodiscover_tasks(["accounts", "knowledge", "chat"])
 app.conf.beat_schedule = {
     # What a killed worker or an emptied broker left behind is taken up again.
     "resume-ingestion": {"task": "knowledge.resume_ingestion", "schedule": 10.0, "options": {"expires": 10}},
+    "tend-index": {"task": "knowledge.tend_index", "schedule": 20.0, "options": {"expires": 20}},
     "mark-interrupted-turns": {"task": "chat.mark_interrupted_turns", "schedule": 10.0, "options": {"expires": 10}},
     "prune-turn-logs": {"task": "chat.prune_turn_logs", "schedule": 600.0, "options": {"expires": 600}},
     "prune-sessions": {"task": "accounts.prune_sessions", "schedule": 3600.0, "options": {"expires": 3600}},

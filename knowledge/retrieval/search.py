@@ -1,33 +1,30 @@
-"""Search: vectors, words, and their fusion."""
+"""Search: vectors, words, their fusion and the rights, in one statement (`sql/search.sql`)."""
 
 from __future__ import annotations
 
-import math
+import json
 import uuid
-from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
-from django.db import connection, transaction
-from django.db.models import F, FloatField
-from django.db.models.functions import Cast
+from django.db import connection
 from pgvector import HalfVector
-from pgvector.django import CosineDistance, HalfVectorField
 
 from knowledge.config import RagConfig
 from knowledge.models import EmbeddingSpace
-from knowledge.retrieval.scope import Chunks, Ids, readable_chunks
-from knowledge.retrieval.words import best_by_words, codes_of
-from knowledge.spaces import INDEXED_DIMENSIONS, ReindexNeeded, active_space
+from knowledge.retrieval.scope import Ids, array_of, readable, readable_chunks
+from knowledge.retrieval.words import asked, codes_of
+from knowledge.spaces import ReindexNeeded, active_space
 from owui.lib.aio import in_thread
 from rbac.sharing import Person
 
-# Up to here reading all readable rows is as fast as the index and, unlike it, misses nothing. HNSW filtered to 10 % of
-# the rows found 0.88 of the true first ten, to 2 % of them 0.80 (measured on 100,000 chunks).
-EXACT_ROWS = 20_000
-# Fusion of MiniLM and BM25 on SciFact: nDCG@10 0.719 with 10, 0.712 with the usual 60.
-RRF = 10
+# Candidates of each half: duplicates fall out, and what only one half knows still has its place.
+DEPTH = 50
+_COLUMNS = (
+    "chunk_id, document_id, knowledge_base_id, filename, page_position, page_number, page_label, start_index, text, "
+    "headings, score, owner_id, position, vector_rank, word_rank, word_score, points, way"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +82,7 @@ class Hit:
     headings: tuple[str, ...]
     score: float
     owner_id: uuid.UUID | None
+    position: int = 0
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -106,7 +104,28 @@ class Hit:
         return data
 
 
-@transaction.atomic
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A chunk on its way through the stages; a rank counts from 1 and is None where the stage did not find it."""
+
+    hit: Hit
+    vector_rank: int | None
+    word_rank: int | None
+    word_score: float | None
+    points: float
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """What each stage of one search found, best first. `fused` is what the search would return, uncut; `way` is how
+    the vectors were searched: exact, coarse or graph."""
+
+    way: str
+    vector: list[Candidate]
+    words: list[Candidate]
+    fused: list[Candidate]
+
+
 def search(
     user: Person,
     queries: Sequence[str],
@@ -122,40 +141,11 @@ def search(
     :raises ReindexNeeded: the readable documents were embedded by another model
     """
     options = options or Options.of(config)
-    space = active_space(config)
-    if space is None or not queries:
-        return []
-    for vector in vectors:
-        if len(vector) != space.dimensions:
-            raise ReindexNeeded(config.embedding_model)
-    _tune()
-    branches = readable_chunks(user, space, knowledge_base_ids, document_ids)
-    counts = [branch.order_by()[: EXACT_ROWS + 1].count() for branch in branches]
-    if not sum(counts):
-        _refuse_if_stale(user, space, config, knowledge_base_ids, document_ids)
-        return []
-    # Each for itself: a few rows among many that do not match are what the index is worst at.
-    ways = [
-        (branch, count <= EXACT_ROWS or space.dimensions > INDEXED_DIMENSIONS)
-        for branch, count in zip(branches, counts, strict=True)
-        if count
-    ]
-    branches = [branch for branch, _exact in ways]
-    # A document in several bases comes several times; candidates beyond k make up for what that pushes out.
-    candidates = 4 * options.k
-    points: dict[int, float] = defaultdict(float)
-    for query, vector in zip(queries, vectors, strict=True):
-        found: dict[int, float] = defaultdict(float)
-        if options.word_weight < 1:
-            for rank, (chunk_id, _distance) in enumerate(_nearest(ways, space, vector, candidates)):
-                found[chunk_id] += (1 - options.word_weight) / (RRF + rank + 1)
-        if options.word_weight > 0:
-            for rank, chunk_id in enumerate(best_by_words(branches, query, candidates, sum(counts))):
-                found[chunk_id] += options.word_weight / (RRF + rank + 1)
-        for chunk_id, value in found.items():
-            points[chunk_id] = max(points[chunk_id], value)
-    codes = {code for query in queries for code in codes_of(query)} if options.word_weight > 0 else set()
-    return _hits(branches, points, vectors, options, codes)
+    scope: dict[str, Ids | None] = {"knowledge_base_ids": knowledge_base_ids, "document_ids": document_ids}
+    rows = _found(user, queries, vectors, config, options, options.kept, "", **scope)
+    if not rows and queries:
+        _refuse_if_stale(user, vectors, config, **scope)
+    return [_hit(row) for row in rows]
 
 
 async def asearch(user: Person, queries: Sequence[str], vectors: Sequence[Sequence[float]], **how: Any) -> list[Hit]:
@@ -163,112 +153,128 @@ async def asearch(user: Person, queries: Sequence[str], vectors: Sequence[Sequen
     return await in_thread(search)(user, queries, vectors, **how)
 
 
-def _tune() -> None:
-    """For this transaction only.
+def search_stages(
+    user: Person,
+    query: str,
+    vector: Sequence[float],
+    *,
+    config: RagConfig,
+    options: Options | None = None,
+    knowledge_base_ids: Ids | None = None,
+    document_ids: Ids | None = None,
+    way: str = "",
+) -> Stages:
+    """The same search with every candidate of each stage and its scores, for people who try settings.
 
-    Generic plans of prepared statements guess the number of readable bases. Whole tables are never worth reading here,
-    and where the way through an index is chosen, sorting everything is not. Without iterative scans HNSW filters after
-    the search and gives too few rows. With ef_search 100, 200, 400 it found 0.78, 0.90, 1.0 of the true first ten
-    among 100,000 loosely clustered vectors, in 15, 15 and 26 ms.
+    :param way: how to search vectors, instead of the way that the number of readable chunks asks for
     """
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL enable_seqscan = off; "
-            "SET LOCAL hnsw.iterative_scan = strict_order; SET LOCAL hnsw.ef_search = 400"
-        )
-
-
-def _distance(space: EmbeddingSpace, vector: Sequence[float], exact: bool) -> CosineDistance:
-    """Written as the index is only when the index is wanted."""
-    column: Any = F("embedding") if exact else Cast("embedding", HalfVectorField(dimensions=space.dimensions))
-    return CosineDistance(column, HalfVector(list(vector)))
-
-
-def _nearest(
-    ways: list[tuple[Chunks, bool]], space: EmbeddingSpace, vector: Sequence[float], limit: int
-) -> list[tuple[int, float]]:
-    found: list[tuple[int, float]] = []
-    for branch, exact in ways:
-        rows = branch.annotate(distance=_distance(space, vector, exact)).order_by("distance")
-        found += rows.values_list("pk", "distance")[:limit]
-    return sorted(found, key=lambda row: row[1])[:limit]
-
-
-def _hits(
-    branches: list[Chunks],
-    points: dict[int, float],
-    vectors: Sequence[Sequence[float]],
-    options: Options,
-    codes: set[str],
-) -> list[Hit]:
-    """The chunks themselves, read under the same rights; texts that occur twice count once.
-
-    Who names a document by its number means it: chunks that hold a code of the question come first in hybrid search.
-    Fusion by rank alone buries them below texts that are a little like the question in both ways.
-    """
-    rows: dict[int, Any] = {}
-    fields = (
-        "pk", "document_id", "knowledge_base_id", "document__filename", "page__position", "page__number", "page__label",
-        "start_index", "text", "headings", "document__owner_id",
+    options = options or Options.of(config)
+    rows = _found(
+        user, [query], [vector], config, options, 4 * DEPTH + 8 * options.k, way,
+        knowledge_base_ids=knowledge_base_ids, document_ids=document_ids,
     )  # fmt: skip
-    distances = {
-        f"distance_{number}": Cast(CosineDistance("embedding", HalfVector(list(vector))), FloatField())
-        for number, vector in enumerate(vectors)
-    }
-    for branch in branches:
-        for row in branch.filter(pk__in=list(points)).annotate(**distances).values_list(*fields, *distances):
-            rows[row[0]] = row
-    hits: list[Hit] = []
-    seen: set[str] = set()
-    vector_only = options.word_weight == 0
-    scored = [(_score(row[len(fields) :]), row) for row in rows.values()]
-    # By points, which is by rank; for several questions and vectors alone, by likeness.
-    scored.sort(key=lambda item: (-_named(item[1], codes), -item[0] * vector_only, -points[item[1][0]], item[1][0]))
-    for score, row in scored:
-        if row[8] in seen or (options.hybrid and score < options.threshold):
-            continue
-        seen.add(row[8])
-        hits.append(_hit(row, score))
-        if len(hits) == options.kept:
-            break
-    return hits
-
-
-def _named(row: Sequence[Any], codes: set[str]) -> int:
-    """How many of the codes stand in the text or in the file's name."""
-    place = f"{row[3]}\n{row[8]}".casefold() if codes else ""
-    return sum(code in place for code in codes)
-
-
-def _hit(row: Sequence[Any], score: float) -> Hit:
-    chunk_id, document_id, kb_id, filename, position, number, label, start, text, headings, owner_id = row[:11]
-    return Hit(
-        chunk_id=chunk_id,
-        document_id=document_id,
-        knowledge_base_id=kb_id,
-        filename=filename,
-        page_position=position,
-        page_number=number,
-        page_label=label or "",
-        start_index=start,
-        text=text,
-        headings=tuple(headings),
-        score=score,
-        owner_id=owner_id,
+    fused = [Candidate(_hit(row), *row[13:17]) for row in rows]
+    return Stages(
+        way=rows[0][17] if rows else way,
+        vector=sorted((c for c in fused if c.vector_rank), key=lambda c: c.vector_rank or 0),
+        words=sorted((c for c in fused if c.word_rank), key=lambda c: c.word_rank or 0),
+        fused=fused,
     )
 
 
-def _score(distances: Sequence[float]) -> float:
-    """Cosine likeness to the nearest question; a vector of zeros has no direction and is like nothing."""
-    likeness = [1.0 - distance for distance in distances if distance is not None and not math.isnan(distance)]
-    return min(max(likeness, default=0.0), 1.0) if likeness and max(likeness) > 0 else 0.0
+def _found(
+    user: Person,
+    queries: Sequence[str],
+    vectors: Sequence[Sequence[float]],
+    config: RagConfig,
+    options: Options,
+    kept: int,
+    way: str,
+    **ids: Ids | None,
+) -> list[Sequence[Any]]:
+    """The rows of the one statement. Which bases and documents may be read is answered inside it."""
+    if not queries:
+        return []
+    scope = readable(user, **ids)
+    bases, base_params = array_of(scope.bases)
+    documents, document_params = array_of(scope.documents)
+    codes = sorted({code for query in queries for code in codes_of(query)}) if options.word_weight > 0 else []
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {_COLUMNS} FROM knowledge_search(%s, %s, {bases}, {documents}, %s, %s::text[], %s::halfvec[], "  # noqa: S608
+            "%s, %s, %s, %s, %s::text[], %s)",
+            [
+                config.embedding_engine,
+                config.embedding_model,
+                *base_params,
+                *document_params,
+                scope.homeless,
+                [asked(query) for query in queries],
+                [HalfVector(list(vector)).to_text() for vector in vectors],
+                options.word_weight,
+                max(DEPTH, 4 * options.k),
+                kept,
+                options.threshold if options.hybrid else 0.0,
+                codes,
+                way,
+            ],
+        )
+        rows: list[Sequence[Any]] = cursor.fetchall()
+    return rows
 
 
-def _refuse_if_stale(
-    user: Person, space: EmbeddingSpace, config: RagConfig, knowledge_base_ids: Ids | None, document_ids: Ids | None
-) -> None:
+def _hit(row: Sequence[Any]) -> Hit:
+    return Hit(
+        chunk_id=row[0],
+        document_id=row[1],
+        knowledge_base_id=row[2],
+        filename=row[3],
+        page_position=row[4],
+        page_number=row[5],
+        page_label=row[6] or "",
+        start_index=row[7],
+        text=row[8],
+        headings=tuple(json.loads(row[9]) if isinstance(row[9], str) else row[9]),
+        score=row[10],
+        owner_id=row[11],
+        position=row[12],
+    )
+
+
+def joined(hits: Sequence[Hit]) -> list[Hit]:
+    """Hits that follow one another on a page as one passage, at the place of the better one: a model reads them in
+    order, and what they share once."""
+    places = {hit.chunk_id: place for place, hit in enumerate(hits)}
+    passages: list[tuple[int, Hit]] = []
+    for hit in sorted(hits, key=lambda hit: (str(hit.document_id), str(hit.knowledge_base_id), hit.position)):
+        place = places[hit.chunk_id]
+        if passages and _precedes(passages[-1][1], hit):
+            place, before = min(place, passages[-1][0]), passages.pop()[1]
+            shared = before.start_index + len(before.text) - hit.start_index
+            text = before.text + (hit.text[shared:] if shared >= 0 else f"\n{hit.text}")
+            hit = replace(before, text=text, score=max(before.score, hit.score), position=hit.position)
+        passages.append((place, hit))
+    return [hit for _place, hit in sorted(passages, key=lambda passage: passage[0])]
+
+
+def _precedes(one: Hit, other: Hit) -> bool:
+    """Whether the other begins where this one ends, in the same text."""
+    if (one.document_id, one.page_position, one.headings) != (other.document_id, other.page_position, other.headings):
+        return False
+    shared = one.start_index + len(one.text) - other.start_index
+    is_next = one.position + 1 == other.position and one.start_index < other.start_index
+    return is_next and (shared < 0 or one.text.endswith(other.text[:shared]))
+
+
+def _refuse_if_stale(user: Person, vectors: Sequence[Sequence[float]], config: RagConfig, **ids: Ids | None) -> None:
     """Nothing found, but there would be something in another model's space: say so instead of "no results"."""
+    space = active_space(config)
+    if space is None:
+        return
+    if any(len(vector) != space.dimensions for vector in vectors):
+        raise ReindexNeeded(config.embedding_model)
+    if any(branch.exists() for branch in readable_chunks(user, space, **ids)):
+        return
     for other in EmbeddingSpace.objects.exclude(pk=space.pk):
-        branches = readable_chunks(user, other, knowledge_base_ids, document_ids)
-        if any(branch.exists() for branch in branches):
+        if any(branch.exists() for branch in readable_chunks(user, other, **ids)):
             raise ReindexNeeded(config.embedding_model)

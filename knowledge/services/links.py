@@ -84,7 +84,7 @@ def _add_chunks(document: Document, kb: KnowledgeBase) -> None:
     origin = chunks.values_list("knowledge_base_id", flat=True).first()
     if origin is None:
         return  # still in work; the pipeline serves every link
-    columns = "document_id, space_id, position, page_id, start_index, text, headings, embedding, tsv"
+    columns = "document_id, space_id, position, page_id, start_index, text, headings, embedding"
     with connection.cursor() as cursor:
         cursor.execute(
             f"INSERT INTO knowledge_chunk (knowledge_base_id, {columns}) SELECT %s, {columns} "  # noqa: S608

@@ -143,6 +143,7 @@ RETRIEVAL = [
 TASKS = [
     task("knowledge.ingest_document", "after an upload that was checked; takes a document id"),
     task("knowledge.resume_ingestion", "beat; documents whose worker is gone"),
+    task("knowledge.tend_index", "beat; merges segments of the word index and builds HNSW, returns no contents"),
     task("owui.seal_audit", "beat; chains audit events"),
 ]
 GOVERNANCE = [governance(f"/admin/knowledge/{name}/") for name in ("document", "embeddingspace", "knowledgebase")]

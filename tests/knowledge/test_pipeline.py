@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from knowledge import pipeline, services, tasks
 from knowledge.lease import Lease, LeaseLost
-from knowledge.models import Chunk, Document, DocumentPage, DocumentState, EmbeddingSpace, PendingChunk
+from knowledge.models import Chunk, Document, DocumentPage, DocumentState, EmbeddingSpace, PendingChunk, WordSlot
 from knowledge.spaces import activate_space
 from tests.factories.knowledge import MODEL, make_base, make_document
 from tests.fakes.model_server import FakeModelServer, embedding
@@ -47,7 +47,7 @@ def test_upload_becomes_searchable_chunks(
     chunks = Chunk.objects.filter(document=document)
     assert document.chunk_count == document.chunks_done == chunks.count() > 5
     assert set(chunks.values_list("knowledge_base_id", flat=True)) == {kb.pk}
-    assert not chunks.filter(tsv=None).exists() and not PendingChunk.objects.exists()
+    assert WordSlot.objects.count() == chunks.count() and not PendingChunk.objects.exists()
     first = chunks.get(position=0)
     assert first.page.text[first.start_index :].startswith(first.text)
     assert EmbeddingSpace.objects.get().model == MODEL
@@ -245,12 +245,9 @@ def test_model_changed_half_way_starts_the_vectors_afresh(
     assert set(Chunk.objects.values_list("space__model", flat=True)) == {"another-model"}
 
 
-def test_space_is_made_once_and_has_an_index(db: None) -> None:
+def test_space_is_made_once(db: None) -> None:
     space = activate_space(engine="openai", model="m", dimensions=8)
     assert activate_space(engine="openai", model="m", dimensions=8) == space
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT indexdef FROM pg_indexes WHERE indexname = %s", [f"chunk_space_{space.pk}"])
-        assert "hnsw" in cursor.fetchone()[0]
     huge = activate_space(engine="openai", model="huge", dimensions=5000)
     assert EmbeddingSpace.objects.get(is_active=True) == huge
 
