@@ -22,6 +22,7 @@ from knowledge.context import Passage, Retrieved, assemble
 from knowledge.embedding import embed_queries
 from knowledge.models import Document, DocumentState, KnowledgeBase, KnowledgeDocument
 from knowledge.retrieval.search import joined, search
+from knowledge.screening.holding import withheld, without
 from owui.lib.aio import in_thread
 from owui.lib.errors import UserError
 from rbac.sharing import Person, bypasses_access
@@ -199,6 +200,8 @@ def _whole(item: _Item) -> list[Passage]:
         documents = Document.objects.filter(links__knowledge_base_id=item.id).order_by("filename", "pk")
     else:
         documents = Document.objects.filter(pk=item.id)
+    found = list(documents.exclude(state=DocumentState.FAILED).prefetch_related("pages"))
+    held = withheld(document.pk for document in found)
     return [
         Passage(
             document_id=str(document.pk),
@@ -207,8 +210,12 @@ def _whole(item: _Item) -> list[Passage]:
             text=text,
             metadata={"file_id": str(document.pk), "name": document.filename},
         )
-        for document in documents.exclude(state=DocumentState.FAILED).prefetch_related("pages")
-        if (text := " ".join(page.text for page in document.pages.all()))
+        for document in found
+        if (
+            text := " ".join(
+                without(page.text, held.get((document.pk, page.position), ())) for page in document.pages.all()
+            )
+        )
     ]
 
 

@@ -126,6 +126,12 @@ class RagConfig(Section, prefix="rag", label=_("Documents")):
         multiline=True,
     )
 
+    enable_passage_screening: bool = setting(
+        True,
+        env="ENABLE_PASSAGE_SCREENING",
+        label=_("Hold back passages that give the model orders"),
+        help=_("They are neither searched nor given to a model until an administrator releases them."),
+    )
     text_splitter: Literal["", "character", "token"] = setting("", env="RAG_TEXT_SPLITTER", label=_("Split by"))
     tiktoken_encoding_name: str = setting("cl100k_base", env="TIKTOKEN_ENCODING_NAME", label=_("Token encoding"))
     chunk_size: int = setting(1000, env="CHUNK_SIZE", label=_("Chunk size"), minimum=1)

@@ -293,3 +293,44 @@ class PendingChunk(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["document", "position"], name="pending_once")]
+
+
+class HeldPassage(models.Model):
+    """A passage that looks like an instruction to the model. It is not searched and not given to a model until an
+    administrator lets it pass; that decision holds for the same text in the same document, however often it is read."""
+
+    class Decision(models.TextChoices):
+        OPEN = "", _("Held, not decided")
+        RELEASED = "released", _("Released")
+        REFUSED = "refused", _("Kept out")
+
+    document = models.ForeignKey(
+        Document, on_delete=models.CASCADE, related_name="held_passages", verbose_name=_("document")
+    )
+    page_position = models.PositiveIntegerField()
+    page_label = models.CharField(_("page"), max_length=255, blank=True)
+    start_index = models.PositiveIntegerField(default=0)
+    text = models.TextField(_("text"))
+    text_hash = models.CharField(max_length=64)
+    signs = models.JSONField(_("signs"), default=list)
+    score = models.FloatField(_("score"))
+    decision = models.CharField(
+        _("decision"), max_length=8, choices=Decision.choices, default=Decision.OPEN, blank=True
+    )
+    decided_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+", verbose_name=_("decided by")
+    )
+    decided_at = models.DateTimeField(_("decided at"), null=True)
+    created_at = models.DateTimeField(_("held since"), auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("held passage")
+        verbose_name_plural = _("held passages")
+        ordering = ["-created_at", "id"]
+        indexes = [
+            models.Index(fields=["-created_at", "id"]),
+            models.Index(fields=["document", "text_hash"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.document}: {self.text[:60]}"

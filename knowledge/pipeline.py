@@ -42,6 +42,7 @@ from knowledge.models import (
     KnowledgeBase,
     PendingChunk,
 )
+from knowledge.screening.holding import hold_back
 from knowledge.spaces import activate_space
 
 log = logging.getLogger(__name__)
@@ -242,6 +243,10 @@ def _split(document: Document, config: RagConfig, lease: Lease) -> None:
     if not rows:
         raise IngestError(EMPTY, "empty")
     with lease.step():
+        if config.enable_passage_screening:
+            rows = hold_back(document, rows)
+            for position, row in enumerate(rows):
+                row.position = position
         if not document.text_hash:  # tried again after a failure, which took the hash
             text_hash = hash_text(" ".join(document.pages.order_by("position").values_list("text", flat=True)))
             refuse_duplicate(document, text_hash)
@@ -249,6 +254,11 @@ def _split(document: Document, config: RagConfig, lease: Lease) -> None:
         PendingChunk.objects.filter(document=document).delete()
         PendingChunk.objects.bulk_create(rows, batch_size=500)
         _save(document, state=DocumentState.CHUNKED, chunk_count=len(rows), chunks_done=0)
+    if not rows:
+        text = _(
+            "All of this text looks like orders to the model. An administrator can release it under Held passages."
+        )
+        raise IngestError(text, "held")
 
 
 # --------------------------------------------------------------------------------------------------------------- embed
