@@ -146,6 +146,8 @@ TASKS = [
     task("knowledge.tend_index", "beat; merges segments of the word index and builds HNSW, returns no contents"),
     task("owui.seal_audit", "beat; chains audit events"),
 ]
-GOVERNANCE = [governance(f"/admin/knowledge/{name}/") for name in ("document", "embeddingspace", "knowledgebase")]
+GOVERNANCE = [
+    governance(f"/admin/knowledge/{name}/") for name in ("document", "embeddingspace", "heldpassage", "knowledgebase")
+]
 
 ROWS = [*PAGES, *BASES, *FILES, *RETRIEVAL, *TASKS, *GOVERNANCE]
