@@ -1,4 +1,4 @@
-"""`extract` in a child process with caps on time and memory."""
+"""`extract` in a child process with caps on time and memory, or here where no parser is needed."""
 
 import json
 import logging
@@ -11,13 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from knowledge.ingest.errors import IngestError
-from knowledge.ingest.extract import Extracted, Page
+from knowledge.ingest.extract import Extracted, Page, extract
+from knowledge.ingest.kinds import PLAIN_KINDS
 from knowledge.ingest.limits import Limits
+from knowledge.ingest.sniff import ZIP_STARTS, sniff
 
 log = logging.getLogger(__name__)
 
 PROJECT = Path(__file__).resolve().parents[2]
 COMMAND = (sys.executable, "-m", "knowledge.ingest.child")
+# Starting a child costs 100 ms of processor time, reading such a text 2. The size bounds what the worst text costs:
+# putting a run of accents in order takes time with the square of its length, about a second for this many.
+PLAIN_BYTES = 64 * 1024
 _TIME_SIGNALS = (signal.SIGXCPU,) if sys.platform != "win32" else ()
 
 
@@ -26,6 +31,8 @@ def extract_isolated(
 ) -> Extracted:
     """Read the document at `path`. A parser that hangs, crashes or runs out of memory becomes an IngestError."""
     limits = limits or Limits()
+    if (found := _plain(path, filename, content_type, limits)) is not None:
+        return found
     job = {
         "path": str(path.resolve()),
         "filename": filename,
@@ -40,6 +47,19 @@ def extract_isolated(
     except ValueError:
         answer = {"crash": "no answer"}
     return _result(answer, filename)
+
+
+def _plain(path: Path, filename: str, content_type: str | None, limits: Limits) -> Extracted | None:
+    """The document read in this process when it is a small text; None for every other."""
+    try:
+        if path.stat().st_size > PLAIN_BYTES:
+            return None
+        data = path.read_bytes()
+    except OSError:
+        return None  # the child says what is wrong with it
+    if data.startswith(ZIP_STARTS) or sniff(data, filename, content_type) not in PLAIN_KINDS:
+        return None
+    return extract(data, filename, content_type, limits)
 
 
 def _run(job: bytes, seconds: float) -> tuple[int, bytes]:

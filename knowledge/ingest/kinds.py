@@ -28,6 +28,8 @@ BINARY_KINDS = frozenset({Kind.PDF, Kind.DOCX, Kind.PPTX, Kind.XLSX, Kind.ODT, K
 ZIP_KINDS = frozenset({Kind.DOCX, Kind.PPTX, Kind.XLSX, Kind.ODT})
 # Kinds where `#` at the start of a line is a heading. In source code it is a comment, in a PDF a number sign.
 MARKDOWN_KINDS = frozenset({Kind.DOCX, Kind.HTML, Kind.MARKDOWN, Kind.TEXT, Kind.ODT})
+# Kinds that no parser opens: their text is their bytes.
+PLAIN_KINDS = frozenset({Kind.MARKDOWN, Kind.TEXT, Kind.JSON, Kind.XML, Kind.CODE})
 # Kinds whose text is one row per line.
 ROW_KINDS = frozenset({Kind.CSV, Kind.XLSX})
 

@@ -50,9 +50,10 @@ _REFUSED: tuple[tuple[bytes, str], ...] = (
     (b"SQLite format 3\0", _FONT_OR_DATA),
 )
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
-_ZIP_STARTS = (b"PK\x03\x04", b"PK\x05\x06")
+ZIP_STARTS = (b"PK\x03\x04", b"PK\x05\x06")
 _MAIN_PARTS = {"word/document.xml": Kind.DOCX, "ppt/presentation.xml": Kind.PPTX, "xl/workbook.xml": Kind.XLSX}
-_HTML_START = re.compile(rb"\s*(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html)\b", re.I | re.S)
+# A comment ends at its first mark: were it free to go on, many comments would be tried in every combination.
+_HTML_START = re.compile(rb"\s*(?:<!--(?:(?!-->).)*-->\s*)*<(?:!doctype\s+html|html)\b", re.I | re.S)
 # Log files now and then hold a zero byte.
 STRAY_ZEROS = 2
 # Not tab, line ends, form feed and escape (colours in logs).
@@ -106,11 +107,11 @@ def _kind_of_media_type(content_type: str | None) -> Kind | None:
 
 def _by_signature(data: bytes) -> Kind | None:
     # Some producers put a few bytes before the PDF header; readers accept it within the first kilobyte.
-    if b"%PDF-" in data[:1024] and not data.startswith((*_ZIP_STARTS, _OLE)):
+    if b"%PDF-" in data[:1024] and not data.startswith((*ZIP_STARTS, _OLE)):
         return Kind.PDF
     if data.startswith(b"{\\rtf"):
         return Kind.RTF
-    if data.startswith(_ZIP_STARTS):
+    if data.startswith(ZIP_STARTS):
         return _kind_of_zip(data)
     if data.startswith(_OLE):
         raise _ole_fault(data)

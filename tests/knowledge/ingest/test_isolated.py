@@ -1,5 +1,6 @@
 """The child that parses: same result, and its end is never ours."""
 
+import contextlib
 import subprocess
 import sys
 import time
@@ -35,9 +36,57 @@ def fault(path: Path, limits: Limits | None = None) -> str:
 
 @pytest.fixture
 def text_file(tmp_path: Path) -> Path:
-    path = tmp_path / "a.txt"
+    """One that goes to the child, by its name."""
+    path = tmp_path / "a.csv"
     path.write_text("hello")
     return path
+
+
+def test_small_text_is_read_without_a_child(use_child, tmp_path: Path) -> None:
+    use_child("import sys; sys.exit(3)")
+    for name in ("a.txt", "a.md", "a.py", "a.json", "a.xml"):
+        path = tmp_path / name
+        path.write_text("hello")
+        assert extract_isolated(path, name).text == "hello"
+    for name, data in {
+        "a.csv": b"a,b",
+        "a.html": b"<html>a",
+        "b.txt": make.pdf(["a"]),  # what it is counts, not its name
+        "c.txt": make.word(["a"]),
+        "d.txt": b"a" * (isolated.PLAIN_BYTES + 1),
+    }.items():
+        path = tmp_path / name
+        path.write_bytes(data)
+        assert fault(path) == "parser_crashed", name
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "\t ",
+        "\u0316\u0301",
+        "<!-->",
+        "<!---->",
+        "<!-- -->",
+        "\u00ad\n",
+        "\r",
+        "[](",
+        "<?xml ",
+        "<meta charset",
+        "\0a",
+        "\n\n",
+    ],
+)
+def test_no_text_takes_long_in_this_process(tmp_path: Path, unit: str) -> None:
+    """Nothing would end it."""
+    path = tmp_path / "a.txt"
+    for start, end in (("a", "b"), ("", "b")):
+        text = start.encode() + unit.encode() * ((isolated.PLAIN_BYTES - 2) // len(unit.encode())) + end.encode()
+        path.write_bytes(text)
+        started = time.process_time()
+        with contextlib.suppress(IngestError):
+            extract_isolated(path, "a.txt")
+        assert time.process_time() - started < 5, (start, unit)
 
 
 def test_same_result_as_in_this_process(tmp_path: Path) -> None:
