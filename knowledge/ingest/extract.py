@@ -11,6 +11,7 @@ from knowledge.ingest.archive import check_archive
 from knowledge.ingest.errors import IngestError
 from knowledge.ingest.kinds import MARKDOWN_KINDS, ROW_KINDS, ZIP_KINDS, Kind
 from knowledge.ingest.limits import Limits
+from knowledge.ingest.mail import read_mail
 from knowledge.ingest.slides import read_slides
 from knowledge.ingest.sniff import sniff
 from knowledge.ingest.tables import parse_csv, rows_text
@@ -77,11 +78,13 @@ def _read(kind: Kind, data: bytes, limits: Limits) -> tuple[Iterable[Page], int 
             return _sheets(data)
         case Kind.DOCX:
             return [Page(None, "", _office(Kind.DOCX, read_word, data))], None
-        case Kind.ODT | Kind.RTF:
-            markup = "markdown" if kind is Kind.ODT else "plain"
+        case Kind.ODT | Kind.EPUB | Kind.RTF:
+            markup = "plain" if kind is Kind.RTF else "markdown"
             return [Page(None, "", _parse(data, kind, output_format=markup).content)], None
         case Kind.HTML:
             return [Page(None, "", _html(_decode(data, limits)))], None
+        case Kind.EML:
+            return [Page(None, "", read_mail(data, _html))], None
         case Kind.CSV:
             return [Page(None, "", rows_text(parse_csv(_decode(data, limits).replace("\0", ""))))], None
         case _:

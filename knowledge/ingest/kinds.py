@@ -13,7 +13,9 @@ class Kind(StrEnum):
     PPTX = OFFICE + "presentationml.presentation"
     XLSX = OFFICE + "spreadsheetml.sheet"
     ODT = "application/vnd.oasis.opendocument.text"
+    EPUB = "application/epub+zip"
     RTF = "application/rtf"
+    EML = "message/rfc822"
     CSV = "text/csv"
     HTML = "text/html"
     MARKDOWN = "text/markdown"
@@ -24,10 +26,10 @@ class Kind(StrEnum):
 
 
 # Kinds recognised by their bytes. A text cannot become one of these by its name.
-BINARY_KINDS = frozenset({Kind.PDF, Kind.DOCX, Kind.PPTX, Kind.XLSX, Kind.ODT, Kind.RTF})
-ZIP_KINDS = frozenset({Kind.DOCX, Kind.PPTX, Kind.XLSX, Kind.ODT})
+BINARY_KINDS = frozenset({Kind.PDF, Kind.DOCX, Kind.PPTX, Kind.XLSX, Kind.ODT, Kind.EPUB, Kind.RTF})
+ZIP_KINDS = frozenset({Kind.DOCX, Kind.PPTX, Kind.XLSX, Kind.ODT, Kind.EPUB})
 # Kinds where `#` at the start of a line is a heading. In source code it is a comment, in a PDF a number sign.
-MARKDOWN_KINDS = frozenset({Kind.DOCX, Kind.HTML, Kind.MARKDOWN, Kind.TEXT, Kind.ODT})
+MARKDOWN_KINDS = frozenset({Kind.DOCX, Kind.HTML, Kind.MARKDOWN, Kind.TEXT, Kind.ODT, Kind.EPUB, Kind.EML})
 # Kinds that no parser opens: their text is their bytes.
 PLAIN_KINDS = frozenset({Kind.MARKDOWN, Kind.TEXT, Kind.JSON, Kind.XML, Kind.CODE})
 # Kinds whose text is one row per line.
@@ -46,6 +48,8 @@ EXTENSIONS: dict[str, Kind] = {
     **dict.fromkeys(("pptx", "pptm", "ppsx", "potx"), Kind.PPTX),
     **dict.fromkeys(("xlsx", "xlsm", "xltx"), Kind.XLSX),
     "odt": Kind.ODT,
+    "epub": Kind.EPUB,
+    "eml": Kind.EML,
     "rtf": Kind.RTF,
     **dict.fromkeys(("csv", "tsv"), Kind.CSV),
     **dict.fromkeys(("html", "htm", "xhtml"), Kind.HTML),

@@ -146,19 +146,22 @@ def _kind_of_zip(data: bytes) -> Kind:
     for part, kind in _MAIN_PARTS.items():
         if part in names:
             return kind
-    if "content.xml" in names and "mimetype" in names and _is_opendocument_text(data):
-        return Kind.ODT
+    if "mimetype" in names:
+        # Both formats store it first and uncompressed so that it can be seen without unpacking anything.
+        if "content.xml" in names and Kind.ODT.value.encode() in data[:256]:
+            return Kind.ODT
+        if "META-INF/container.xml" in names and Kind.EPUB.value.encode() in data[:256]:
+            if "META-INF/rights.xml" in names:
+                raise IngestError(
+                    "This book is protected against copying (DRM). Upload a copy without the protection.", "encrypted"
+                )
+            return Kind.EPUB
     if names & {"xl/workbook.bin", "content.xml", "META-INF/container.xml"}:
         raise IngestError(
             "This kind of document cannot be read. Save it as PDF, DOCX, XLSX or PPTX and upload that.",
             "unsupported_type",
         )
     raise IngestError(f"This file is {_ARCHIVE}", "unsupported_type")
-
-
-def _is_opendocument_text(data: bytes) -> bool:
-    # The format stores `mimetype` first and uncompressed so that it can be seen without unpacking anything.
-    return Kind.ODT.value.encode() in data[:256]
 
 
 def _ole_fault(data: bytes) -> IngestError:

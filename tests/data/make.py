@@ -8,6 +8,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
+from email.message import EmailMessage
 
 import docx
 import openpyxl
@@ -98,6 +99,43 @@ def workbook(sheets: Mapping[str, Sequence[Sequence[object]]]) -> bytes:
     book.save(out)
     book.close()
     return out.getvalue()
+
+
+def epub(chapters: Mapping[str, str], *, extra: Mapping[str, bytes] | None = None) -> bytes:
+    """A book; chapters are XHTML bodies by file name, read in their order."""
+    items = "".join(f'<item id="{n}" href="{n}.xhtml" media-type="application/xhtml+xml"/>' for n in chapters)
+    spine = "".join(f'<itemref idref="{n}"/>' for n in chapters)
+    container = (
+        '<?xml version="1.0"?><container version="1.0" xmlns="urn:oasis:names:tc:opendocument:xmlns:container">'
+        '<rootfiles><rootfile full-path="book.opf" media-type="application/oebps-package+xml"/></rootfiles></container>'
+    )
+    package = (
+        '<?xml version="1.0"?><package xmlns="http://www.idpf.org/2007/opf" version="3.0">'
+        '<metadata xmlns:dc="http://purl.org/dc/elements/1.1/"><dc:title>Book</dc:title></metadata>'
+        f"<manifest>{items}</manifest><spine>{spine}</spine></package>"
+    )
+    html = '<html xmlns="http://www.w3.org/1999/xhtml"><head><title>t</title></head><body>{}</body></html>'
+    members = {
+        "mimetype": b"application/epub+zip",
+        "META-INF/container.xml": container.encode(),
+        "book.opf": package.encode(),
+        **{f"{name}.xhtml": html.format(body).encode() for name, body in chapters.items()},
+    }
+    return zip_of(members | dict(extra or {}), compression=zipfile.ZIP_STORED)
+
+
+def mail(subject: str, text: str, *, html: str = "", attachment: str = "") -> bytes:
+    message = EmailMessage()
+    message["Subject"], message["From"], message["To"] = subject, "Alice <alice@example.org>", "bob@example.org"
+    if text:
+        message.set_content(text)
+    if html and text:
+        message.add_alternative(html, subtype="html")
+    elif html:
+        message.set_content(html, subtype="html")
+    if attachment:
+        message.add_attachment(b"\0\1\2", maintype="application", subtype="octet-stream", filename=attachment)
+    return message.as_bytes()
 
 
 def png() -> bytes:

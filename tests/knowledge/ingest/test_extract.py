@@ -1,6 +1,7 @@
 """Every kind of document gives its sentence on the right page; bad input gives a sentence for people."""
 
 import io
+import re
 import zipfile
 
 import pptx
@@ -159,6 +160,23 @@ def test_rich_text_and_opendocument() -> None:
     assert found.content_type == Kind.ODT and "pH" in found.text
 
 
+def test_book_keeps_chapters_and_tables() -> None:
+    body = "<p>R&amp;D: pH &lt; 7</p><table><tr><th>Step</th></tr><tr><td>rinse</td></tr></table>"
+    found = extract(make.epub({"b": f"<h1>Cleaning</h1>{body}", "a": "<h2>Drying</h2><p>warm</p>"}), "a.epub")
+    assert found.content_type == Kind.EPUB and found.is_markdown
+    # The library pads the columns of a table as it likes.
+    text = re.sub(r"-+", "-", re.sub(" +", " ", found.text))
+    assert text == "# Cleaning\n\nR&D: pH < 7\n\n| Step |\n| - |\n| rinse |\n\n## Drying\n\nwarm"
+
+
+def test_mail_keeps_who_wrote_what() -> None:
+    data = make.mail("Prüfung \U0001f600", SENTENCE, html="<p>other", attachment="plan ü.pdf")
+    text = extract(data, "a.eml").text
+    assert text.startswith("# Prüfung \U0001f600\n\nFrom: Alice <alice@example.org>\nTo: bob@example.org\n\n")
+    assert SENTENCE in text and "other" not in text and text.endswith("Attachments: plan ü.pdf")
+    assert "R&D **now**" in extract(make.mail("s", "", html="<p>R&amp;D <b>now</b>"), "a.eml").text
+
+
 @pytest.mark.parametrize("name", ["a.md", "a.txt", "a.py", "a.json", "a.xml", "Makefile", "a.unknown", "noname"])
 def test_plain_text_kinds(name: str) -> None:
     assert extract(f"# {SENTENCE}".encode(), name).text == f"# {SENTENCE}"
@@ -213,6 +231,10 @@ def test_supported_documents_under_a_wrong_name_are_read_as_what_they_are() -> N
         (make.zip_of({"ppt/presentation.xml": b"<broken"}), "a.pptx", "damaged"),
         (make.zip_of({"word/document.xml": b"<broken"}), "a.docx", "damaged"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + "EncryptedPackage".encode("utf-16-le"), "a.docx", "encrypted"),
+        (make.epub({"a": "<p>x</p>"}, extra={"META-INF/rights.xml": b"<x/>"}), "a.epub", "encrypted"),
+        (make.epub({"a": "<p>x</p>"})[:-100], "a.epub", "damaged"),
+        (b"Content-Type: multipart/encrypted; boundary=x\n\n--x--", "a.eml", "encrypted"),
+        (b"no mail at all", "a.eml", "damaged"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 600, "a.doc", "unsupported_type"),
     ],
 )

@@ -4,6 +4,7 @@ import contextlib
 import subprocess
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -173,3 +174,34 @@ def test_child_gets_no_environment_and_loads_no_django(monkeypatch: pytest.Monke
     with pytest.raises(IngestError):
         extract_isolated(Path("missing.txt"), "missing.txt")
     assert "SECRET_KEY" not in seen["env"]
+
+
+LAUGHS = '<!DOCTYPE x [<!ENTITY a "ha">' + "".join(
+    f'<!ENTITY {name} "{f"&{before};" * 10}">' for before, name in pairwise("abcdefghijk")
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("a.xml", f"{LAUGHS}]><x>&k;</x>".encode()),
+        ("a.docx", make.zip_of({"word/document.xml": f"{LAUGHS}]><x>&k;</x>".encode()})),
+        ("a.xlsx", make.zip_of({"xl/workbook.xml": f"{LAUGHS}]><x>&k;</x>".encode()})),
+        ("a.epub", make.epub({"a": "<p>x</p>"}, extra={"META-INF/encryption.xml": LAUGHS.encode()})),
+        ("b.epub", make.epub({"a": "<p>" * 100_000})),
+        ("a.html", b"<div>" * 200_000 + b"text"),
+        ("a.eml", b"".join(b'Content-Type: multipart/mixed; boundary="%d"\n\n--%d\n' % (n, n) for n in range(3000))),
+        ("b.eml", b"Subject: =?bogus?b?////?=\nContent-Type: text/plain; charset=bogus\n\n\xff\xfe text"),
+        ("a.rtf", b"{\\rtf1" + b"{" * 200_000 + b" text"),
+    ],
+)
+def test_hostile_structures_end_within_their_limits(tmp_path: Path, name: str, data: bytes) -> None:
+    path = tmp_path / name
+    path.write_bytes(data)
+    started = time.monotonic()
+    try:
+        found = extract_isolated(path, name, None, Limits(seconds=20, memory_bytes=1024 * MEGABYTE))
+        assert len(found.text) <= len(data) * 2 + 1000
+    except IngestError as error:
+        assert error.message.endswith(".")
+    assert time.monotonic() - started < 30
