@@ -57,7 +57,7 @@ def measure(options: argparse.Namespace) -> None:
     django.setup()
     rows: list[dict[str, Any]] = []
     for chunks in options.chunks:
-        for is_clustered in (False,) if options.unclustered else (True,):
+        for is_clustered in (False,) if options.unclustered else (True, False):
             world = World(chunks, is_clustered)
             world.fill()
             if options.graph:

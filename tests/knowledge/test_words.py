@@ -159,6 +159,15 @@ def test_words_are_stemmed_by_the_language_of_the_document(alice: Any) -> None:
         assert by_words(alice, question)[0].hit.text.startswith(start)
 
 
+def test_stop_words_of_a_question_are_no_rare_words_of_another_language(alice: Any) -> None:
+    kb = make_base(alice)
+    make_document(alice, [f"The cleaning of mixer {number} is described." for number in range(5)], bases=[kb])
+    make_document(alice, "Les notes sur « of the » sont avec de l'eau dans le lot et pour la fin.", bases=[kb])
+    assert set(WordSegment.objects.values_list("language", flat=True)) == {"english", "french"}
+    found = by_words(alice, "Is the cleaning of the mixer described?")
+    assert len(found) == 5 and all(candidate.hit.text.startswith("The cleaning") for candidate in found)
+
+
 def test_frequencies_are_those_of_what_the_person_may_read(alice: Any, bob: Any, share: Callable[..., None]) -> None:
     """A score that moved with other people's documents would tell about them."""
     mine = make_base(bob, "mine")

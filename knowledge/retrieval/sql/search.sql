@@ -1,6 +1,8 @@
 -- Search: one function, asked by one statement. The arrays of bases and documents are what the person may read; every
 -- step starts from them. All functions are STABLE, so that all their steps see the state of one moment.
 
+DROP FUNCTION IF EXISTS knowledge_nearest(bigint, uuid[], uuid[], boolean, halfvec, integer, text, bigint);
+
 CREATE OR REPLACE FUNCTION knowledge_words_best(
   space bigint, bases uuid[], documents uuid[], homeless boolean, question text, most integer
 ) RETURNS TABLE (chunk_id bigint, score float8) LANGUAGE plpgsql STABLE
@@ -38,6 +40,16 @@ BEGIN
     RETURN;
   END IF;
 
+  -- Asked of several languages, a question loses the stop words of its own before each stems it: "of" would be a rare
+  -- word in French.
+  IF 1 < (SELECT count(DISTINCT language) FROM knowledge_wordsegment WHERE id = ANY (whole || shared)) THEN
+    SELECT string_agg(word, ' ') INTO question
+    FROM knowledge_language(question) AS spoken, regexp_split_to_table(question, '\s+') AS word
+    WHERE to_tsvector(spoken::regconfig, word) <> '';
+    IF question IS NULL THEN
+      RETURN;
+    END IF;
+  END IF;
   -- The rows' places are kept, so that the index is asked once.
   SELECT array_agg(one.lexeme ORDER BY one.count, one.lexeme), array_agg(one.count ORDER BY one.count, one.lexeme),
     array_agg(one.tids ORDER BY one.count, one.lexeme)
@@ -115,7 +127,8 @@ BEGIN
 END $$;
 
 CREATE OR REPLACE FUNCTION knowledge_nearest(
-  space bigint, bases uuid[], documents uuid[], homeless boolean, wanted halfvec, most integer, way text, newest bigint
+  space bigint, bases uuid[], documents uuid[], homeless boolean, wanted halfvec, most integer, way text, newest bigint,
+  total bigint
 ) RETURNS TABLE (chunk_id bigint, distance float8) LANGUAGE plpgsql STABLE
 SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off AS $$
 #variable_conflict use_column
@@ -125,7 +138,9 @@ SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off 
 DECLARE
   signs constant varbit := binary_quantize(wanted)::varbit;
   size constant float8 := length(signs);
-  first constant integer := greatest(4 * most, 200);
+  -- Without any structure the first ten are among the likeliest seventh by signs; no question needs more.
+  first constant integer := greatest(2 * most, 100);
+  further constant integer := least(greatest(total / 7, first), 6000);
   after bigint := 0;
 BEGIN
   IF documents <> '{}' THEN
@@ -154,7 +169,7 @@ BEGIN
   WITH coarse AS MATERIALIZED (
     SELECT chunk.id, chunk.code <~> signs AS flips FROM knowledge_chunk AS chunk
     WHERE chunk.space_id = space AND chunk.knowledge_base_id = ANY (bases) AND chunk.id > after
-    ORDER BY 2 LIMIT 10 * first
+    ORDER BY 2 LIMIT first + further
   ), near AS MATERIALIZED (
     SELECT one.id, chunk.embedding <=> wanted AS distance
     FROM (SELECT coarse.id FROM coarse ORDER BY coarse.flips LIMIT first) AS one
@@ -162,7 +177,7 @@ BEGIN
   ), worst AS (
     -- As far away as the worst of the best so far, a vector would turn so many signs, give or take.
     SELECT acos(greatest(-1, least(1, 1 - max(best.distance)))) / pi() AS turn
-    FROM (SELECT near.distance FROM near WHERE near.distance <> 'NaN' ORDER BY 1 LIMIT least(most, 20)) AS best
+    FROM (SELECT near.distance FROM near WHERE near.distance <> 'NaN' ORDER BY 1 LIMIT least(most, 10)) AS best
   ), further AS (
     SELECT one.id, chunk.embedding <=> wanted AS distance
     FROM (
@@ -199,9 +214,9 @@ BEGIN
   IF space.id IS NULL OR space.dimensions <> ALL (SELECT vector_dims(one) FROM unnest(vectors) AS one) THEN
     RETURN;
   END IF;
+  SELECT coalesce(sum(chunk_count), 0) INTO total FROM knowledge_wordsegment AS segment
+  WHERE segment.space_id = space.id AND segment.knowledge_base_id = ANY (bases);
   IF chosen = '' THEN
-    SELECT sum(chunk_count) INTO total FROM knowledge_wordsegment AS segment
-    WHERE segment.space_id = space.id AND segment.knowledge_base_id = ANY (bases);
     chosen := CASE WHEN total > 250000 AND space.graph_until IS NOT NULL THEN 'graph'
                    WHEN total > 4000 THEN 'coarse' ELSE 'exact' END;
   END IF;
@@ -213,7 +228,7 @@ BEGIN
     SELECT asked.number, found.chunk_id,
       row_number() OVER (PARTITION BY asked.number ORDER BY found.distance, found.chunk_id) AS rank
     FROM asked CROSS JOIN LATERAL knowledge_nearest(
-      space.id, bases, documents, homeless, asked.vector, depth, chosen, space.graph_until) AS found
+      space.id, bases, documents, homeless, asked.vector, depth, chosen, space.graph_until, total) AS found
     WHERE word_weight < 1
   ), said AS MATERIALIZED (
     SELECT asked.number, found.chunk_id, found.score,
@@ -221,37 +236,43 @@ BEGIN
     FROM asked CROSS JOIN LATERAL knowledge_words_best(
       space.id, bases, documents, homeless, asked.question, depth) AS found
     WHERE word_weight > 0
-  ), fused AS MATERIALIZED (
-    SELECT one.chunk_id, max(one.points) AS points, min(one.near) AS near, min(one.said) AS said,
-      max(one.score) AS word_score
+  ), measured AS MATERIALIZED (
+    -- Both kinds of score as parts of the best: ranks alone do not say that one answer is far better than the rest. A
+    -- vector of zeros is like nothing; what a full list of words does not name scores at most like its last.
+    SELECT found.*, greatest(0, least(1, coalesce(1 - nullif(chunk.embedding <=> asked.vector, 'NaN'), 0))) AS likeness
     FROM (
-      SELECT chunk_id, near.rank AS near, said.rank AS said, said.score,
-        (1 - word_weight) * coalesce(1.0 / (10 + near.rank), 0) + word_weight * coalesce(1.0 / (10 + said.rank), 0)
-          AS points
+      SELECT number, chunk_id, near.rank AS near, said.rank AS said, said.score
       FROM (SELECT * FROM near WHERE near.rank <= depth) AS near FULL JOIN said USING (number, chunk_id)
-    ) AS one GROUP BY one.chunk_id
+    ) AS found
+    JOIN asked USING (number) JOIN knowledge_chunk AS chunk ON chunk.id = found.chunk_id
+  ), weighed AS (
+    SELECT measured.*, (1 - word_weight) * coalesce(likeness / nullif(max(likeness) OVER of, 0), 0)
+      + word_weight * coalesce(
+        coalesce(score, CASE WHEN count(score) OVER of < depth THEN 0 ELSE min(score) OVER of END)
+        / nullif(max(score) OVER of, 0), 0) AS points
+    FROM measured WINDOW of AS (PARTITION BY number)
+  ), fused AS MATERIALIZED (
+    SELECT chunk_id, max(points) AS points, min(near) AS near, min(said) AS said, max(score) AS word_score,
+      max(likeness) AS score
+    FROM weighed GROUP BY chunk_id
   ), told AS (
     SELECT fused.*, chunk.document_id, chunk.knowledge_base_id, document.filename, document.owner_id, chunk.page_id,
-      chunk.position, chunk.start_index, chunk.text, chunk.headings, likeness.score,
+      chunk.position, chunk.start_index, chunk.text, chunk.headings,
       (SELECT count(*) FROM unnest(codes) AS code
        WHERE strpos(lower(document.filename || E'\n' || chunk.text), code) > 0) AS named
     FROM fused
     JOIN knowledge_chunk AS chunk ON chunk.id = fused.chunk_id
     JOIN knowledge_document AS document ON document.id = chunk.document_id
-    CROSS JOIN LATERAL (
-      -- To the nearest question; a vector of zeros has no direction and is like nothing.
-      SELECT greatest(0, least(1, 1 - min(nullif(chunk.embedding <=> asked.vector, 'NaN')))) AS score FROM asked
-    ) AS likeness
     WHERE chunk.knowledge_base_id = ANY (bases) OR chunk.document_id = ANY (documents)
   ), once AS (
     SELECT told.*, row_number() OVER (
       PARTITION BY told.text ORDER BY told.named DESC, CASE WHEN word_weight = 0 THEN told.score END DESC,
         told.points DESC, told.chunk_id) AS copy
-    FROM told WHERE coalesce(told.score, 0) >= threshold
+    FROM told WHERE told.score >= threshold
   )
   SELECT once.chunk_id, once.document_id, once.knowledge_base_id, once.filename::text, once.owner_id, page.position,
     page.number, page.label::text, once.position, once.start_index, once.text, once.headings,
-    coalesce(once.score, 0)::float8, once.near, once.said, once.word_score, once.points::float8, chosen
+    once.score::float8, once.near, once.said, once.word_score, once.points::float8, chosen
   FROM once LEFT JOIN knowledge_documentpage AS page ON page.id = once.page_id
   WHERE once.copy = 1
   ORDER BY once.named DESC, CASE WHEN word_weight = 0 THEN once.score END DESC, once.points DESC, once.chunk_id

@@ -6,17 +6,19 @@
 -- The slot's key is the segment's number and, in the last 24 bits, its place.
 
 CREATE OR REPLACE FUNCTION knowledge_language(sample text) RETURNS text LANGUAGE sql STABLE AS $$
-  -- The language whose stop words the text is full of; English when it has none (codes, tables, other scripts).
+  -- The language whose stop words the text is full of. English where it is not much better than English: titles, codes,
+  -- tables and other scripts say too little.
   WITH words AS (
     SELECT coalesce(sum(cardinality(positions)), 0) AS count FROM unnest(to_tsvector('simple', sample))
-  ), kept AS (
-    SELECT number, name,
-      (SELECT coalesce(sum(cardinality(positions)), 0) FROM unnest(to_tsvector(name::regconfig, sample))) AS count
-    FROM unnest(ARRAY['english', 'german', 'french', 'spanish', 'italian', 'portuguese', 'dutch', 'swedish', 'danish',
-                      'norwegian', 'finnish', 'hungarian', 'russian', 'turkish']) WITH ORDINALITY AS language(name, number)
+  ), stopped AS (
+    SELECT number, name, words.count AS words, words.count - (
+      SELECT coalesce(sum(cardinality(positions)), 0) FROM unnest(to_tsvector(name::regconfig, sample))) AS count
+    FROM words, unnest(ARRAY['english', 'german', 'french', 'spanish', 'italian', 'portuguese', 'dutch', 'swedish',
+      'danish', 'norwegian', 'finnish', 'hungarian', 'russian', 'turkish']) WITH ORDINALITY AS language(name, number)
   )
-  SELECT CASE WHEN words.count - kept.count >= greatest(2, 0.1 * words.count) THEN name ELSE 'english' END
-  FROM kept, words ORDER BY kept.count, number LIMIT 1
+  SELECT CASE WHEN one.count >= greatest(3, 0.15 * one.words, 1.3 * english.count + 1) THEN one.name ELSE 'english' END
+  FROM stopped AS one JOIN stopped AS english ON english.name = 'english'
+  ORDER BY one.count DESC, one.number LIMIT 1
 $$;
 
 CREATE OR REPLACE FUNCTION knowledge_words_of(language text, filename text, headings jsonb, said text)
@@ -44,8 +46,8 @@ DECLARE
 BEGIN
   FOR part IN
     WITH spoken AS (
-      SELECT document_id, knowledge_language(string_agg(left(text, 150), ' ')) AS language
-      FROM knowledge_chunk WHERE id = ANY (ids) AND position < 4 GROUP BY document_id
+      SELECT document_id, knowledge_language(string_agg(left(text, 400), ' ')) AS language
+      FROM knowledge_chunk WHERE id = ANY (ids) AND position < 2 GROUP BY document_id
     )
     SELECT chunk.space_id AS space, chunk.knowledge_base_id AS base, coalesce(spoken.language, 'english') AS language,
       CASE WHEN chunk.knowledge_base_id IS NULL THEN chunk.document_id END AS document,
