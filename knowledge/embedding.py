@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 from collections.abc import Sequence
+from email.utils import parsedate_to_datetime
 
 from django.utils.translation import gettext as _
 
@@ -18,6 +20,8 @@ from knowledge.config import RagConfig
 PARALLEL = 4
 QUERY_SECONDS = 30.0
 PAUSES = (0.3, 1.5)
+# A server that wants a longer rest is left alone, and the worker does something else meanwhile.
+LONGEST_PAUSE = 5.0
 
 
 def connection_of(config: RagConfig, *, seconds: float | None = None) -> ConnectionInfo:
@@ -86,10 +90,22 @@ async def _embed(
         try:
             return [_unit(vector) for vector in await provider.embed(connection, model, texts)]
         except ProviderError as error:
-            if pause is None or not error.retryable:
+            wished = wished_pause(error)
+            if pause is None or not error.retryable or wished > LONGEST_PAUSE:
                 raise
-            await asyncio.sleep(pause)
+            await asyncio.sleep(max(pause, wished))
     raise AssertionError("unreachable")
+
+
+def wished_pause(error: ProviderError) -> float:
+    """After how many seconds the server wants to be asked again (Retry-After, seconds or a date); 0 without a wish."""
+    if error.retry_after.isdecimal():
+        return float(error.retry_after)
+    try:
+        when = parsedate_to_datetime(error.retry_after)
+    except ValueError:
+        return 0.0
+    return max(0.0, when.timestamp() - time.time())
 
 
 def _prepared(prefix: str, text: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import shutil
 import tempfile
 import time
@@ -26,7 +27,7 @@ from pgvector import HalfVector
 from inference.forwarding import About
 from inference.providers.errors import ProviderError
 from knowledge.config import RagConfig
-from knowledge.embedding import embed_texts, window_size
+from knowledge.embedding import embed_texts, window_size, wished_pause
 from knowledge.ingest.errors import IngestError
 from knowledge.ingest.extract import Extracted, Page
 from knowledge.ingest.hashing import hash_text
@@ -49,8 +50,12 @@ log = logging.getLogger(__name__)
 
 ATTEMPTS = 3
 RETRY_SECONDS = 30
+# However long a server asks to be left alone.
+LONGEST_REST = 3600
 # After so long a document goes back to the queue, so that one of 10,000 chunks does not keep the others waiting.
 SLICE_SECONDS = 120.0
+# Of the headings above a piece, what goes into its vector: more would drown short pieces.
+HEADINGS_CHARS = 200
 EMPTY = "The content provided is empty. Please ensure that there is text or data present before proceeding."
 DUPLICATE = "Duplicate content detected. Please provide unique content to proceed."
 
@@ -130,8 +135,9 @@ def _fail(lease: Lease, message: str) -> None:
 
 def _postpone(lease: Lease, error: ProviderError) -> None:
     log.warning("Document %s waits for the embedding server: %s", lease.document_id, error.message)
-    text = _("The embedding server does not answer; trying again in %(seconds)s s.") % {"seconds": RETRY_SECONDS}
-    lease.leave(seconds=RETRY_SECONDS, error=f"{text} {error.message}")
+    seconds = min(max(RETRY_SECONDS, math.ceil(wished_pause(error))), LONGEST_REST)
+    text = _("The embedding server does not answer; trying again in %(seconds)s s.") % {"seconds": seconds}
+    lease.leave(seconds=seconds, error=f"{text} {error.message}")
 
 
 # ------------------------------------------------------------------------------------------------------------- extract
@@ -272,7 +278,7 @@ def _embed(document: Document, config: RagConfig, lease: Lease, *, until: float)
         while rows := list(pending.filter(embedding=None).order_by("position")[: window_size(config)]):
             if time.monotonic() > until:
                 return False
-            vectors = runner.run(embed_texts(config, [row.text for row in rows], user=owner, about=about))
+            vectors = runner.run(embed_texts(config, [with_headings(row) for row in rows], user=owner, about=about))
             # In a transaction of its own: the first of a space makes an index, and others should wait for nothing else.
             space = activate_space(
                 engine=config.embedding_engine, model=config.embedding_model, dimensions=len(vectors[0])
@@ -280,6 +286,12 @@ def _embed(document: Document, config: RagConfig, lease: Lease, *, until: float)
             with lease.step():
                 _store(document, space, rows, vectors)
     return True
+
+
+def with_headings(row: PendingChunk) -> str:
+    """The text to embed: a piece from the middle of a section says what it is about only with the headings above it."""
+    missing = [heading for heading in row.headings if heading not in row.text]
+    return "\n".join([" / ".join(missing)[:HEADINGS_CHARS], row.text]) if missing else row.text
 
 
 def _store(document: Document, space: EmbeddingSpace, rows: list[PendingChunk], vectors: list[list[float]]) -> None:

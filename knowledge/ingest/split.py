@@ -9,6 +9,9 @@ from knowledge.ingest.extract import Extracted, Page
 from knowledge.ingest.measures import Characters, Measure, Tokens
 from knowledge.ingest.sections import Section, sections
 
+# How rows of tables and code begin in Markdown.
+_BLOCKS = ("|", "```", "~~~")
+
 
 @dataclass(frozen=True, slots=True)
 class SplitSettings:
@@ -51,8 +54,11 @@ def split(extracted: Extracted, settings: SplitSettings) -> list[Piece]:
 
     Pieces of a table hold whole rows and do not overlap: each row names its columns, so nothing is lost between two.
     """
+    markdown = settings.markdown_headers and extracted.is_markdown
     measure: Measure = (
-        Tokens(settings.size, settings.encoding) if settings.splitter == "token" else Characters(settings.size)
+        Tokens(settings.size, settings.encoding, markdown=markdown)
+        if settings.splitter == "token"
+        else Characters(settings.size, markdown=markdown)
     )
     pieces: list[Piece] = []
     for page in extracted.pages:
@@ -107,7 +113,9 @@ def _text_spans(text: str, section: Section, overlap: int, measure: Measure) -> 
         core = _stripped(text, start, end)
         if core is None:
             continue
-        yield Span(measure.reach_back(text, limit, core, overlap), core.end)
+        # A row of a table says little by half, and a fence repeated without its beginning turns code inside out.
+        begins_block = measure.markdown and text.startswith(_BLOCKS, core.start)
+        yield Span(core.start if begins_block else measure.reach_back(text, limit, core, overlap), core.end)
         limit = core.start
 
 

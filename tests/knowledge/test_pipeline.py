@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
 from datetime import timedelta
+from email.utils import formatdate
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -265,6 +270,76 @@ def test_stored_vectors_are_those_of_the_text(alice: Any, rag: Callable[..., Non
     pipeline.advance(document.pk)
     stored = Chunk.objects.get(document=document).embedding
     assert list(stored) == pytest.approx(embedding("Mixers are cleaned daily."), abs=1e-3)
+
+
+def test_piece_takes_the_headings_above_it_into_its_vector(alice: Any, rag: Callable[..., None]) -> None:
+    rag(chunk_size=60, chunk_overlap=0)
+    document = add(alice, "# Mixers\n\n## Weekly\n\nRinse the vessel twice with water.\n\nThen dry it with warm air.")
+    pipeline.advance(document.pk)
+    pieces = list(Chunk.objects.filter(document=document).order_by("position"))
+    assert pieces[0].text.startswith("# Mixers") and pieces[-1].text == "Then dry it with warm air."
+    assert list(pieces[-1].embedding) == pytest.approx(embedding("Mixers / Weekly " + pieces[-1].text), abs=1e-3)
+
+
+@pytest.fixture
+def tired_server() -> Iterator[Any]:
+    """An embedding server that refuses with 429 while `wishes` last, then answers; `asked` counts."""
+
+    class Tired(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            texts = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["input"]
+            server.asked += 1
+            vectors = [{"index": n, "embedding": embedding(text)} for n, text in enumerate(texts)]
+            wish = server.wishes.pop(0) if server.wishes else None
+            body = json.dumps({"data": vectors} if wish is None else {"error": {"message": "slow down"}}).encode()
+            self.send_response(200 if wish is None else 429)
+            if wish is not None:
+                self.send_header("Retry-After", wish)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            """Quiet."""
+
+    server: Any = ThreadingHTTPServer(("127.0.0.1", 0), Tired)
+    server.asked, server.wishes = 0, []
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_short_wish_of_a_tired_server_is_waited_for(alice: Any, rag: Callable[..., None], tired_server: Any) -> None:
+    rag(openai_api_base_url=f"http://127.0.0.1:{tired_server.server_port}/v1")
+    tired_server.wishes = ["1"]
+    document = add(alice)
+    started = time.monotonic()
+    pipeline.advance(document.pk)
+    document.refresh_from_db()
+    assert document.state == DocumentState.LIVE and tired_server.asked == 2
+    assert time.monotonic() - started >= 1
+
+
+@pytest.mark.parametrize("as_date", [False, True])
+def test_server_that_wants_a_long_rest_gets_it(
+    alice: Any, rag: Callable[..., None], tired_server: Any, as_date: bool
+) -> None:
+    rag(openai_api_base_url=f"http://127.0.0.1:{tired_server.server_port}/v1")
+    tired_server.wishes = [formatdate(time.time() + 120, usegmt=True) if as_date else "120"]
+    document = add(alice)
+    pipeline.advance(document.pk)
+    document.refresh_from_db()
+    assert document.state == DocumentState.CHUNKED and tired_server.asked == 1
+    assert document.leased_until is not None
+    assert 100 < (document.leased_until - timezone.now()).total_seconds() <= 121
+    free(document)
+    pipeline.advance(document.pk)
+    document.refresh_from_db()
+    assert document.state == DocumentState.LIVE and document.error == ""
 
 
 def test_vanished_file_says_so(alice: Any, rag: Callable[..., None], uploads: Path) -> None:

@@ -2,6 +2,7 @@
 
 import re
 import time
+from typing import Literal
 
 import pytest
 from hypothesis import given, settings
@@ -82,6 +83,22 @@ def test_prose_overlaps_at_words() -> None:
         shared = before.start_index + len(before.text) - after.start_index
         assert 25 <= shared <= 50
         assert text[after.start_index - 1] == " "
+
+
+@pytest.mark.parametrize(("splitter", "size"), [("character", 400), ("token", 120)])
+def test_rows_of_tables_and_code_stay_whole(splitter: Literal["character", "token"], size: int) -> None:
+    row = "| rinse the vessel number {0} | {0} mg per litre |"
+    code = "\n\n".join(f"def step_{n}(vessel):\n    return vessel.rinse({n})" for n in range(5))
+    rows = [row.format(n) for n in range(30)]
+    fenced = f"```python\n{code}\n```"
+    prose = " ".join(f"Word{number} stands here." for number in range(15))
+    table = "\n".join(["| Step | Limit |", "| --- | --- |", *rows])
+    text = f"# Cleaning\n\n{prose}\n\n{table}\n\n{prose}\n\n{fenced}\n\n{prose}"
+    pieces = split(document(text, kind=Kind.MARKDOWN), SplitSettings(size=size, overlap=size // 10, splitter=splitter))
+    lines = [line for piece in pieces for line in piece.text.splitlines() if line.startswith("|")]
+    assert lines[2:] == rows
+    assert sum(fenced in piece.text for piece in pieces) == 1
+    assert all(piece.headings == ("Cleaning",) for piece in pieces)
 
 
 def test_tokens_overlap_too() -> None:
