@@ -56,18 +56,19 @@ def measure(options: argparse.Namespace) -> None:
 
     django.setup()
     rows: list[dict[str, Any]] = []
-    for chunks in options.chunks:
-        for is_clustered in (False,) if options.unclustered else (True, False):
-            world = World(chunks, is_clustered)
-            world.fill()
-            if options.graph:
-                world.build_graph()
-            for share in SHARES:
-                if chunks * SHARES[share] >= 100:
-                    rows.append(world.ask(share, options.questions))
-                    print(rows[-1], flush=True)
-            if not options.keep:
-                world.empty()
+    kinds = (False,) if options.unclustered else (True, False)
+    worlds = [(chunks, is_clustered) for chunks in options.chunks for is_clustered in kinds]
+    for chunks, is_clustered in worlds:
+        world = World(chunks, is_clustered)
+        world.fill()
+        if options.graph:
+            world.build_graph()
+        for share in SHARES:
+            if chunks * SHARES[share] >= 100:
+                rows.append(world.ask(share, options.questions))
+                print(rows[-1], flush=True)
+        if not (options.keep and (chunks, is_clustered) == worlds[-1]):
+            world.empty()
     print("\n" + table(rows))
     missed = [row for row in rows if row["missed"]]
     print(f"\nload average now {os.getloadavg()[0]:.1f}; {len(missed)} of {len(rows)} rows miss a bar")

@@ -138,9 +138,9 @@ SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off 
 DECLARE
   signs constant varbit := binary_quantize(wanted)::varbit;
   size constant float8 := length(signs);
-  -- Without any structure the first ten are among the likeliest seventh by signs; no question needs more.
+  -- Without any structure the first ten are among the likeliest fifth by signs; no question needs more.
   first constant integer := greatest(2 * most, 100);
-  further constant integer := least(greatest(total / 7, first), 6000);
+  further constant integer := least(greatest(total / 5, first), 10000);
   after bigint := 0;
 BEGIN
   IF documents <> '{}' THEN
