@@ -33,6 +33,7 @@ urlpatterns = [
     path("admin/preview/", include("rbac.preview_admin")),
     path("admin/access/", include("rbac.governance")),
     path("admin/sync/", include("rbac.sync_admin")),
+    path("admin/retrieval/", include("knowledge.lab")),
     path("admin/claims/", include("accounts.claims_admin")),
     path("admin/", admin.site.urls),
     path("", api.urls),

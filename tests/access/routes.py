@@ -11,7 +11,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 #: one family: Django admin's own views all ask `is_staff`; `table_accounts` has a row for the index and each model
 ADMIN = "/admin/"
 #: pages of our own inside it, which need rows like any other page
-OWN_ADMIN = ("/admin/security/", "/admin/preview/", "/admin/sync/", "/admin/claims/")
+OWN_ADMIN = ("/admin/security/", "/admin/preview/", "/admin/sync/", "/admin/claims/", "/admin/retrieval/")
 #: documentation of the REST interface: schema and its viewer
 DOCS = ("/api/docs", "/api/openapi.json")
 

@@ -149,5 +149,9 @@ TASKS = [
 GOVERNANCE = [
     governance(f"/admin/knowledge/{name}/") for name in ("document", "embeddingspace", "heldpassage", "knowledgebase")
 ]
+LAB = [
+    governance("/admin/retrieval/"),
+    Row("POST", "/admin/retrieval/", out=302, pending=302, user=302, admin=200, data={"weight": "0.5"}),
+]
 
-ROWS = [*PAGES, *BASES, *FILES, *RETRIEVAL, *TASKS, *GOVERNANCE]
+ROWS = [*PAGES, *BASES, *FILES, *RETRIEVAL, *TASKS, *GOVERNANCE, *LAB]
