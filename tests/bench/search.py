@@ -269,4 +269,5 @@ def overlap(found: list[int], wanted: list[int]) -> float:
 
 
 if __name__ == "__main__":
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "owui.settings")
     main()
