@@ -1,6 +1,6 @@
 # `make run` needs nothing but Python 3.11 or newer.
 .DEFAULT_GOAL := run
-.PHONY: run stop status test lint texts bench bench-search clean
+.PHONY: run stop status test lint texts bench bench-search bench-ingest clean
 
 PYTHONS := python3.14 python3.13 python3.12 python3.11 python3
 BIN := .venv/bin
@@ -51,6 +51,10 @@ bench:
 bench-search:
 	$(call bootstrap,embedded dev)
 	$(BIN)/python -m tests.bench.search $(ARGS)
+
+bench-ingest:
+	$(call bootstrap,embedded dev)
+	$(BIN)/python -m tests.bench.ingest $(ARGS)
 
 # Keeps var/, where the data lies.
 clean:
