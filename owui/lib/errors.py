@@ -138,7 +138,10 @@ class ErrorPageMiddleware:
 def error_response(request: HttpRequest, status: int, message: str, ref: str = "") -> HttpResponse:
     """The HTML edge: a whole page, or a toast when htmx asked. A toast keeps what is on the page as it is."""
     _know_reader(request)
-    message = _(message) if message in (ACCESS_PROHIBITED, NOT_FOUND) else message
+    # The field's text for programs is no sentence for people; the page has one of its own.
+    message = _(message) if message == ACCESS_PROHIBITED else "" if message == NOT_FOUND else message
+    if status == 404 and not message:
+        message = _("The address may be wrong, it may have been deleted, or it may not be shared with you.")
     context = {"message": message, "kind": "bad", "reference": ref}
     if getattr(request, "htmx", False):
         response = render(request, "errors/_toast.html", context, status=status)

@@ -72,3 +72,14 @@ def test_the_worker_keeps_the_offline_page_and_nothing_of_a_person(client: Clien
         assert address.replace("-", "\\u002D") in worker or address in worker, address
     assert alice.email not in client_for(alice).get("/offline").content.decode()
     assert client_for(alice).get("/service-worker.js").content.decode() == worker
+
+
+def test_a_page_that_is_not_found_speaks_to_people(client_for: Any, alice: Any) -> None:
+    """The field's text for programs ("… looking for :/") is no sentence for a page."""
+    client = client_for(alice)
+    for where, headers in (("/nothing/", {}), ("/workspace/knowledge/00000000-0000-0000-0000-000000000000", {})):
+        answer = client.get(where, headers=headers)
+        assert answer.status_code == 404
+        assert "it may not be shared with you" in answer.content.decode()
+    toast = client.get("/workspace/knowledge/00000000-0000-0000-0000-000000000000", headers={"HX-Request": "true"})
+    assert toast.status_code == 404 and "it may not be shared with you" in toast.content.decode()
