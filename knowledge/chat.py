@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.conf import settings
@@ -21,7 +21,8 @@ from knowledge.config import RagConfig
 from knowledge.context import Passage, Retrieved, assemble
 from knowledge.embedding import embed_queries
 from knowledge.models import Document, DocumentState, KnowledgeBase, KnowledgeDocument
-from knowledge.retrieval.search import joined, search
+from knowledge.retrieval.rerank import reranked, wider
+from knowledge.retrieval.search import Hit, Options, joined, search
 from knowledge.screening.holding import withheld, without
 from owui.lib.aio import in_thread
 from owui.lib.errors import UserError
@@ -42,6 +43,15 @@ class _Item:
     source: dict[str, Any]
     reader: Any
     note: str = ""
+
+
+@dataclass(slots=True)
+class _Group:
+    """What was found for one item: passages, or hits that are still to be put in order."""
+
+    source: dict[str, Any]
+    passages: list[Passage] = field(default_factory=list)
+    hits: list[Hit] = field(default_factory=list)
 
 
 async def retrieve_for_chat(
@@ -79,9 +89,14 @@ async def retrieve_for_chat(
             text = _("The documents could not be searched, the answer is made without them. %(reason)s")
             statuses.append(_status(text % {"reason": error.message}, error=True))
     try:
-        return await in_thread(_collect)(chosen, questions, vectors, config, statuses, template)
+        groups = await in_thread(_collect)(chosen, questions, vectors, config)
     except UserError as error:
         return Retrieved(statuses=[*statuses, _status(error.message, error=True)])
+    options = Options.of(config)
+    for group in groups:
+        hits = await reranked(config, questions, group.hits, options, user=_asker(user), about=about)
+        group.passages += [Passage.of(hit) for hit in joined(hits)]
+    return _assembled(groups, questions, statuses, template)
 
 
 def _asker(user: Person) -> User | None:
@@ -169,29 +184,28 @@ def _note(document: Document) -> str:
     return ""
 
 
-def _collect(
-    chosen: list[_Item],
-    queries: list[str],
-    vectors: list[list[float]],
-    config: RagConfig,
-    statuses: list[dict[str, Any]],
-    template: str,
-) -> Retrieved:
-    groups: list[tuple[dict[str, Any], list[Passage]]] = []
+def _collect(chosen: list[_Item], queries: list[str], vectors: list[list[float]], config: RagConfig) -> list[_Group]:
+    groups: list[_Group] = []
+    options = wider(config, Options.of(config))
     for item in chosen:
         if item.note:
             continue
         if item.is_full:
-            groups.append((item.source, _whole(item)))
+            groups.append(_Group(item.source, passages=_whole(item)))
         elif vectors:
             scope: dict[str, Any] = {("knowledge_base_ids" if item.kind == "collection" else "document_ids"): [item.id]}
-            hits = search(item.reader, queries, vectors, config=config, **scope)
-            groups.append((item.source, [Passage.of(hit) for hit in joined(hits)]))
-    count = len({passage.document_id for _source, found in groups for passage in found})
-    if vectors or any(item.is_full for item in chosen):
+            hits = search(item.reader, queries, vectors, config=config, options=options, **scope)
+            groups.append(_Group(item.source, hits=hits))
+    return groups
+
+
+def _assembled(groups: list[_Group], queries: list[str], statuses: list[dict[str, Any]], template: str) -> Retrieved:
+    if groups:
+        count = len({passage.document_id for group in groups for passage in group.passages})
         text = ngettext("Found %(count)s source", "Found %(count)s sources", count) % {"count": count}
         statuses = [{"action": "sources_retrieved", "count": count, "done": True, "description": text}, *statuses]
-    return assemble(groups, statuses, template=template, query=queries[0] if queries else "")
+    found = [(group.source, group.passages) for group in groups]
+    return assemble(found, statuses, template=template, query=queries[0] if queries else "")
 
 
 def _whole(item: _Item) -> list[Passage]:

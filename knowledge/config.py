@@ -94,6 +94,28 @@ class RagConfig(Section, prefix="rag", label=_("Documents")):
         minimum=0,
         maximum=1,
     )
+    reranking_engine: Literal["", "external"] = setting(
+        "",
+        env="RAG_RERANKING_ENGINE",
+        label=_("Reranking"),
+        help=_("A server that reads question and passage together puts what hybrid search found in a better order."),
+    )
+    reranking_model: str = setting("", env="RAG_RERANKING_MODEL", label=_("Reranking model"))
+    reranking_batch_size: int = setting(
+        32, env="RAG_RERANKING_BATCH_SIZE", label=_("Passages per reranking request"), minimum=1, maximum=2048
+    )
+    external_reranker_url: str = setting(
+        "",
+        env="RAG_EXTERNAL_RERANKER_URL",
+        label=_("Address of the reranker"),
+        help=_("Whole, such as http://reranker:8080/v1/rerank (llama.cpp, vLLM, TEI, Jina, Cohere)."),
+    )
+    external_reranker_api_key: str = setting(
+        "", env="RAG_EXTERNAL_RERANKER_API_KEY", label=_("Its key"), secret=True, belongs_to="external_reranker_url"
+    )
+    external_reranker_timeout: int = setting(
+        30, env="RAG_EXTERNAL_RERANKER_TIMEOUT", label=_("Seconds a reranking may take"), minimum=1, maximum=600
+    )
     enable_hybrid_search: bool = setting(
         False,
         env="ENABLE_RAG_HYBRID_SEARCH",

@@ -19,6 +19,12 @@ _CONFIG = {
     "TOP_K_RERANKER": "top_k_reranker",
     "RELEVANCE_THRESHOLD": "relevance_threshold",
     "HYBRID_BM25_WEIGHT": "hybrid_bm25_weight",
+    "RAG_RERANKING_ENGINE": "reranking_engine",
+    "RAG_RERANKING_MODEL": "reranking_model",
+    "RAG_RERANKING_BATCH_SIZE": "reranking_batch_size",
+    "RAG_EXTERNAL_RERANKER_URL": "external_reranker_url",
+    "RAG_EXTERNAL_RERANKER_API_KEY": "external_reranker_api_key",
+    "RAG_EXTERNAL_RERANKER_TIMEOUT": "external_reranker_timeout",
     "TEXT_SPLITTER": "text_splitter",
     "CHUNK_SIZE": "chunk_size",
     "CHUNK_OVERLAP": "chunk_overlap",
@@ -47,20 +53,21 @@ _FIXED: dict[str, Any] = {
     "CONTENT_EXTRACTION_ENGINE": "",
     "PDF_EXTRACT_IMAGES": False,
     "PDF_LOADER_MODE": "page",
-    "RAG_RERANKING_ENGINE": "",
-    "RAG_RERANKING_MODEL": "",
     "ENABLE_GOOGLE_DRIVE_INTEGRATION": False,
     "ENABLE_ONEDRIVE_INTEGRATION": False,
     "web": {"ENABLE_WEB_SEARCH": False, "WEB_SEARCH_ENGINE": ""},
 }
 
 
+_KEY = "RAG_EXTERNAL_RERANKER_API_KEY"
 # "No limit" is null or an empty text with them, 0 with us.
 _NO_LIMIT = ("FILE_MAX_SIZE", "FILE_MAX_COUNT", "FILE_IMAGE_COMPRESSION_WIDTH", "FILE_IMAGE_COMPRESSION_HEIGHT")
 
 
 def config_json(config: RagConfig) -> dict[str, Any]:
+    """The reranker's key is masked, like those of the embedding servers."""
     values = {theirs: getattr(config, ours) for theirs, ours in _CONFIG.items()}
+    values |= masked({_KEY: values[_KEY]})
     return {"status": True, **_FIXED, **values} | {name: values[name] or None for name in _NO_LIMIT}
 
 
@@ -76,6 +83,8 @@ def embedding_json(config: RagConfig) -> dict[str, Any]:
 def config_changes(form: Mapping[str, Any]) -> dict[str, Any]:
     """The settings to store; names we do not know are ignored, `null` means "as it was"."""
     given = {**form, **{name: form[name] or 0 for name in _NO_LIMIT if name in form}}
+    if given.get(_KEY) == MASK:
+        del given[_KEY]
     return _clean({ours: given[theirs] for theirs, ours in _CONFIG.items() if theirs in given})
 
 

@@ -13,6 +13,7 @@ from knowledge.collections import Collections, resolve
 from knowledge.config import RagConfig
 from knowledge.embedding import embed_queries
 from knowledge.models import Document, KnowledgeBase
+from knowledge.retrieval.rerank import reranked, wider
 from knowledge.retrieval.search import Hit, Options, asearch
 from knowledge.schemas import (
     DeleteForm,
@@ -69,10 +70,11 @@ async def _query(request: HttpRequest, names: list[str], form: QueryForm) -> dic
             form.queries,
             vectors,
             config=config,
-            options=options,
+            options=wider(config, options),
             knowledge_base_ids=found.knowledge_base_ids,
             document_ids=found.document_ids,
         )
+        hits = await reranked(config, form.queries, hits, options, user=user)
     return {
         "ids": [[str(hit.chunk_id) for hit in hits]],
         "documents": [[hit.text for hit in hits]],

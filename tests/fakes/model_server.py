@@ -93,6 +93,7 @@ class FakeModels:
             "/v1/models": self._openai_models,
             "/v1/chat/completions": self._openai_chat,
             "/v1/embeddings": self._openai_embed,
+            "/v1/rerank": self._rerank,
             "/api/tags": self._ollama_tags,
             "/api/chat": self._ollama_chat,
             "/api/generate": self._ollama_chat,
@@ -151,6 +152,19 @@ class FakeModels:
         if any("[[lose]]" in text for text in texts):
             data.pop()
         await exchange.send_json({"object": "list", "model": "fake", "data": data, "usage": {"prompt_tokens": 1}})
+
+    async def _rerank(self, exchange: Exchange) -> None:
+        """By the share of the question's words that a passage holds; as logits where the model is called so."""
+        body = exchange.request.json
+        asked = set(re.findall(r"\w+", body["query"].lower()))
+        results = []
+        for index, text in enumerate(body["documents"]):
+            score = len(asked & set(re.findall(r"\w+", text.lower()))) / max(1, len(asked))
+            results.append({"index": index, "relevance_score": score * 12 - 6 if body["model"] == "logits" else score})
+        if body["model"] == "broken":
+            results = [{"index": 99, "relevance_score": 1.0}]
+        results.sort(key=lambda result: -result["relevance_score"])
+        await exchange.send_json({"model": body["model"], "results": results[: body["top_n"]]})
 
     async def _ollama_embed(self, exchange: Exchange) -> None:
         texts = exchange.request.json["input"]
