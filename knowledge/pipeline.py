@@ -14,7 +14,7 @@ import shutil
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -56,6 +56,8 @@ LONGEST_REST = 3600
 SLICE_SECONDS = 120.0
 # Of the headings above a piece, what goes into its vector: more would drown short pieces.
 HEADINGS_CHARS = 200
+# Characters of a document that goes from its file to the index in one step.
+AT_ONCE = 64_000
 EMPTY = "The content provided is empty. Please ensure that there is text or data present before proceeding."
 DUPLICATE = "Duplicate content detected. Please provide unique content to proceed."
 
@@ -95,10 +97,11 @@ def _guarded(lease: Lease) -> bool:
 
 def _work(lease: Lease) -> bool:
     started = time.monotonic()
-    document = Document.objects.get(pk=lease.document_id)
+    # With the owner: within a loop nothing may be read.
+    document = Document.objects.select_related("owner").get(pk=lease.document_id)
     config = RagConfig.load()
-    if document.state == DocumentState.RECEIVED:
-        _extract(document, config, lease)
+    if document.state == DocumentState.RECEIVED and _read(document, config, lease):
+        return False
     if document.state == DocumentState.EXTRACTED:
         _split(document, config, lease)
     if document.state != DocumentState.CHUNKED:
@@ -163,16 +166,56 @@ def local_file(document: Document) -> Iterator[Path]:
         raise IngestError(_("The file is no longer in the storage. Upload it again."), "file_missing") from error
 
 
-def _extract(document: Document, config: RagConfig, lease: Lease) -> None:
+def _read(document: Document, config: RagConfig, lease: Lease) -> bool:
+    """From the file to EXTRACTED, or, where the text is short, to LIVE; True in the latter case."""
     with local_file(document) as path:
         found = extract_isolated(path, document.filename, document.content_type or None)
+    if config.bypass_embedding_and_retrieval:
+        with lease.step():
+            set_text(document, found)
+            _save(document, state=DocumentState.LIVE, leased_until=None)
+        return True
+    is_short = sum(len(page.text) for page in found.pages) <= AT_ONCE
+    if is_short and (rows := _pieces(document, _pages(document, found), str(found.content_type), config)):
+        return _finish(document, found, rows, config, lease)
     with lease.step():
         set_text(document, found)
-        if config.bypass_embedding_and_retrieval:
-            _save(document, state=DocumentState.LIVE, leased_until=None)
+    return False
 
 
-def set_text(document: Document, found: Extracted) -> None:
+def _finish(document: Document, found: Extracted, rows: list[PendingChunk], config: RagConfig, lease: Lease) -> bool:
+    """A short document in one transaction instead of a dozen. A worker that dies meanwhile loses a few vectors."""
+    try:
+        vectors = _vectors(document, rows, config)
+    except ProviderError:
+        # The text is there, whatever the embedding server does.
+        with lease.step():
+            set_text(document, found)
+        raise
+    space = _space(config, vectors)
+    for row, vector in zip(rows, vectors, strict=True):
+        row.space, row.embedding = space, HalfVector(vector)
+    with lease.step():
+        pages = set_text(document, found)
+        for row in rows:
+            row.page = pages[row.page.position]  # type: ignore[union-attr]
+        rows = _kept(document, rows, config)
+        if rows:
+            PendingChunk.objects.bulk_create(rows)
+            publish(document)
+    if not rows:
+        raise IngestError(_all_held(), "held")
+    return True
+
+
+def _pages(document: Document, found: Extracted) -> list[DocumentPage]:
+    return [
+        DocumentPage(document=document, position=position, number=page.number, label=page.label[:255], text=page.text)
+        for position, page in enumerate(found.pages)
+    ]
+
+
+def set_text(document: Document, found: Extracted) -> list[DocumentPage]:
     """Stores the pages and goes to EXTRACTED. What stood on the old text goes with it. Inside a transaction."""
     if not any(page.text.strip() for page in found.pages):
         raise IngestError(EMPTY, "empty")
@@ -181,15 +224,7 @@ def set_text(document: Document, found: Extracted) -> None:
     PendingChunk.objects.filter(document=document).delete()
     Chunk.objects.filter(document=document).delete()
     DocumentPage.objects.filter(document=document).delete()
-    DocumentPage.objects.bulk_create(
-        (
-            DocumentPage(
-                document=document, position=position, number=page.number, label=page.label[:255], text=page.text
-            )
-            for position, page in enumerate(found.pages)
-        ),
-        batch_size=500,
-    )
+    pages = DocumentPage.objects.bulk_create(_pages(document, found), batch_size=500)
     _save(
         document,
         state=DocumentState.EXTRACTED,
@@ -199,6 +234,7 @@ def set_text(document: Document, found: Extracted) -> None:
         chunks_done=0,
         meta=document.meta | {"kind": str(found.content_type)},
     )
+    return pages
 
 
 def refuse_duplicate(document: Document, text_hash: str) -> None:
@@ -227,12 +263,11 @@ def _split_settings(config: RagConfig) -> SplitSettings:
         ) from error
 
 
-def _split(document: Document, config: RagConfig, lease: Lease) -> None:
+def _pieces(document: Document, pages: Iterable[DocumentPage], kind: str, config: RagConfig) -> list[PendingChunk]:
     settings = _split_settings(config)
-    kind = str(document.meta.get("kind", ""))
     rows: list[PendingChunk] = []
     # Page by page: then each piece knows its page, also where pages have no numbers.
-    for page in DocumentPage.objects.filter(document=document).iterator(chunk_size=200):
+    for page in pages:
         whole = Extracted((Page(page.number, page.label, page.text),), kind, None)
         for piece in split(whole, settings):
             headings = list(piece.headings)
@@ -246,13 +281,29 @@ def _split(document: Document, config: RagConfig, lease: Lease) -> None:
                     headings=headings,
                 )
             )
+    return rows
+
+
+def _kept(document: Document, rows: list[PendingChunk], config: RagConfig) -> list[PendingChunk]:
+    """Without those that are held back, numbered anew. Inside a transaction."""
+    if config.enable_passage_screening:
+        rows = hold_back(document, rows)
+        for position, row in enumerate(rows):
+            row.position = position
+    return rows
+
+
+def _all_held() -> str:
+    return _("All of this text looks like orders to the model. An administrator can release it under Held passages.")
+
+
+def _split(document: Document, config: RagConfig, lease: Lease) -> None:
+    pages = DocumentPage.objects.filter(document=document).iterator(chunk_size=200)
+    rows = _pieces(document, pages, str(document.meta.get("kind", "")), config)
     if not rows:
         raise IngestError(EMPTY, "empty")
     with lease.step():
-        if config.enable_passage_screening:
-            rows = hold_back(document, rows)
-            for position, row in enumerate(rows):
-                row.position = position
+        rows = _kept(document, rows, config)
         if not document.text_hash:  # tried again after a failure, which took the hash
             text_hash = hash_text(" ".join(document.pages.order_by("position").values_list("text", flat=True)))
             refuse_duplicate(document, text_hash)
@@ -261,31 +312,40 @@ def _split(document: Document, config: RagConfig, lease: Lease) -> None:
         PendingChunk.objects.bulk_create(rows, batch_size=500)
         _save(document, state=DocumentState.CHUNKED, chunk_count=len(rows), chunks_done=0)
     if not rows:
-        text = _(
-            "All of this text looks like orders to the model. An administrator can release it under Held passages."
-        )
-        raise IngestError(text, "held")
+        raise IngestError(_all_held(), "held")
 
 
 # --------------------------------------------------------------------------------------------------------------- embed
 def _embed(document: Document, config: RagConfig, lease: Lease, *, until: float) -> bool:
     """True when every pending chunk has its vector; False when the time slice is over."""
     pending = PendingChunk.objects.filter(document=document)
-    owner = document.owner
-    about = About(file_id=str(document.pk), file_name=document.filename, file_content_type=document.content_type)
     # One loop for the document: its HTTP client keeps the connection between windows and is closed with the loop.
     with asyncio.Runner() as runner:
         while rows := list(pending.filter(embedding=None).order_by("position")[: window_size(config)]):
             if time.monotonic() > until:
                 return False
-            vectors = runner.run(embed_texts(config, [with_headings(row) for row in rows], user=owner, about=about))
-            # In a transaction of its own: the first of a space makes an index, and others should wait for nothing else.
-            space = activate_space(
-                engine=config.embedding_engine, model=config.embedding_model, dimensions=len(vectors[0])
-            )
+            vectors = runner.run(_embedded(document, rows, config))
+            space = _space(config, vectors)
             with lease.step():
                 _store(document, space, rows, vectors)
     return True
+
+
+def _vectors(document: Document, rows: list[PendingChunk], config: RagConfig) -> list[list[float]]:
+    size = window_size(config)
+    with asyncio.Runner() as runner:
+        windows = [runner.run(_embedded(document, rows[at : at + size], config)) for at in range(0, len(rows), size)]
+    return [vector for window in windows for vector in window]
+
+
+async def _embedded(document: Document, rows: list[PendingChunk], config: RagConfig) -> list[list[float]]:
+    about = About(file_id=str(document.pk), file_name=document.filename, file_content_type=document.content_type)
+    return await embed_texts(config, [with_headings(row) for row in rows], user=document.owner, about=about)
+
+
+def _space(config: RagConfig, vectors: list[list[float]]) -> EmbeddingSpace:
+    """In a transaction of its own: the first of a space makes an index, and others should wait for nothing else."""
+    return activate_space(engine=config.embedding_engine, model=config.embedding_model, dimensions=len(vectors[0]))
 
 
 def with_headings(row: PendingChunk) -> str:

@@ -89,6 +89,7 @@ def test_worker_that_slept_through_its_lease_can_write_nothing(alice: Any, rag: 
 def test_nothing_is_visible_before_the_last_step(
     alice: Any, rag: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(pipeline, "AT_ONCE", 0)
     document = add(alice, LONG)
     monkeypatch.setattr(pipeline, "publish", lambda _document: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
@@ -102,9 +103,36 @@ def test_nothing_is_visible_before_the_last_step(
     assert Chunk.objects.filter(document=document).count() == document.chunk_count
 
 
+def test_short_documents_take_one_transaction(
+    alice: Any, rag: Callable[..., None], monkeypatch: pytest.MonkeyPatch, django_assert_max_num_queries: Any
+) -> None:
+    kb = make_base(alice)
+    pipeline.advance(add(alice, "The first of a space makes its index.", knowledge_base=kb).pk)
+    document = add(alice, LONG, knowledge_base=kb)
+    publish = pipeline.publish
+    monkeypatch.setattr(pipeline, "publish", lambda _document: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        pipeline.advance(document.pk)
+    document.refresh_from_db()
+    assert document.state == DocumentState.RECEIVED
+    assert not document.pages.exists() and not PendingChunk.objects.exists()
+    assert not Chunk.objects.filter(document=document).exists()
+    monkeypatch.setattr(pipeline, "publish", publish)
+    free(document)
+    with django_assert_max_num_queries(26):
+        pipeline.advance(document.pk)
+    document.refresh_from_db()
+    assert document.state == DocumentState.LIVE and document.chunk_count == document.chunks.count() > 5
+    assert list(document.chunks.order_by("position").values_list("position", flat=True)) == [
+        *range(document.chunk_count)
+    ]
+    assert all(c.page.text[c.start_index :].startswith(c.text) for c in document.chunks.select_related("page"))
+
+
 def test_stop_in_the_middle_loses_one_window_at_most(
     alice: Any, rag: Callable[..., None], embedding_server: FakeModelServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(pipeline, "AT_ONCE", 0)
     rag(embedding_batch_size=2, embedding_concurrent_requests=1)
     document = add(alice, LONG)
     real, calls = pipeline.embed_texts, []
@@ -133,6 +161,7 @@ def test_stop_in_the_middle_loses_one_window_at_most(
 def test_long_documents_let_others_in_between(
     alice: Any, rag: Callable[..., None], sent: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(pipeline, "AT_ONCE", 0)
     monkeypatch.setattr(pipeline, "SLICE_SECONDS", -1.0)
     document = add(alice, LONG)
     tasks.ingest_document(str(document.pk))
@@ -151,7 +180,7 @@ def test_silent_embedding_server_is_asked_again_later(
     document = add(alice)
     pipeline.advance(document.pk)
     document.refresh_from_db()
-    assert document.state == DocumentState.CHUNKED and document.attempts == 0
+    assert document.state == DocumentState.EXTRACTED and document.attempts == 0 and document.pages.exists()
     assert "trying again in 30 s" in document.error
     assert document.leased_until is not None and document.leased_until > timezone.now() + timedelta(seconds=20)
     assert pipeline.waiting() == []
@@ -333,7 +362,7 @@ def test_server_that_wants_a_long_rest_gets_it(
     document = add(alice)
     pipeline.advance(document.pk)
     document.refresh_from_db()
-    assert document.state == DocumentState.CHUNKED and tired_server.asked == 1
+    assert document.state == DocumentState.EXTRACTED and tired_server.asked == 1
     assert document.leased_until is not None
     assert 100 < (document.leased_until - timezone.now()).total_seconds() <= 121
     free(document)

@@ -23,7 +23,7 @@ from tests.factories.knowledge import make_base
 from tests.fakes.model_server import FakeModelServer
 
 ROOT = Path(__file__).resolve().parents[2]
-LONG = "\n\n".join(f"Paragraph {n} tells of step {n} of the cleaning of mixers." * 4 for n in range(120))
+LONG = "\n\n".join(f"Paragraph {n} tells of step {n} of the cleaning of mixers." * 12 for n in range(120))
 
 
 @pytest.fixture
