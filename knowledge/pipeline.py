@@ -172,7 +172,9 @@ def _read(document: Document, config: RagConfig, lease: Lease) -> bool:
         found = extract_isolated(path, document.filename, document.content_type or None)
     if config.bypass_embedding_and_retrieval:
         with lease.step():
-            set_text(document, found)
+            pages = set_text(document, found)
+            # Nothing is searched, but what is given to a model as a whole has its gaps.
+            _kept(document, _pieces(document, pages, str(found.content_type), config), config)
             _save(document, state=DocumentState.LIVE, leased_until=None)
         return True
     is_short = sum(len(page.text) for page in found.pages) <= AT_ONCE

@@ -105,6 +105,20 @@ def test_an_order_is_held_and_the_rest_is_found(document: Document) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
+def test_where_nothing_is_searched_whole_documents_have_gaps_too(
+    alice: Any, rag: Callable[..., None], sent: list[str]
+) -> None:
+    rag(bypass_embedding_and_retrieval=True, chunk_size=120, chunk_overlap=0)
+    made = services.add_document(
+        file=io.BytesIO((SOP + ORDER).encode()), filename="sop.md", content_type="text/markdown", by=alice
+    )
+    pipeline.advance(made.pk)
+    found = async_to_sync(retrieve_for_chat)(alice, [{"type": "file", "id": str(made.pk)}], ["How?"])
+    assert "Rinse the mixer" in found.context and WITHHELD in found.context
+    assert "Ignore all previous" not in found.context
+
+
+@pytest.mark.django_db(transaction=True)
 def test_a_whole_document_has_a_gap_in_its_place(document: Document, alice: Any, rag: Callable[..., None]) -> None:
     found = async_to_sync(retrieve_for_chat)(
         alice, [{"type": "file", "id": str(document.pk), "context": "full"}], ["How is the mixer cleaned?"]
