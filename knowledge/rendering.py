@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Case, Count, OuterRef, Q, QuerySet, Subquery, When
+from django.db.models.functions import Coalesce
 from django.urls import reverse
 
-from knowledge.models import Document, DocumentState, KnowledgeBase
+from knowledge.models import Document, DocumentState, HeldPassage, KnowledgeBase
 from owui.lib.pagination import keys_of, rows_of
 from rbac.sentences import access_sentences
 from rbac.sharing import Person
@@ -67,7 +68,8 @@ def shown_bases(user: Person, *, query: str = "", page: int = 1) -> ShownBases:
     return ShownBases(base_rows(found, user), total, page, last)
 
 
-def document_row(document: Document, kb: KnowledgeBase) -> dict[str, Any]:
+def document_row(document: Any, kb: KnowledgeBase) -> dict[str, Any]:
+    """:param document: one of `with_held`, or a new one, of which nothing can be held yet"""
     owner = document.owner
     return {
         "id": document.pk,
@@ -77,6 +79,7 @@ def document_row(document: Document, kb: KnowledgeBase) -> dict[str, Any]:
         "state": document.state,
         "progress": document.progress,
         "error": document.error,
+        "held": getattr(document, "held", 0),
         "size": document.size,
         "added_by": owner.name if owner else "",
         "updated_at": document.updated_at,
@@ -84,9 +87,36 @@ def document_row(document: Document, kb: KnowledgeBase) -> dict[str, Any]:
     }
 
 
-def document_rows(kb: KnowledgeBase) -> list[dict[str, Any]]:
-    """Failures first, then what is in work, then by name."""
-    order = {DocumentState.FAILED: 0, DocumentState.LIVE: 2}
-    documents = Document.objects.filter(links__knowledge_base=kb).select_related("owner").order_by("filename", "pk")
-    rows = sorted(documents, key=lambda document: order.get(DocumentState(document.state), 1))
-    return [document_row(document, kb) for document in rows]
+def with_held(documents: QuerySet[Any, Any]) -> QuerySet[Any, Any]:
+    """Documents with their owner and the number of passages that wait for an administrator."""
+    held = HeldPassage.objects.filter(document=OuterRef("pk"), decision=HeldPassage.Decision.OPEN)
+    count = held.order_by().values("document").annotate(count=Count("pk")).values("count")
+    rows: QuerySet[Any, Any] = documents.select_related("owner").annotate(held=Coalesce(Subquery(count), 0))
+    return rows
+
+
+@dataclass(frozen=True, slots=True)
+class ShownDocuments:
+    """One page of a base's documents; `last` is the number of the last page."""
+
+    rows: list[dict[str, Any]]
+    total: int
+    page: int
+    last: int
+
+
+def shown_documents(kb: KnowledgeBase, *, query: str = "", page: int = 1) -> ShownDocuments:
+    """Failures first, then what is in work, then by name. The rest of a row is read for the shown ones alone."""
+    documents: QuerySet[Any, Any] = Document.objects.filter(links__knowledge_base=kb)
+    if query:
+        documents = documents.filter(filename__icontains=query)
+    first = Case(When(state=DocumentState.FAILED, then=0), When(state=DocumentState.LIVE, then=2), default=1)
+    documents = documents.order_by(first, "filename", "pk")
+    page = max(1, page)
+    keys, total = keys_of(documents, page, SHOWN)
+    last = max(1, -(-total // SHOWN))
+    if page > last:
+        page = last
+        keys, total = keys_of(documents, page, SHOWN)
+    rows = [document_row(document, kb) for document in rows_of(with_held(Document.objects.all()), keys)]
+    return ShownDocuments(rows, total, page, last)

@@ -17,7 +17,7 @@ from knowledge import services
 from knowledge.downloads import download
 from knowledge.forms import KnowledgeBaseForm
 from knowledge.models import Document, KnowledgeBase
-from knowledge.rendering import document_row, document_rows, shown_bases
+from knowledge.rendering import document_row, shown_bases, shown_documents, with_held
 from owui.lib.errors import Missing, UserError
 from rbac.permissions import may, require
 from rbac.sentences import access_sentences
@@ -36,18 +36,24 @@ def _writable(request: HttpRequest, pk: uuid.UUID) -> KnowledgeBase:
 
 def _document(kb: KnowledgeBase, pk: uuid.UUID) -> Document:
     """A document of a base that was checked."""
-    found = Document.objects.filter(links__knowledge_base=kb, pk=pk).select_related("owner").first()
+    found = with_held(Document.objects.filter(links__knowledge_base=kb, pk=pk)).first()
     if found is None:
         raise Missing(_("This document is no longer here. Reload the page."))
     return found  # type: ignore[no-any-return]
+
+
+def _asked(request: HttpRequest) -> tuple[str, int]:
+    """What is looked for in a list, and which of its pages."""
+    number = request.GET.get("page", "")[:6]
+    return request.GET.get("q", "").replace("\0", "").strip()[:200], int(number) if number.isdecimal() else 1
 
 
 @require_GET
 @signed_in
 def knowledge_list(request: HttpRequest) -> HttpResponse:
     user: Any = request.user
-    query, number = request.GET.get("q", "").strip(), request.GET.get("page", "")[:6]
-    shown = shown_bases(user, query=query, page=int(number) if number.isdecimal() else 1)
+    query, number = _asked(request)
+    shown = shown_bases(user, query=query, page=number)
     context = {
         "kb_list": shown.rows,
         "shown": shown,
@@ -64,6 +70,8 @@ def knowledge_detail(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     user: Any = request.user
     kb = _readable(request, pk)
     writable = KnowledgeBase.objects.writable_by(user).filter(pk=pk).exists()
+    query, number = _asked(request)
+    shown = shown_documents(kb, query=query, page=number)
     context = {
         "kb": {
             "id": kb.pk,
@@ -71,7 +79,9 @@ def knowledge_detail(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
             "description": kb.description,
             "access_sentence": access_sentences([kb])[kb.pk],
         },
-        "document_list": document_rows(kb),
+        "document_list": shown.rows,
+        "shown": shown,
+        "query": query,
         "writable": writable,
         "can_share": writable,
         "section": "knowledge",

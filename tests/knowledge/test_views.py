@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from knowledge import pipeline
-from knowledge.models import Document, DocumentState, KnowledgeBase
+from knowledge.models import Document, DocumentState, HeldPassage, KnowledgeBase, KnowledgeDocument
 from tests.factories.knowledge import make_base, make_document
 from tests.knowledge.conftest import body_of
 
@@ -174,3 +176,52 @@ def test_the_list_of_bases_comes_in_pages_at_a_steady_cost(
     assert [row["name"] for row in client.get(ROOT, {"q": "stabil"}).context["kb_list"]] == ["Base 077"]
     assert "No knowledge base found" in client.get(ROOT, {"q": "nothing of the kind"}).content.decode()
     assert client.get(ROOT, {"page": "x"}).context["shown"].page == 1
+
+
+def test_many_documents_come_in_pages(client_for: Callable[..., Any], alice: Any, kb: KnowledgeBase) -> None:
+    rows = [Document(owner=alice, filename=f"SOP {n:03}.pdf", state=DocumentState.LIVE) for n in range(120)]
+    rows[117].state, rows[118].state = DocumentState.FAILED, DocumentState.RECEIVED
+    Document.objects.bulk_create(rows)
+    KnowledgeDocument.objects.bulk_create(KnowledgeDocument(knowledge_base=kb, document=row) for row in rows)
+    client = client_for(alice)
+
+    def shown(**asked: Any) -> list[str]:
+        return [row["name"] for row in client.get(f"{ROOT}{kb.pk}", asked).context["document_list"]]
+
+    first = shown()
+    assert first[:3] == ["SOP 117.pdf", "SOP 118.pdf", "SOP 000.pdf"] and len(first) == 50
+    assert len(shown(page=3)) == 20 and shown(page=3)[-1] == "SOP 119.pdf"
+    assert shown(page=99) == shown(page=3) and shown(page="x") == first
+    assert shown(q="p 04") == [f"SOP 04{n}.pdf" for n in range(10)]
+    page = client.get(f"{ROOT}{kb.pk}", {"q": "100%"}).content.decode()
+    assert "No document of this base has “100%” in its name." in page
+    assert "Page 1 of 3, 120 documents" in client.get(f"{ROOT}{kb.pk}").content.decode()
+
+
+def test_a_page_costs_the_same_for_any_number_of_documents(
+    client_for: Callable[..., Any], alice: Any, kb: KnowledgeBase
+) -> None:
+    client = client_for(alice)
+
+    def cost() -> int:
+        with CaptureQueriesContext(connection) as queries:
+            assert client.get(f"{ROOT}{kb.pk}").status_code == 200
+        return len(queries)
+
+    make_document(alice, bases=[kb])
+    cost()
+    one = cost()
+    for number in range(8):
+        make_document(alice, bases=[kb], filename=f"{number}.txt")
+    assert cost() == one
+
+
+def test_a_row_says_how_many_passages_are_held(client_for: Callable[..., Any], alice: Any, kb: KnowledgeBase) -> None:
+    document = make_document(alice, bases=[kb])
+    for decision in ("", "", "refused"):
+        HeldPassage.objects.create(
+            document=document, page_position=0, text="x", text_hash="x", score=0.9, decision=decision
+        )
+    client = client_for(alice)
+    for path in (f"{ROOT}{kb.pk}", f"{ROOT}{kb.pk}/documents/{document.pk}"):
+        assert "2 passages are held back" in client.get(path).content.decode()
