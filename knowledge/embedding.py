@@ -14,7 +14,7 @@ from accounts.models import User
 from inference.forwarding import NOTHING, About, for_person
 from inference.providers import get_provider
 from inference.providers.base import ConnectionInfo
-from inference.providers.errors import ConnectionMisconfigured, ProviderError
+from inference.providers.errors import BadAnswer, ConnectionMisconfigured, ProviderError
 from knowledge.config import RagConfig
 
 PARALLEL = 4
@@ -69,7 +69,16 @@ async def embed_texts(
         # One refusal says what is wrong; the batches beside it were stopped.
         first = errors.exceptions[0]
         raise first from None
-    return [vector for task in tasks for vector in task.result()]
+    vectors = [vector for task in tasks for vector in task.result()]
+    check_lengths(vectors)
+    return vectors
+
+
+def check_lengths(vectors: Sequence[Sequence[float]]) -> None:
+    """Each request is checked for itself; a server whose replicas run different models shows only between them."""
+    if len(lengths := {len(vector) for vector in vectors}) > 1:
+        found = ", ".join(str(length) for length in sorted(lengths))
+        raise BadAnswer(f"The embedding server gives vectors of different lengths ({found}): it runs different models.")
 
 
 async def embed_queries(

@@ -27,7 +27,7 @@ from pgvector import HalfVector
 from inference.forwarding import About
 from inference.providers.errors import ProviderError
 from knowledge.config import RagConfig
-from knowledge.embedding import embed_texts, window_size, wished_pause
+from knowledge.embedding import check_lengths, embed_texts, window_size, wished_pause
 from knowledge.ingest.errors import IngestError
 from knowledge.ingest.extract import Extracted, Page
 from knowledge.ingest.hashing import hash_text
@@ -337,7 +337,9 @@ def _vectors(document: Document, rows: list[PendingChunk], config: RagConfig) ->
     size = window_size(config)
     with asyncio.Runner() as runner:
         windows = [runner.run(_embedded(document, rows[at : at + size], config)) for at in range(0, len(rows), size)]
-    return [vector for window in windows for vector in window]
+    vectors = [vector for window in windows for vector in window]
+    check_lengths(vectors)
+    return vectors
 
 
 async def _embedded(document: Document, rows: list[PendingChunk], config: RagConfig) -> list[list[float]]:

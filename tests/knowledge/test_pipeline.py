@@ -129,6 +129,25 @@ def test_short_documents_take_one_transaction(
     assert all(c.page.text[c.start_index :].startswith(c.text) for c in document.chunks.select_related("page"))
 
 
+def test_vectors_of_different_lengths_fail_with_the_reason(
+    alice: Any, rag: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Behind one address may be servers with different models."""
+    rag(embedding_batch_size=1, embedding_concurrent_requests=1)
+    lengths = iter([3, 4] * 100)
+
+    async def changing(_config: Any, texts: list[str], **_more: Any) -> list[list[float]]:
+        length = next(lengths)
+        return [[1.0] * length for _text in texts]
+
+    monkeypatch.setattr(pipeline, "embed_texts", changing)
+    document = add(alice, LONG)
+    pipeline.advance(document.pk)
+    document.refresh_from_db()
+    assert document.state == DocumentState.FAILED and "different lengths (3, 4)" in document.error
+    assert not Chunk.objects.exists() and not EmbeddingSpace.objects.exists()
+
+
 def test_stop_in_the_middle_loses_one_window_at_most(
     alice: Any, rag: Callable[..., None], embedding_server: FakeModelServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
